@@ -1,0 +1,1 @@
+"""Benchmarks: speed and memory of the program, side by side with the usual tools."""
