@@ -1,0 +1,1 @@
+"""Recorded captures with their truth, and the lab that records them."""

@@ -1,0 +1,68 @@
+"""The lab's command line; the only place that prints results and sets an exit status."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from captures.lab import recording, scenario
+from captures.lab.errors import LabError, RecordingFailed
+
+RECORDINGS = Path(__file__).parents[1] / "recordings"
+
+
+@click.group()
+def main() -> None:
+    """Reproduce the ways in which an HTTP response is lost or goes to the wrong request."""
+
+
+@main.command()
+@click.argument("names", nargs=-1, metavar="[SCENARIO]...")
+@click.option("--all", "everything", is_flag=True, help="Record every scenario.")
+@click.option("--node", help="Only with this version of Node: 12, 14, 16, 20, 22 or a full one.")
+@click.option("--keep", is_flag=True, help="Keep the logs and raw captures of every try.")
+@click.option("--tries", default=3, show_default=True, help="How often a failed run is repeated.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=RECORDINGS,
+    help="Where recordings are written (default: captures/recordings).",
+)
+def record(
+    names: tuple[str, ...], everything: bool, node: str | None, keep: bool, tries: int, out: Path
+) -> None:
+    """Record scenarios with real servers, clients and tcpdump; needs root on Linux.
+
+    Without a name, the scenarios are listed.
+    """
+    try:
+        scenarios = scenario.load_all()
+        if not names and not everything:
+            for one in scenarios.values():
+                click.echo(f"{one.name:28} {one.mechanism or 'control':8} {one.title}")
+            return
+        chosen = scenario.choose(tuple(scenarios) if everything else names, scenarios, node)
+        failed = [one.name for one in chosen if not _record(one, out, tries, keep)]
+    except LabError as error:
+        click.echo(f"captures.lab: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        click.echo("captures.lab: interrupted; everything was taken down", err=True)
+        sys.exit(130)
+    if failed:
+        click.echo(f"captures.lab: not recorded: {', '.join(failed)}", err=True)
+        sys.exit(1)
+
+
+def _record(variant: scenario.Variant, out: Path, tries: int, keep: bool) -> bool:
+    try:
+        told = recording.record(variant, out / variant.name, tries, keep)
+    except RecordingFailed:
+        return False
+    counts = told["totals"]
+    frames = sum(one["frames"] for one in told["captures"])
+    click.echo(
+        f"{variant.name:28} {counts['requests']:6} requests  {counts['answered']:6} answered  "
+        f"{len(told['planted']):3} planted  {frames:7} frames"
+    )
+    return True

@@ -1,0 +1,1 @@
+"""Client programs: each carries out a plan with one library and logs what it really got."""

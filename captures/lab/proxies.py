@@ -1,0 +1,81 @@
+"""Proxies that are not ours: nginx and HAProxy from Debian, plainly configured."""
+
+import subprocess
+import time
+from pathlib import Path
+
+from captures.lab import tools
+from captures.lab.errors import RecordingFailed
+from captures.lab.scenario import Server
+from captures.lab.topology import SERVICE, Topology
+
+PROGRAMS = ("nginx", "haproxy")
+
+NGINX = """
+worker_processes 1;
+pid {directory}/nginx.pid;
+error_log {directory}/nginx.error.log;
+events {{ worker_connections 256; }}
+http {{
+  access_log off;
+  client_body_temp_path {directory}/nginx-body;
+  proxy_temp_path {directory}/nginx-proxy;
+  fastcgi_temp_path {directory}/nginx-fastcgi;
+  uwsgi_temp_path {directory}/nginx-uwsgi;
+  scgi_temp_path {directory}/nginx-scgi;
+  upstream app {{ server {upstream}; keepalive 4; }}
+  server {{
+    listen {port};
+    location / {{
+      proxy_pass http://app;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header X-Forwarded-For $remote_addr;
+    }}
+  }}
+}}
+"""
+
+HAPROXY = """
+global
+  maxconn 256
+defaults
+  mode http
+  option forwardfor
+  http-reuse always
+  timeout connect 2s
+  timeout client 20s
+  timeout server 20s
+frontend front
+  bind :{port}
+  default_backend app
+backend app
+  server app1 {upstream}
+"""
+
+
+def command(server: Server, directory: Path) -> list[str]:
+    """Write the configuration and return the command that runs in the foreground."""
+    upstream = f"{SERVICE[0]}:{SERVICE[1]}"
+    template = {"nginx": NGINX, "haproxy": HAPROXY}[server.program]
+    path = directory / f"{server.program}.conf"
+    path.write_text(template.format(directory=directory, port=server.port, upstream=upstream))
+    binary = tools.find(server.program) or server.program
+    if server.program == "nginx":
+        return [binary, "-c", str(path), "-g", "daemon off;"]
+    return [binary, "-db", "-f", str(path)]
+
+
+def wait_until_listening(topology: Topology, server: Server) -> None:
+    """Wait for the listening socket, without a connection that would be in the capture."""
+    for _ in range(250):
+        if f":{server.port}" in topology.do(server.host, "ss -Hltn"):
+            return
+        time.sleep(0.02)
+    raise RecordingFailed(f"{server.program} does not listen on port {server.port}")
+
+
+def version(program: str) -> str:
+    """What the program says of itself."""
+    said = subprocess.run([program, "-v"], capture_output=True, text=True, check=False)
+    return (said.stdout + said.stderr).splitlines()[0]

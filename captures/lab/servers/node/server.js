@@ -1,0 +1,101 @@
+'use strict'
+// One API behind this Node's own http module, with at most one planted bug.
+// WF_SERVER holds {api, port, log, slow, fault, options}: see captures/README.md.
+
+const crypto = require('crypto')
+const fs = require('fs')
+const http = require('http')
+const zlib = require('zlib')
+
+const config = JSON.parse(process.env.WF_SERVER)
+const api = require(`./${config.api}.js`)
+const fault = config.fault ? require(`./faults/${config.fault.name}.js`) : {}
+const logFile = fs.openSync(config.log, 'a')
+
+const seconds = () => Date.now() / 1000
+const sha256 = bytes => crypto.createHash('sha256').update(bytes).digest('hex')
+
+function log (row) {
+  fs.writeSync(logFile, JSON.stringify(row) + '\n')
+}
+
+// What goes on the wire for an answer: status, headers and the encoded body.
+function render (request, answer) {
+  const headers = Object.assign({}, answer.headers)
+  let body = answer.body
+  if (body === null || body === undefined) body = Buffer.alloc(0)
+  else if (!Buffer.isBuffer(body)) {
+    if (typeof body !== 'string') body = JSON.stringify(body)
+    body = Buffer.from(body)
+    headers['Content-Type'] = answer.type || 'application/json; charset=utf-8'
+  } else headers['Content-Type'] = answer.type || 'application/octet-stream'
+  const accepted = request.headers['accept-encoding'] || ''
+  if (body.length > 400 && /\bbr\b/.test(accepted)) {
+    body = zlib.brotliCompressSync(body)
+    headers['Content-Encoding'] = 'br'
+  } else if (body.length > 400 && /\bgzip\b/.test(accepted)) {
+    body = zlib.gzipSync(body)
+    headers['Content-Encoding'] = 'gzip'
+  }
+  const bodiless = request.method === 'HEAD' || answer.status === 204 || answer.status === 304
+  if (answer.status !== 204 && answer.status !== 304 && !answer.chunked) headers['Content-Length'] = body.length
+  return { status: answer.status, headers, body: bodiless ? Buffer.alloc(0) : body, chunked: answer.chunked && !bodiless }
+}
+
+function send (res, wire) {
+  res.writeHead(wire.status, wire.headers)
+  if (!wire.chunked) return res.end(wire.body)
+  for (let at = 0; at < wire.body.length; at += 300) res.write(wire.body.slice(at, at + 300))
+  res.end()
+}
+
+function serve (req, res, body) {
+  const cut = req.url.indexOf('?')
+  const request = {
+    method: req.method,
+    target: req.url,
+    path: cut < 0 ? req.url : req.url.slice(0, cut),
+    query: new URLSearchParams(cut < 0 ? '' : req.url.slice(cut)),
+    headers: req.headers,
+    body: body.toString(),
+    now: new Date()
+  }
+  const name = `${request.method} ${request.target}`
+  const wire = render(request, api.handle(request))
+  const row = { peer: req.peer, method: req.method, target: req.url, received: req.received, status: wire.status, length: wire.body.length, sha256: sha256(wire.body) }
+  const done = to => {
+    row.written = seconds()
+    row.socket = to.socket ? 'attached' : 'gone'
+    to.once('finish', () => log({ finish: name, at: seconds(), responseSocket: to.socket ? 'attached' : 'null', requestSocketDestroyed: req.socket.destroyed }))
+    send(to, wire)
+    log(row)
+  }
+  const context = { name, request, req, res, wire, done, send, log, row, seconds, render, config, planted: config.fault && matches(config.fault.on, name) }
+  const wait = slowness(name)
+  if (fault.request && fault.request(context)) return
+  setTimeout(() => { if (!(fault.answer && fault.answer(context))) done(res) }, wait)
+}
+
+function matches (on, name) {
+  return on === undefined || [].concat(on).some(one => one === name || (one.endsWith('*') && name.startsWith(one.slice(0, -1))))
+}
+
+function slowness (name) {
+  for (const one of Object.keys(config.slow || {})) if (matches(one, name)) return config.slow[one]
+  return config.wait || 0
+}
+
+const server = http.createServer((req, res) => {
+  const parts = []
+  req.received = seconds()
+  req.peer = req.socket.peer
+  req.on('data', part => parts.push(part))
+  req.on('end', () => serve(req, res, Buffer.concat(parts)))
+})
+server.on('connection', socket => {
+  socket.peer = `${socket.remoteAddress}:${socket.remotePort}`.replace('::ffff:', '')
+})
+Object.assign(server, config.options || {})
+if (fault.server) fault.server(server, config, log)
+server.listen(config.port, '0.0.0.0', () => console.log(`ready: node ${process.version}`))
+process.on('uncaughtException', error => log({ uncaught: String(error && error.stack) }))

@@ -1,0 +1,116 @@
+"""The hosts: two client hosts, a Docker host with its bridge and NAT, a container, maybe a proxy.
+
+    app1 172.31.17.21 ──┐                 host                    docker0        ctr
+    app2 172.31.18.34 ──┼── 172.31.16.10:8080 ── DNAT ── 172.17.0.1 ── 172.17.0.2:3000
+    proxy 172.31.19.40 ─┘
+
+Every namespace carries the run's own prefix, so that several runs can live side by side.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from captures.lab.errors import RecordingFailed
+from captures.lab.processes import run
+
+SERVICE = ("172.31.16.10", 8080)
+PROXY = ("172.31.19.40", 80)
+CONTAINER = ("172.17.0.2", 3000)
+LINKS = {
+    "app1": ("172.31.17.21", "172.31.17.1", "ens5"),
+    "app2": ("172.31.18.34", "172.31.18.1", "ens6"),
+    "proxy": ("172.31.19.40", "172.31.19.1", "ens7"),
+}
+# vantage -> (namespace, interface)
+VANTAGES = {
+    "client1": ("app1", "eth0"),
+    "client2": ("app2", "eth0"),
+    "proxy": ("proxy", "eth0"),
+    "host-any": ("host", "any"),
+    "host-ens5": ("host", "ens5"),
+    "host-ens6": ("host", "ens6"),
+    "bridge": ("host", "docker0"),
+    "container": ("ctr", "eth0"),
+}
+
+
+@dataclass
+class Topology:
+    """The namespaces of one run."""
+
+    prefix: str = field(default_factory=lambda: f"wf{os.getpid():x}")
+    made: list[str] = field(default_factory=list)
+
+    def namespace(self, host: str) -> str:
+        """The real name of a host's namespace."""
+        return f"{self.prefix}-{host}"
+
+    def inside(self, host: str, argv: Iterable[str]) -> list[str]:
+        """The command that runs `argv` on a host."""
+        return ["ip", "netns", "exec", self.namespace(host), *argv]
+
+    def do(self, host: str, command: str) -> str:
+        """Run a plain command line on a host and wait for it."""
+        return run(self.inside(host, command.split()))
+
+    def build(self, with_proxy: bool = False) -> None:
+        """Make the hosts, links, bridge, routes and address translation."""
+        clients = ["app1", "app2", *(["proxy"] if with_proxy else [])]
+        for host in [*clients, "host", "ctr"]:
+            run(["ip", "netns", "add", self.namespace(host)])
+            self.made.append(host)
+            self.do(host, "ip link set lo up")
+        for host in clients:
+            self._link(host)
+        self._container()
+        self._translation()
+
+    def _veth(self, host: str, peer: str) -> None:
+        run(
+            f"ip link add eth0 netns {self.namespace(host)} type veth "
+            f"peer name {peer} netns {self.namespace('host')}".split()
+        )
+
+    def _link(self, host: str) -> None:
+        address, gateway, peer = LINKS[host]
+        self._veth(host, peer)
+        self.do("host", f"ip addr add {gateway}/24 dev {peer}")
+        self.do("host", f"ip link set {peer} up")
+        self.do(host, f"ip addr add {address}/24 dev eth0")
+        self.do(host, "ip link set eth0 up")
+        self.do(host, f"ip route add default via {gateway}")
+
+    def _container(self) -> None:
+        self.do("host", "ip link add docker0 type bridge")
+        self.do("host", "ip addr add 172.17.0.1/16 dev docker0")
+        self.do("host", "ip link set docker0 up")
+        self._veth("ctr", "veth7c31e0a")
+        self.do("host", "ip link set veth7c31e0a master docker0")
+        self.do("host", "ip link set veth7c31e0a up")
+        self.do("ctr", f"ip addr add {CONTAINER[0]}/16 dev eth0")
+        self.do("ctr", "ip link set eth0 up")
+        self.do("ctr", "ip route add default via 172.17.0.1")
+
+    def _translation(self) -> None:
+        self.do("host", "sysctl -qw net.ipv4.ip_forward=1")
+        self.do("host", f"ip addr add {SERVICE[0]}/32 dev lo")
+        to = f"{CONTAINER[0]}:{CONTAINER[1]}"
+        self.do(
+            "host",
+            f"iptables -t nat -A PREROUTING -d {SERVICE[0]} -p tcp --dport {SERVICE[1]} "
+            f"-j DNAT --to-destination {to}",
+        )
+        self.do(
+            "host",
+            "iptables -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
+        )
+
+    def tear_down(self) -> None:
+        """Remove every namespace that was made, also when building failed halfway."""
+        while self.made:
+            name = self.namespace(self.made.pop())
+            try:
+                run(["ip", "netns", "del", name])
+            except RecordingFailed as failure:
+                print(f"could not remove namespace {name}: {failure}")

@@ -1,0 +1,225 @@
+"""What happened, from the logs of the clients and the servers alone.
+
+A client's row says what it asked for and what it got; a server's row says which body it made for
+which request. Neither log leaves a trace on the wire. A body belongs to its request when the server
+made those bytes for that method and target while the client waited.
+"""
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from captures.lab.errors import RecordingFailed
+from captures.lab.scenario import Expect
+
+Row = Mapping[str, Any]
+SLACK = 0.25  # seconds between a client's clock reading and the server's, on one machine
+EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One request whose answer went wrong, or an answer that nobody asked for."""
+
+    kind: str
+    row: Row
+    owner: Row | None = None
+
+
+@dataclass
+class Index:
+    """The servers' rows, by what was asked and by what was made."""
+
+    by_request: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
+    by_body: dict[tuple[str, int], list[Row]] = field(default_factory=dict)
+
+
+def index(servers: Iterable[Row]) -> Index:
+    """Sort the rows that answer something; notes of the planted bug are left aside."""
+    by_request: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    by_body: dict[tuple[str, int], list[Row]] = defaultdict(list)
+    for row in servers:
+        if "sha256" in row:
+            by_request[row["method"], row["target"]].append(row)
+            by_body[row["sha256"], row["status"]].append(row)
+    return Index(by_request, by_body)
+
+
+def belongs(row: Row, made: Index) -> bool:
+    """Whether the server made this body for this request while the client waited."""
+    return any(
+        (one["sha256"], one["status"]) == (row["sha256"], row["status"])
+        and row["sent"] - SLACK <= one["received"] <= row["ended"] + SLACK
+        for one in made.by_request.get((row["method"], row["target"]), ())
+    )
+
+
+def owner_of(row: Row, made: Index, clients: Sequence[Row]) -> Row | None:
+    """The client's request that a foreign body was made for."""
+    for one in made.by_body.get((row["sha256"], row["status"]), ()):
+        askers = [
+            other
+            for other in clients
+            if (other["method"], other["target"]) == (one["method"], one["target"])
+            and other["sent"] - SLACK <= one["received"] <= other.get("ended", 0) + SLACK
+            and other is not row
+        ]
+        if askers:
+            return min(askers, key=lambda other: abs(other["sent"] - one["received"]))
+    return None
+
+
+def observe(
+    clients: Sequence[Row], servers: Iterable[Row], foreign: Iterable[int] = ()
+) -> list[Observed]:
+    """Everything that went wrong; `foreign` are statuses that no handler made (a parser's 400)."""
+    made = index(servers)
+    expected_foreign = set(foreign)
+    found = []
+    for row in clients:
+        if row["outcome"] == "surplus":
+            found.append(Observed("unsolicited", row, owner_of(row, made, clients)))
+        elif row["outcome"] != "answered":
+            found.append(Observed("incomplete" if row["began"] else "unanswered", row))
+        elif not belongs(row, made):
+            owner = owner_of(row, made, clients)
+            if owner is None and row["status"] in expected_foreign:
+                continue
+            found.append(Observed("misdelivered", row, owner))
+    return found
+
+
+def match(observed: Sequence[Observed], expects: Sequence[Expect]) -> list[tuple[Observed, Expect]]:
+    """Pair what was observed with what was planted; nothing may be left over on either side."""
+    left = list(observed)
+    paired: list[tuple[Observed, Expect]] = []
+    for expect in sorted(expects, key=lambda one: one.request == "*"):
+        taken = [one for one in left if _fits(one, expect)]
+        if len(taken) < expect.at_least and not expect.accept:
+            raise RecordingFailed(
+                f"planted but not seen: {expect.kind} {expect.request} "
+                f"({len(taken)} of {expect.at_least}); seen: {_words(observed)}"
+            )
+        left = [one for one in left if one not in taken]
+        paired += [(one, expect) for one in taken]
+    if left:
+        raise RecordingFailed(f"seen but not planted: {_words(left)}")
+    return paired
+
+
+def _fits(observed: Observed, expect: Expect) -> bool:
+    return (
+        observed.kind == expect.kind
+        and expect.request in ("*", observed.row.get("mark"))
+        and (
+            expect.owner is None
+            or expect.owner == "*"
+            or (observed.owner is not None and observed.owner.get("mark") == expect.owner)
+        )
+        and (expect.owner != "*" or observed.owner is not None)
+    )
+
+
+def _words(observed: Iterable[Observed]) -> str:
+    said = [
+        f"{one.kind} {one.row.get('mark')} {one.row['method']} {one.row['target']} "
+        f"{one.row['outcome']} owner {one.owner and one.owner['target']}"
+        for one in observed
+    ]
+    return "; ".join(said[:8]) + (f"; and {len(said) - 8} more" if len(said) > 8 else "") or "none"
+
+
+def instant(seconds: float) -> str:
+    """A time as the report writes it: RFC 3339 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def request(row: Row) -> dict[str, Any]:
+    """A request as truth names it."""
+    return {
+        "method": row["method"],
+        "target": row["target"],
+        "client": row["client"],
+        "time": instant(row["sent"]),
+    }
+
+
+def planted(pairs: Iterable[tuple[Observed, Expect]]) -> list[dict[str, Any]]:
+    """The planted faults, as truth.json tells them."""
+    return [
+        {
+            "kind": one.kind,
+            "cause": expect.cause,
+            **({"also": list(expect.also)} if expect.also else {}),
+            "request": request(one.row),
+            "outcome": one.row["outcome"],
+            "owner": request(one.owner) if one.owner else None,
+        }
+        for one, expect in sorted(pairs, key=lambda pair: pair[0].row["sent"])
+        if expect.cause
+    ]
+
+
+def tolerated(pairs: Iterable[tuple[Observed, Expect]]) -> list[dict[str, Any]]:
+    """What also went wrong and is no fault of the traffic, with the reason."""
+    return [
+        {"kind": one.kind, "why": expect.accept, "request": request(one.row)}
+        for one, expect in pairs
+        if expect.accept
+    ]
+
+
+def totals(clients: Iterable[Row]) -> dict[str, int]:
+    """What the clients counted themselves."""
+    asked = [row for row in clients if row["outcome"] != "surplus"]
+    answered = sum(row["outcome"] == "answered" for row in asked)
+    return {"requests": len(asked), "answered": answered, "unanswered": len(asked) - answered}
+
+
+def log(clients: Iterable[Row], observed: Iterable[Observed]) -> list[dict[str, Any]]:
+    """The clients' rows, each with whether its answer was its own."""
+    wrong = {id(one.row): one.kind for one in observed}
+    return [
+        {
+            **request(row),
+            "from": row["from"],
+            "outcome": row["outcome"],
+            **({"mark": row["mark"]} if row.get("mark") else {}),
+            **(
+                {"status": row["status"], "length": row["length"], "sha256": row["sha256"][:16]}
+                if "status" in row
+                else {}
+            ),
+            "own": id(row) not in wrong if row["outcome"] == "answered" else None,
+        }
+        for row in sorted(clients, key=lambda one: float(one["sent"]))
+    ]
+
+
+def by_target(clients: Iterable[Row]) -> dict[str, int]:
+    """Answers counted by method, path and status, ids taken out: a long log in brief."""
+    counts = Counter(
+        f"{row['method']} {_template(row['target'])} {row.get('status', row['outcome'])}"
+        for row in clients
+    )
+    return dict(sorted(counts.items()))
+
+
+def _template(target: str) -> str:
+    segments = target.partition("?")[0].split("/")
+    return "/".join("{id}" if re.search(r"\d", one) and one != "v1" else one for one in segments)
+
+
+def dump(told: Mapping[str, Any]) -> str:
+    """Truth as text: indented, but a row of a log on one line, so that people can read it."""
+    text = json.dumps(told, indent=1, ensure_ascii=False)
+    rows = [key for key in ("log", "server_notes", "captures") if told.get(key)]
+    for key in rows:
+        lines = ",\n".join(f"  {json.dumps(row, ensure_ascii=False)}" for row in told[key])
+        whole = json.dumps({key: told[key]}, indent=1, ensure_ascii=False)[2:-2]
+        text = text.replace(whole, f' "{key}": [\n{lines}\n ]')
+    return text + "\n"
