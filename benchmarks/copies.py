@@ -88,7 +88,7 @@ def alter(data: Bytes, starts: Offsets, copy: int, span: int) -> None:
     for i in (0, 2, 4, 6, 8, 12, 14, 16, 18):
         total += word(data, ip + i, ">u2")
     folded = (total & 0xFFFF) + (total >> 16)
-    put(data, ip + 10, ~((folded & 0xFFFF) + (folded >> 16)) & 0xFFFF, ">u2")
+    put(data, ip + 10, ~np.asarray((folded & 0xFFFF) + (folded >> 16), np.uint32), ">u2")
 
 
 def responses(data: Bytes, starts: Offsets) -> int:

@@ -52,8 +52,10 @@ def run(command: list[str], good: Collection[int] = (0,)) -> Cost:
             raise
         wall = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in good:
-            errors.seek(0)
-            said = errors.read().decode(errors="replace").strip().splitlines() or ["(no message)"]
-            raise MeasureError(f"{command[0]} ended with {process.returncode}: {said[-1]}")
+        errors.seek(0)
+        said = errors.read().decode(errors="replace")
+        # a crash in Python ends with 1, as a scan with findings does
+        if process.returncode not in good or "Traceback (most recent call last)" in said:
+            last = said.strip().splitlines() or ["(no message)"]
+            raise MeasureError(f"{command[0]} ended with {process.returncode}: {last[-1]}")
     return Cost(wall, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024)
