@@ -1,0 +1,62 @@
+"""The closed list of things that can be odd about a capture, a sentence each.
+
+Law: a passive observer never rejects. What is odd is counted here by name and reading goes on;
+no other module makes up a name (`count` refuses one that is not listed).
+"""
+
+from collections import Counter
+
+SENTENCES: dict[str, str] = {
+    # the file
+    "capture-cut-short": "the file ends in the middle of a record",
+    "record-invalid": "a record's length cannot be true; the rest of the file was not read",
+    "compression-damaged": "the compressed data is damaged; the rest of the file was not read",
+    "no-timestamp": "the frame carries no time (pcapng simple packet block)",
+    "drops-reported": "packets that the capturing host says it dropped",
+    # frames
+    "link-type-unsupported": "the frame's link type is not read",
+    "frame-cut-in-headers": "the frame ends inside its link, network or transport header",
+    "not-ip": "the frame is not IPv4 or IPv6",
+    "not-tcp": "the packet is not TCP",
+    "ip-fragment": "a fragment of an IP packet; fragments are not put together",
+    "header-invalid": "a length in the IP or TCP header cannot be true",
+    "snaplen-cut": "the capture kept only the first part of the segment",
+    # connections
+    "port-reused": "a new connection began on addresses and ports still in use by an older one",
+    "starts-midstream": "the connection was already open when the capture began",
+    "direction-not-captured": "only one direction of the connection is in the capture",
+    "gap": "bytes that the receiver acknowledged are not in the capture",
+    "gap-unacknowledged": "bytes that were skipped over and never seen",
+    "retransmission-differs": "a second copy of the same bytes differs from the first",
+    "reassembly-limit": "more out-of-order data than is kept; the missing bytes count as a gap",
+    "connection-evicted": "too many connections at once; the longest idle was let go",
+    "data-after-close": "a segment with data on a connection that had ended",
+    "tls": "a TLS connection; its content cannot be read",
+    "http2": "an HTTP/2 connection; only HTTP/1.x is read",
+    "not-http": "a connection that carries something other than HTTP/1.x",
+    # messages
+    "start-line-invalid": "no valid start line where a message must begin",
+    "head-too-long": "a message head longer than the limit",
+    "content-length-invalid": "a Content-Length that is not one number",
+    "content-length-and-chunked": "Content-Length and Transfer-Encoding in one message",
+    "transfer-coding-unknown": "a transfer coding other than a final chunked",
+    "chunk-invalid": "chunk framing that is not valid",
+    "response-without-request": "a response whose request the capture cannot show",
+    "response-unsolicited": "a response with no request outstanding",
+    "body-too-long": "a body longer than is looked into",
+    "body-undecodable": "a body that its content coding does not decode",
+    "json-invalid": "a JSON body that does not parse",
+    "shapes-limit": "more shapes than are kept; the rest are not told apart",
+    "routes-limit": "more different targets than are kept; the rest are not told apart",
+}
+
+
+class Anomalies(Counter[str]):
+    """How often each anomaly occurred; only names of the closed list are taken."""
+
+    def count(self, name: str, times: int = 1) -> None:
+        """Count `name`; raises KeyError for a name that is not in `SENTENCES`."""
+        if name not in SENTENCES:
+            raise KeyError(name)
+        if times:
+            self[name] += times

@@ -1,0 +1,193 @@
+"""Which files are read, in which order, and which of them are one rotated set.
+
+Law: files are read in the order of their first frame. A file that starts where an earlier one of
+the same kind ended continues it (a rotated set: connections go on over the boundary); one that
+overlaps is another vantage. Both are told by time and content, names only break ties.
+"""
+
+import io
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from analyzer.capture import pcap, pcapng
+from analyzer.capture.compression import Decompressed, codec_of
+from analyzer.capture.frames import BLOCK, Capture, Frames, Reader
+from analyzer.errors import InputError
+
+STANDARD_INPUT = "-"
+_OVERLAP = 10_000_000  # ns that two files of one rotated set may overlap
+
+Progress = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Source:
+    """One capture to read: its path, and what a first look at it showed."""
+
+    path: str
+    first: int | None = None  # ns since 1970
+    link_types: tuple[int, ...] = ()
+
+
+class _Counted(io.RawIOBase):
+    """A raw stream that reports how many bytes have been read from it."""
+
+    def __init__(self, raw: BinaryIO, progress: Progress | None) -> None:
+        self._raw = raw
+        self._progress = progress
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        piece = self._raw.read(len(buffer))
+        buffer[: len(piece)] = piece
+        if self._progress is not None:
+            self._progress(len(piece))
+        return len(piece)
+
+
+def expand(paths: list[str]) -> list[str]:
+    """The files meant by `paths`: a folder stands for every capture below it, sorted by name.
+
+    Raises InputError for a path that does not exist, and for a folder without captures.
+    """
+    files: list[str] = []
+    for path in paths:
+        place = Path(path)
+        if path == STANDARD_INPUT:
+            files.append(path)
+        elif place.is_dir():
+            inside = [str(p) for p in sorted(place.rglob("*")) if p.is_file() and is_capture(p)]
+            if not inside:
+                raise InputError(f"{path}: no capture in this folder")
+            files += inside
+        elif not place.exists():
+            raise InputError(f"{path}: no such file")
+        else:
+            files.append(path)
+    seen = dict.fromkeys(files)
+    return list(seen)
+
+
+def is_capture(path: Path) -> bool:
+    """Whether the file's content, decompressed where need be, starts as a capture does."""
+    try:
+        with path.open("rb") as raw:
+            _, stream = _decompress(cast(BinaryIO, raw))
+            return _reader_of(stream.read(4)) is not None
+    except OSError:
+        return False
+
+
+def in_order(paths: list[str]) -> list[Source]:
+    """The sources in the order of their first frame; files without frames come first."""
+    sources = [Source(path) for path in paths]
+    if len(sources) > 1:
+        if STANDARD_INPUT in paths:
+            raise InputError("standard input cannot be combined with other captures")
+        for source in sources:
+            glance = Capture(source.path)
+            for frames in read(source.path, glance, block=65_536):
+                if len(frames):
+                    source.first = int(frames.time[0])
+                    break
+            source.link_types = tuple(i.link_type for i in glance.interfaces)
+        sources.sort(key=lambda s: (s.first if s.first is not None else -1, s.path))
+    return sources
+
+
+def series_of(source: Source, earlier: list[Capture]) -> int:
+    """The number of the rotated set that `source` continues, or the next free number."""
+    last_of_series = {c.series: c for c in earlier if c.last is not None}
+    fitting = [
+        c
+        for c in last_of_series.values()
+        if source.first is not None
+        and c.first is not None
+        and c.last is not None
+        and source.first >= max(c.last - _OVERLAP, c.first)
+        and tuple(i.link_type for i in c.interfaces)[:1] == source.link_types[:1]
+    ]
+    if not fitting:
+        return max((c.series for c in earlier), default=-1) + 1
+    fitting.sort(key=lambda c: (_family(c.path) == _family(source.path), c.last), reverse=True)
+    return fitting[0].series
+
+
+def _family(path: str) -> str:
+    return re.sub(r"\d+", "", path)
+
+
+def read(
+    path: str, capture: Capture, *, block: int = BLOCK, progress: Progress | None = None
+) -> Iterator[Frames]:
+    """Yield the frames of the capture at `path`, filling in `capture` on the way.
+
+    Raises InputError when the file cannot be opened or is no capture.
+    """
+    try:
+        raw = sys.stdin.buffer if path == STANDARD_INPUT else Path(path).open("rb")  # noqa: SIM115
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    try:
+        yield from _read(cast(BinaryIO, raw), path, capture, block, progress)
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    finally:
+        if path != STANDARD_INPUT:
+            raw.close()
+
+
+def _read(
+    raw: BinaryIO, path: str, capture: Capture, block: int, progress: Progress | None
+) -> Iterator[Frames]:
+    counted = cast(BinaryIO, io.BufferedReader(_Counted(raw, progress), 1 << 20))
+    codec, stream = _decompress(counted)
+    start = stream.read(4)
+    reader = _reader_of(start)
+    if reader is None:
+        what = "empty file" if not start else "not a pcap or pcapng capture"
+        raise InputError(f"{'standard input' if path == STANDARD_INPUT else path}: {what}")
+    whole = cast(BinaryIO, _Rejoined(start, stream))
+    for frames in reader(whole, capture, block):
+        yield capture.note(frames)
+    if codec:
+        capture.format = f"{capture.format}+{codec}"
+    if isinstance(stream, Decompressed) and stream.damaged:
+        capture.anomalies.count("compression-damaged")
+
+
+def _decompress(stream: BinaryIO) -> tuple[str, BinaryIO]:
+    """The stream's compression ("" for none) and its decompressed bytes."""
+    buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[type-var]
+    codec = codec_of(buffered.peek(8)[:8])
+    if codec is None:
+        return "", cast(BinaryIO, buffered)
+    name, opener = codec
+    return name, cast(BinaryIO, Decompressed(opener(cast(BinaryIO, buffered))))
+
+
+def _reader_of(start: bytes) -> Reader | None:
+    if start in pcap.MAGICS:
+        return pcap.read
+    return pcapng.read if start == pcapng.MAGIC else None
+
+
+class _Rejoined:
+    """A stream whose first bytes have been read already."""
+
+    def __init__(self, start: bytes, rest: BinaryIO) -> None:
+        self._start = start
+        self._rest = rest
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes, fewer only at the end."""
+        if not self._start:
+            return self._rest.read(size)
+        start, self._start = self._start[:size], self._start[size:]
+        return start + self._rest.read(size - len(start))

@@ -1,0 +1,162 @@
+"""Request targets in, endpoints out: `GET /v1/things/{id}`.
+
+Law: an endpoint is never inferred from its responses; that would be circular and hide the bug.
+In order: reserved words stay as they are; typed segments (numbers, UUIDs, long hexadecimal, dates,
+base64url) are variables at once; and when all requests are known, segments with many distinct
+values under one parent are variables too. An exact path beats a template.
+"""
+
+import re
+from collections import defaultdict
+from typing import NamedTuple
+
+from analyzer.anomalies import Anomalies
+
+MOST_ROUTES = 32_768  # told apart in one run
+MANY_VALUES = 10  # distinct values of a segment that make it a variable
+MANY_AT_TOP = 30  # the same for the first segment, where an API's own names are
+RARE = 0.5  # distinct values per request, at least, for names to be values
+_MEMORY = 16_384  # segments and paths remembered
+
+_ID, _DATE = "{id}", "{date}"
+_RESERVED = frozenset(
+    "api v1 v2 v3 v4 me self current new search health status login logout graphql rpc".split()
+)
+_TYPED: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\d{4}-\d\d(?:-\d\d)?\Z"), _DATE),
+    (re.compile(r"-?\d+(?:\.\d+)?\Z"), _ID),
+    (re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\Z"), _ID),
+    (re.compile(r"(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{16,64}\Z"), _ID),
+    # A name, a separator and a number: `order-1042`, `P_77`, `usr.12`.
+    (re.compile(r"[A-Za-z]{1,16}[-_.:]\d{2,}\Z"), _ID),
+    # base64url, only with both cases and a digit: `subscription-plans` is a name.
+    (re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=\D*\d)[A-Za-z0-9_\-]{16,}=*\Z"), _ID),
+)
+
+
+class Route(NamedTuple):
+    """A request's method, host and path with typed segments replaced."""
+
+    method: str
+    host: str
+    path: str
+
+
+class Endpoint(NamedTuple):
+    """What requests of one kind have in common; `name` is what a person reads."""
+
+    method: str
+    host: str
+    template: str
+
+    @property
+    def name(self) -> str:
+        """Method and path template: `GET /v1/things/{id}`."""
+        return f"{self.method} {self.template}"
+
+
+def path_of(target: bytes) -> str:
+    """The path of a request target in any of its forms (RFC 9112 §3.2), without the query."""
+    text = target.partition(b"?")[0].partition(b"#")[0].decode("latin-1")
+    if not text.startswith("/"):
+        match = re.match(r"[A-Za-z][A-Za-z0-9+.\-]*://[^/]*", text)
+        if match:
+            return text[match.end() :] or "/"
+    return text
+
+
+class Routes:
+    """All routes met so far, numbered."""
+
+    def __init__(self, anomalies: Anomalies) -> None:
+        self.routes: list[Route] = [Route("?", "", "?")]
+        self._numbers: dict[Route, int] = {}
+        self._segments: dict[str, str] = {}
+        self._known: dict[tuple[bytes, str, bytes], int] = {}
+        self._anomalies = anomalies
+
+    def number(self, method: bytes, host: str, target: bytes) -> int:
+        """The number of the route of a request; 0 where there are too many."""
+        path = target.partition(b"?")[0]
+        key = (method, host, path)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _MEMORY:
+                self._known.clear()
+            found = self._known[key] = self._number(method, host, path)
+        return found
+
+    def _number(self, method: bytes, host: str, target: bytes) -> int:
+        verb = method.decode("latin-1")
+        # A CONNECT names an authority, not a path (RFC 9112 §3.2.3).
+        path = target.decode("latin-1") if verb == "CONNECT" else self._typed(path_of(target))
+        route = Route(verb, host, path)
+        number = self._numbers.get(route)
+        if number is None:
+            if len(self.routes) >= MOST_ROUTES:
+                self._anomalies.count("routes-limit")
+                return 0
+            number = self._numbers[route] = len(self.routes)
+            self.routes.append(route)
+        return number
+
+    def _typed(self, path: str) -> str:
+        segments = self._segments
+        parts = path.split("/")
+        for place, part in enumerate(parts):
+            if not part:
+                continue
+            if part.isdigit():
+                parts[place] = _ID
+                continue
+            known = segments.get(part)
+            if known is None:
+                if len(segments) >= _MEMORY:
+                    segments.clear()
+                known = segments[part] = typed(part)
+            parts[place] = known
+        return "/".join(parts)
+
+
+def typed(segment: str) -> str:
+    """The segment, or the variable that its form alone says it is."""
+    if segment in _RESERVED:
+        return segment
+    for pattern, variable in _TYPED:
+        if pattern.match(segment):
+            return variable
+    return segment
+
+
+def endpoints(routes: list[Route], requests: list[int]) -> list[Endpoint]:
+    """The endpoint of every route; `requests` counts the requests of each.
+
+    Under one parent (method, host and the segments before), ten or more distinct names of which
+    most were asked for only now and then, and which are followed by the same segments, are values
+    of a variable rather than names (sibling cardinality).
+    """
+    templates = [route.path.split("/") for route in routes]
+    deepest = max((len(t) for t in templates), default=0)
+    for depth in range(1, deepest):
+        families: dict[tuple[str, str, tuple[str, ...], tuple[str, ...]], list[int]]
+        families = defaultdict(list)
+        for number, (route, parts) in enumerate(zip(routes, templates, strict=True)):
+            if depth < len(parts) and parts[depth] and not _is_fixed(parts[depth]):
+                before, after = tuple(parts[:depth]), tuple(parts[depth + 1 :])
+                families[(route.method, route.host, before, after)].append(number)
+        for numbers in families.values():
+            names = {templates[n][depth] for n in numbers}
+            asked = sum(requests[n] for n in numbers)
+            # Names of an API are few and asked for often; values are many and each is rare.
+            many = MANY_AT_TOP if depth == 1 else MANY_VALUES
+            if len(names) >= many and len(names) >= RARE * asked:
+                for n in numbers:
+                    templates[n][depth] = "{name}"
+    return [
+        Endpoint(route.method, route.host, "/".join(parts))
+        for route, parts in zip(routes, templates, strict=True)
+    ]
+
+
+def _is_fixed(segment: str) -> bool:
+    return segment.startswith("{") or segment in _RESERVED

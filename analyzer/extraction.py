@@ -1,0 +1,304 @@
+"""What the stages put out while a capture is read: the EXCHANGES and CONNECTIONS tables.
+
+Law: extraction is pure per connection, so it may be split by connection over processes and joined
+(`Extraction.join`); what is judged later is in the tables alone.
+"""
+
+from dataclasses import dataclass, field
+
+from analyzer.anomalies import Anomalies
+from analyzer.endpoints import Route, Routes
+from analyzer.http import content
+from analyzer.http.exchanges import Carries, HttpConnection, roles
+from analyzer.http.messages import Message
+from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form, Forms, may_be_json
+from analyzer.streams import Connection
+from analyzer.tables import CONNECTIONS, EXCHANGES, Flag, Store, packer_of
+
+_MOST_UNDECIDED = 256  # pieces kept while it is not known what a connection carries
+_HAS_TOKEN, _ECHOES = int(Flag.HAS_TOKEN), int(Flag.ECHOES)
+_SHORTEST_TOKEN = 3
+
+_pack_exchange = packer_of(EXCHANGES).pack
+_pack_connection = packer_of(CONNECTIONS).pack
+
+_COUNTED = {Carries.TLS: "tls", Carries.HTTP2: "http2", Carries.OTHER: "not-http"}
+Address = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Extraction:
+    """All that was read out of the captures, before anything is judged."""
+
+    anomalies: Anomalies = field(default_factory=Anomalies)
+    exchanges: Store = field(default_factory=lambda: Store(EXCHANGES, text=True))
+    connections: Store = field(default_factory=lambda: Store(CONNECTIONS))
+    addresses: list[Address] = field(default_factory=list)
+    routes: list[Route] = field(default_factory=list)
+    forms: list[Form] = field(default_factory=list)
+    streams: int = 0
+
+
+class Recorder:
+    """Packs what the http stage puts out into the tables of an `Extraction`."""
+
+    def __init__(self, into: Extraction) -> None:
+        self.into = into
+        self.routes = Routes(into.anomalies)
+        self.forms = Forms(into.anomalies)
+        into.routes = self.routes.routes
+        into.forms = self.forms.forms
+        self._addresses: dict[Address, int] = {}
+        self._connections = 0
+        self._finished: list[HttpSink] = []
+
+    # --- the http stage's Recorder -------------------------------------------------------------
+
+    def route(self, request: Message) -> int:
+        """The number of the request's route."""
+        return self.routes.number(request.method, request.fields.host, request.target)
+
+    def exchange(
+        self,
+        connection: int,
+        request: Message | None,
+        response: Message | None,
+        outcome: int,
+        flags: int,
+    ) -> None:
+        """Add a row to EXCHANGES."""
+        route = form = 0
+        target = b""
+        if request is not None:
+            route = request.route
+            target = request.target
+            asked = request.frame, request.time, request.seq, request.ack, request.length
+        else:
+            asked = _NOTHING
+        if response is not None:
+            if response.complete and not response.tunnel:
+                form, echoed = self._form(response, route, target)
+                flags |= echoed
+            elif not response.complete:
+                form = UNKNOWN_FORM
+            frame, time, seq, ack = response.frame, response.time, response.seq, response.ack
+            end_frame, end_time = response.end_frame, response.end_time
+            length, status = response.length, response.status
+        else:
+            frame = time = seq = ack = end_frame = end_time = length = status = 0
+        self.into.exchanges.append(
+            _pack_exchange(
+                connection,
+                outcome,
+                flags,
+                asked[0] >> 32,
+                asked[0] & 0xFFFFFFFF,
+                asked[1],
+                asked[2],
+                asked[3],
+                asked[4],
+                frame >> 32,
+                frame & 0xFFFFFFFF,
+                time,
+                seq,
+                ack,
+                end_frame & 0xFFFFFFFF,
+                end_time,
+                length,
+                status,
+                route,
+                form,
+            ),
+            target,
+        )
+
+    def _form(self, response: Message, route: int, target: bytes) -> tuple[int, int]:
+        """The form's number, and whether the body repeats the request's token."""
+        media_type = response.fields.media_type
+        parts = response.body
+        if not response.length:
+            return NO_FORM, 0
+        if parts is None:
+            # Too long to look into, or broken by a gap.
+            if may_be_json(media_type):
+                return UNKNOWN_FORM, 0
+            return self.forms.number(Form(media_type, None)), 0
+        if not may_be_json(media_type):
+            return self.forms.number(Form(media_type, None)), 0
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        if response.fields.content_coding:
+            plain = content.decoded(body, response.fields.content_coding)
+            if plain is None:
+                self.into.anomalies.count("body-undecodable")
+                return UNKNOWN_FORM, 0
+            body = plain
+        form = self.forms.of(media_type, body, route)
+        token = token_of(target)
+        if not token:
+            return form, 0
+        return form, _HAS_TOKEN | _ECHOES if token in body else _HAS_TOKEN
+
+    # --- connections ---------------------------------------------------------------------------
+
+    def open(self, connection: Connection) -> "HttpSink":
+        """The sink of a new connection (a `streams.Opener`)."""
+        return HttpSink(self, connection)
+
+    def next_number(self) -> int:
+        """A number for a connection that carries HTTP."""
+        number = self._connections
+        self._connections += 1
+        return number
+
+    def finished(self, sink: "HttpSink") -> None:
+        """Its row is written when the tracker has numbered the connections of the block."""
+        self._finished.append(sink)
+
+    def flush(self) -> None:
+        """Add a row to CONNECTIONS for each that has finished."""
+        for sink in self._finished:
+            self._write(sink)
+        self._finished.clear()
+
+    def _write(self, sink: "HttpSink") -> None:
+        http, connection = sink.http, sink.connection
+        assert http is not None
+        client = sink.client
+        one, two = connection.endpoints[client], connection.endpoints[1 - client]
+        ours, theirs = connection.flows[client], connection.flows[1 - client]
+        join = http.first_request or (0, 0)
+        self.into.connections.append(
+            _pack_connection(
+                http.number,
+                connection.stream,
+                connection.interface,
+                self._address(one.high, one.low),
+                self._address(two.high, two.low),
+                one.port,
+                two.port,
+                int(connection.flags(client)),
+                int(connection.closed_first(client)),
+                connection.first_time,
+                connection.last_time,
+                connection.first_frame & 0xFFFFFFFF,
+                join[0],
+                join[1],
+                ours.acked or 0,
+                ours.fin_frame & 0xFFFFFFFF,
+                ours.fin_time,
+                theirs.fin_frame & 0xFFFFFFFF,
+                theirs.fin_time,
+                connection.reset_frame & 0xFFFFFFFF,
+                connection.reset_time,
+                http.requests,
+                http.answered,
+            )
+        )
+
+    def _address(self, high: int, low: int) -> int:
+        address = (high, low)
+        number = self._addresses.get(address)
+        if number is None:
+            number = self._addresses[address] = len(self.into.addresses)
+            self.into.addresses.append(address)
+        return number
+
+
+_NOTHING = (0, 0, 0, 0, 0)
+
+
+def token_of(target: bytes) -> bytes:
+    """What of a request target its response may repeat: its last path segment that has a digit."""
+    path = target.partition(b"?")[0]
+    for segment in reversed(path.split(b"/")):
+        if len(segment) >= _SHORTEST_TOKEN and not segment.isalpha():
+            return segment if any(48 <= c <= 57 for c in segment) else b""
+    return b""
+
+
+class HttpSink:
+    """Reads a connection's bytes: finds out what it carries and which side is the client's.
+
+    Until that is known the pieces are kept, then replayed to an `HttpConnection`.
+    """
+
+    __slots__ = ("_carries", "_waiting", "client", "connection", "http", "recorder")
+
+    def __init__(self, recorder: Recorder, connection: Connection) -> None:
+        self.recorder = recorder
+        self.connection = connection
+        self.client = 0
+        self.http: HttpConnection | None = None
+        self._carries = Carries.UNKNOWN
+        self._waiting: list[tuple[int, bytes, int, int, int, int]] = []
+
+    @property
+    def wants_data(self) -> bool:
+        """Whether any further bytes matter."""
+        http = self.http
+        if http is not None:
+            return http.carries is Carries.HTTP
+        return self._carries is Carries.UNKNOWN
+
+    def data(self, side: int, piece: bytes, frame: int, time: int, seq: int, ack: int) -> None:
+        """The next bytes of a side."""
+        http = self.http
+        if http is not None:
+            http.data(side ^ self.client, piece, frame, time, seq, ack)
+        else:
+            self._waiting.append((side, piece, frame, time, seq, ack))
+            self._decide(side)
+
+    def _decide(self, side: int) -> None:
+        """Look at what has come from `side` so far."""
+        midstream = self.connection.midstream
+        start = b"".join(piece for s, piece, *_ in self._waiting if s == side)[:16_384]
+        client, carries = roles(side, start)
+        if carries is Carries.OTHER and midstream:
+            # The middle of a message, most likely. The next piece may begin one.
+            self._waiting.clear()
+            return
+        if carries is Carries.UNKNOWN and len(self._waiting) >= _MOST_UNDECIDED:
+            carries = Carries.OTHER
+        self._carries = carries
+        if carries is Carries.UNKNOWN:
+            return
+        waiting, self._waiting = self._waiting, []
+        if carries is not Carries.HTTP or client is None:
+            self.recorder.into.anomalies.count(_COUNTED[carries])
+            return
+        if midstream:
+            self.recorder.into.anomalies.count("starts-midstream")
+        self.client = client
+        self.http = HttpConnection(
+            self.recorder.next_number(),
+            self.recorder,
+            self.recorder.into.anomalies,
+            midstream=midstream,
+        )
+        for from_side, piece, frame, time, seq, ack in waiting:
+            self.http.data(from_side ^ client, piece, frame, time, seq, ack)
+
+    def gap(self, side: int, size: int) -> None:
+        """Bytes are missing here."""
+        if self.http is not None:
+            self.http.gap(side ^ self.client, size)
+        else:
+            self._waiting.clear()
+
+    def close(self, side: int, frame: int, time: int) -> None:
+        """A side's FIN."""
+        if self.http is not None:
+            self.http.close(side ^ self.client, frame, time)
+
+    def finish(self, *, open_at_end: bool) -> None:
+        """Nothing more will come."""
+        if self.http is None:
+            return
+        one_way = not all(flow.seen for flow in self.connection.flows)
+        if one_way:
+            self.recorder.into.anomalies.count("direction-not-captured")
+        self.http.finish(open_at_end=open_at_end, flags=int(Flag.ONE_WAY) if one_way else 0)
+        self.recorder.finished(self)
+
+

@@ -1,0 +1,56 @@
+"""Content codings of a body: gzip, deflate, br and zstd, limited in size (RFC 9110 §8.4)."""
+
+import zlib
+
+import zstandard
+
+LONGEST_BODY = 1 << 20  # bytes looked into, coded or decoded
+
+
+def decoded(body: bytes, codings: str) -> bytes | None:
+    """`body` without its content codings (the field's value); None: undecodable or too long."""
+    for coding in reversed([c.strip() for c in codings.split(",") if c.strip()]):
+        try:
+            out = _decode(body, coding)
+        except (zlib.error, zstandard.ZstdError, ValueError):
+            return None
+        if out is None or len(out) > LONGEST_BODY:
+            return None
+        body = out
+    return body
+
+
+def _decode(body: bytes, coding: str) -> bytes | None:
+    if coding in ("gzip", "x-gzip"):
+        return zlib.decompressobj(31).decompress(body, LONGEST_BODY + 1)
+    if coding == "deflate":
+        # Said to be zlib, often raw deflate (RFC 9110 §8.4.1.2).
+        wrapped = len(body) > 1 and body[0] & 15 == 8 and (body[0] << 8 | body[1]) % 31 == 0
+        return zlib.decompressobj(15 if wrapped else -15).decompress(body, LONGEST_BODY + 1)
+    if coding == "zstd":
+        stream = zstandard.ZstdDecompressor(max_window_size=8 << 20).stream_reader(
+            body, read_across_frames=True
+        )
+        return stream.read(LONGEST_BODY + 1)
+    if coding == "br":
+        return _brotli(body)
+    return body if coding == "identity" else None
+
+
+def _brotli(body: bytes) -> bytes | None:
+    import brotli
+
+    decoder, out = brotli.Decompressor(), []
+    size = 0
+    try:
+        # In small steps, so that a bomb stops at the limit.
+        part = decoder.process(body, output_buffer_limit=65_536)
+        while True:
+            size += len(part)
+            out.append(part)
+            if size > LONGEST_BODY or decoder.is_finished() or not part:
+                break
+            part = decoder.process(b"", output_buffer_limit=65_536)
+    except brotli.error:
+        return None
+    return b"".join(out)

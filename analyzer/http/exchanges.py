@@ -1,0 +1,304 @@
+"""MESSAGES of one connection in, EXCHANGES out: which response answers which request.
+
+Law: two rules, always both. *Order*: responses answer requests in order (RFC 9112 §9.3.2).
+*Causality*: the acknowledgement number in the segment with a response's first byte says which
+requests the server's kernel had received; a response cannot answer one that it does not cover.
+Where the two disagree the exchange says so (`Flag.SURPLUS`). After a loss in the capture only what
+the numbers prove is paired, and everything the loss touches is flagged.
+"""
+
+from collections import deque
+from enum import Enum, auto
+from typing import Protocol as Interface
+
+from analyzer.anomalies import Anomalies
+from analyzer.http import grammar
+from analyzer.http.grammar import Protocol
+from analyzer.http.messages import Message, MessageReader
+from analyzer.intervals import covers
+from analyzer.tables import Flag, Outcome
+
+_MOST_OUTSTANDING = 4_096  # requests, or surplus responses, kept for one connection
+
+# Plain integers: these are combined for every message.
+_GAP_REQUEST, _GAP_RESPONSE = int(Flag.GAP_REQUEST), int(Flag.GAP_RESPONSE)
+_AFTER_GAP, _MIDSTREAM = int(Flag.AFTER_GAP), int(Flag.MIDSTREAM)
+_SURPLUS, _PIPELINED, _INTERIM = int(Flag.SURPLUS), int(Flag.PIPELINED), int(Flag.INTERIM)
+_AFTER_CLIENT_CLOSE, _TUNNEL = int(Flag.AFTER_CLIENT_CLOSE), int(Flag.TUNNEL)
+_OPEN_AT_END, _LOST = int(Flag.OPEN_AT_END), int(Flag.LOSS & ~Flag.OPEN_AT_END)
+_REQUEST_OPEN, _DAMAGED = int(Flag.REQUEST_OPEN), int(Flag.DAMAGED)
+
+
+class Carries(Enum):
+    """What a connection has turned out to carry."""
+
+    UNKNOWN = auto()
+    HTTP = auto()
+    TLS = auto()
+    HTTP2 = auto()
+    OTHER = auto()
+    TUNNEL = auto()
+
+
+_CARRIES = {
+    Protocol.TLS: Carries.TLS,
+    Protocol.HTTP2: Carries.HTTP2,
+    Protocol.OTHER: Carries.OTHER,
+}
+
+
+class Recorder(Interface):
+    """Takes what this stage puts out."""
+
+    def route(self, request: Message) -> int:
+        """The route of a request whose head is complete."""
+
+    def exchange(
+        self,
+        connection: int,
+        request: Message | None,
+        response: Message | None,
+        outcome: int,
+        flags: int,
+    ) -> None:
+        """One finished exchange."""
+
+
+class HttpConnection:
+    """The exchanges of one connection; `side` is 0 for the client and 1 for the server.
+
+    Until a side is known to be the client's, bytes are looked at to find out (`roles`).
+    """
+
+    __slots__ = (
+        "_client_closed",
+        "_midstream",
+        "_most_recent",
+        "_readers",
+        "_recorder",
+        "_shaken",
+        "_surplus",
+        "anomalies",
+        "answered",
+        "carries",
+        "first_request",
+        "number",
+        "outstanding",
+        "requests",
+    )
+
+    def __init__(
+        self, number: int, recorder: Recorder, anomalies: Anomalies, *, midstream: bool
+    ) -> None:
+        self.number = number
+        self.anomalies = anomalies
+        self.carries = Carries.HTTP
+        self.requests = 0
+        self.answered = 0
+        self.first_request: tuple[int, int] | None = None  # seq and ack
+        self.outstanding: deque[Message] = deque()
+        self._recorder = recorder
+        self._midstream = midstream
+        # After a gap, and before the first exchange of a connection that was open when the capture
+        # began, order alone does not pair. An exchange that the numbers prove ends this.
+        self._shaken = midstream
+        self._client_closed = False
+        self._surplus: deque[Message] = deque()
+        self._most_recent: Message | None = None  # the request that the current response answers
+        self._readers = (
+            MessageReader(
+                is_request=True,
+                on_head=self._request_head,
+                on_end=_ignore,
+                anomalies=anomalies,
+            ),
+            MessageReader(
+                is_request=False,
+                on_head=self._response_head,
+                on_end=self._response_end,
+                anomalies=anomalies,
+            ),
+        )
+
+    # --- bytes in --------------------------------------------------------------------------
+
+    def data(self, side: int, piece: bytes, frame: int, time: int, seq: int, ack: int) -> None:
+        """The next bytes in order of the client (0) or the server (1)."""
+        self._readers[side].feed(piece, frame, time, seq, ack)
+
+    def gap(self, side: int, size: int) -> None:
+        """`size` bytes of a side are missing here."""
+        self._shaken = True
+        flag = _GAP_RESPONSE if side else _GAP_REQUEST
+        for request in self.outstanding:
+            request.flags |= flag
+        reader = self._readers[side]
+        lost = reader.message
+        reader.gap(size)
+        if lost is not None and reader.message is None and not lost.complete:
+            self._abandon(side, lost)
+
+    def close(self, side: int, frame: int, time: int) -> None:
+        """A side's FIN, in order."""
+        if side == 0:
+            self._client_closed = True
+        self._readers[side].close(frame, time)
+
+    def finish(self, *, open_at_end: bool, flags: int) -> None:
+        """The connection is over (or the capture is): what is outstanding will stay so."""
+        if open_at_end:
+            flags |= _OPEN_AT_END
+        if self._shaken:
+            flags |= _AFTER_GAP
+        response = self._readers[1].message
+        if response is not None and response.status >= 200:
+            self._abandon(1, response, flags)
+        while self._surplus:
+            self._lone(self._surplus.popleft(), flags)
+        while self.outstanding:
+            request = self.outstanding.popleft()
+            if not request.complete:
+                flags |= _REQUEST_OPEN
+            self._put(request, None, Outcome.UNANSWERED, flags)
+
+    # --- requests --------------------------------------------------------------------------
+
+    def _request_head(self, request: Message) -> bytes:
+        self.requests += 1
+        if self.first_request is None:
+            self.first_request = (request.seq, request.ack)
+        if self.outstanding:
+            request.flags |= _PIPELINED
+        request.route = self._recorder.route(request)
+        if len(self.outstanding) >= _MOST_OUTSTANDING:
+            self._put(self.outstanding.popleft(), None, Outcome.UNANSWERED, _DAMAGED)
+        self.outstanding.append(request)
+        if self._surplus:
+            # A client that reads its connection in order takes this for its answer.
+            surplus = self._surplus.popleft()
+            self.outstanding.remove(request)
+            self._pair(request, surplus, _SURPLUS)
+        return b""
+
+    # --- responses -------------------------------------------------------------------------
+
+    def _response_head(self, response: Message) -> bytes:
+        request = self._claim(response)
+        if response.status < 200 and response.status != 101:
+            # Interim: the final answer is still to come (RFC 9110 §15.2).
+            if request is not None:
+                request.flags |= _INTERIM
+            return b""
+        self._most_recent = request
+        if request is None:
+            return b""
+        self.outstanding.remove(request)
+        if self._client_closed:
+            response.flags |= _AFTER_CLIENT_CLOSE
+        return request.method
+
+    def _claim(self, response: Message) -> Message | None:
+        """The outstanding request that `response` answers, by order and by causality."""
+        outstanding = self.outstanding
+        if not outstanding:
+            return None
+        first = outstanding[0]
+        if not self._shaken:
+            return first if covers(response.ack, first.seq) else None
+        # After a gap only the numbers count: a client that sent its request when it had
+        # received everything up to here is being answered here.
+        covered = [r for r in outstanding if covers(response.ack, r.seq)]
+        exact = [r for r in covered if r.ack == response.seq]
+        chosen = exact[-1] if exact else covered[-1] if covered else None
+        if chosen is None:
+            return None
+        if not exact:
+            chosen.flags |= _AFTER_GAP
+        elif chosen is outstanding[-1]:
+            self._shaken = self._midstream = False
+        while outstanding[0] is not chosen:
+            passed = outstanding.popleft()
+            self._put(passed, None, Outcome.UNANSWERED, passed.flags | _GAP_RESPONSE)
+        return chosen
+
+    def _response_end(self, response: Message) -> None:
+        if response.status < 200 and response.status != 101:
+            return
+        request, self._most_recent = self._most_recent, None
+        if request is not None:
+            self._pair(request, response, 0)
+            return
+        if self._shaken:
+            self._lone(response, _MIDSTREAM if self._midstream else _AFTER_GAP)
+            return
+        late = self.outstanding
+        if late and not covers(response.ack, late[0].seq):
+            # Sent before the server had this request, and read as its answer all the same.
+            self._pair(late.popleft(), response, _SURPLUS)
+        elif len(self._surplus) < _MOST_OUTSTANDING:
+            self._surplus.append(response)
+
+    def _pair(self, request: Message, response: Message, flags: int) -> None:
+        outcome = Outcome.ANSWERED if response.complete else Outcome.INCOMPLETE
+        if response.tunnel:
+            flags |= _TUNNEL
+            self.carries = Carries.TUNNEL
+        if response.complete:
+            self.answered += 1
+        self._put(request, response, outcome, flags)
+
+    def _abandon(self, side: int, message: Message, flags: int = 0) -> None:
+        """A message that began and will not end."""
+        if side == 0:
+            message.flags |= _GAP_REQUEST
+            return
+        if message.status < 200:
+            return
+        request, self._most_recent = self._most_recent, None
+        if message.gap:
+            flags |= _GAP_RESPONSE
+        if request is not None:
+            self._put(request, message, Outcome.INCOMPLETE, flags)
+        elif self.outstanding and not self._shaken:
+            self._put(self.outstanding.popleft(), message, Outcome.INCOMPLETE, flags | _SURPLUS)
+        else:
+            self._lone(message, flags)
+
+    def _lone(self, response: Message, flags: int) -> None:
+        if self._shaken:
+            flags |= _AFTER_GAP
+        if flags & _LOST:
+            self.anomalies.count("response-without-request")
+            return
+        self.anomalies.count("response-unsolicited")
+        self._put(None, response, Outcome.UNSOLICITED, flags)
+
+    def _put(
+        self, request: Message | None, response: Message | None, outcome: int, flags: int
+    ) -> None:
+        if request is not None:
+            flags |= request.flags
+            if request.gap:
+                flags |= _GAP_REQUEST
+        if response is not None:
+            flags |= response.flags
+            if response.gap:
+                flags |= _GAP_RESPONSE
+        self._recorder.exchange(self.number, request, response, outcome, flags)
+
+
+def _ignore(_: Message) -> None:
+    """A request needs no attention when it ends; it was taken when its head was complete."""
+
+
+def roles(side: int, piece: bytes) -> tuple[int | None, Carries]:
+    """Which side is the client, and what the connection carries, from a side's first bytes.
+
+    The side is None while more bytes are needed (UNKNOWN) or where it does not matter.
+    """
+    protocol = grammar.sniff(piece)
+    if protocol is Protocol.REQUEST:
+        return side, Carries.HTTP
+    if protocol is Protocol.RESPONSE:
+        return 1 - side, Carries.HTTP
+    return None, _CARRIES.get(protocol, Carries.UNKNOWN)

@@ -1,0 +1,355 @@
+"""One direction of a connection in, MESSAGES out: where each begins and ends, and its body.
+
+Law: bytes arrive in order, in pieces of any size, and the messages do not depend on where the
+pieces end. A gap inside a body of known length is counted; any other gap ends the message, and
+reading picks up at a piece that begins with an unmistakable start line.
+"""
+
+from collections.abc import Callable
+from enum import Enum, auto
+
+from analyzer.anomalies import Anomalies
+from analyzer.http import grammar
+from analyzer.http.content import LONGEST_BODY
+from analyzer.http.framing import Framing, Kind, framing
+from analyzer.http.grammar import Fields
+
+_LONGEST_CHUNK_LINE = 4_096
+_LARGEST_CHUNK = 1 << 62
+
+
+class Message:
+    """A request or a response; positions are those of its first and last byte.
+
+    `frame` and `end_frame` are frame ids (capture index << 32 | frame number), `time` and
+    `end_time` ns since 1970, `seq` and `ack` the numbers at its first byte. `length` counts body
+    bytes without transfer coding. `status` is 0 in a request.
+    """
+
+    __slots__ = (
+        "ack",
+        "body",
+        "complete",
+        "end_frame",
+        "end_time",
+        "fields",
+        "flags",
+        "frame",
+        "gap",
+        "length",
+        "method",
+        "route",
+        "seq",
+        "status",
+        "target",
+        "time",
+        "tunnel",
+    )
+
+    def __init__(self, frame: int, time: int, seq: int, ack: int) -> None:
+        self.frame = frame
+        self.time = time
+        self.seq = seq
+        self.ack = ack
+        self.end_frame = 0
+        self.end_time = 0
+        self.method = b""
+        self.target = b""
+        self.status = 0
+        self.fields: Fields = _NO_FIELDS
+        self.length = 0
+        self.body: list[bytes] | None = None  # None: not kept
+        self.complete = False
+        self.gap = False
+        self.tunnel = False
+        self.flags = 0
+        self.route = 0
+
+
+_NO_FIELDS = Fields()
+
+
+class State(Enum):
+    """Where in a stream of messages the reader stands."""
+
+    HEAD = auto()
+    LENGTH = auto()
+    CHUNK_SIZE = auto()
+    CHUNK_DATA = auto()
+    CHUNK_END = auto()
+    TRAILERS = auto()
+    CLOSE = auto()
+    TUNNEL = auto()
+    LOST = auto()
+
+
+OnHead = Callable[[Message], bytes]
+OnEnd = Callable[[Message], None]
+
+
+class MessageReader:
+    """Reads the messages of one direction.
+
+    `on_head` is told of a message when its head is complete and returns the method of the request
+    that it answers (b"" for requests); `on_end` when its last byte has come.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_chunk_or_body_left",
+        "_is_request",
+        "_on_end",
+        "_on_head",
+        "_start",
+        "anomalies",
+        "message",
+        "state",
+    )
+
+    def __init__(
+        self, *, is_request: bool, on_head: OnHead, on_end: OnEnd, anomalies: Anomalies
+    ) -> None:
+        self._is_request = is_request
+        self._on_head = on_head
+        self._on_end = on_end
+        self.anomalies = anomalies
+        self.state = State.HEAD
+        self.message: Message | None = None
+        self._buffer = b""
+        self._start: tuple[int, int, int, int] | None = None
+        self._chunk_or_body_left = 0
+
+    @property
+    def head_open(self) -> bool:
+        """Whether a message head has begun and not ended."""
+        return self.state is State.HEAD and bool(self._buffer)
+
+    @property
+    def head_start(self) -> tuple[int, int, int, int] | None:
+        """Frame id, time, seq and ack of the head that has begun and not ended."""
+        return self._start if self.head_open else None
+
+    def feed(self, piece: bytes, frame: int, time: int, seq: int, ack: int) -> None:
+        """The next bytes of the direction, in order; the position is that of their segment."""
+        state = self.state
+        if state is State.LOST:
+            if not grammar.begins_clearly(piece):
+                return
+            state = self.state = State.HEAD
+        if self._buffer:
+            # Positions stay those of the message's first byte, kept in `_start`.
+            data = self._buffer + piece
+            self._buffer = b""
+        else:
+            data = piece
+        base = seq + len(piece) - len(data)
+        at, end = 0, len(data)
+        while at < end:
+            state = self.state
+            if state is State.HEAD:
+                at = self._head(data, at, frame, time, base, ack)
+            elif state is State.LENGTH:
+                at = self._take(data, at, min(end, at + self._chunk_or_body_left))
+                if not self._chunk_or_body_left:
+                    self._end(frame, time)
+            elif state is State.CHUNK_DATA:
+                at = self._take(data, at, min(end, at + self._chunk_or_body_left))
+                if not self._chunk_or_body_left:
+                    self.state = State.CHUNK_END
+            elif state is State.CLOSE:
+                at = self._take(data, at, end)
+                if self.message is not None:
+                    self.message.end_frame, self.message.end_time = frame, time
+            elif state is State.TUNNEL or state is State.LOST:
+                return
+            else:
+                following = self._chunk_line(data, at, frame, time)
+                if following < 0:
+                    self._buffer = data[at:]
+                    return
+                at = following
+
+    # --- heads -----------------------------------------------------------------------------
+
+    def _head(self, data: bytes, at: int, frame: int, time: int, base: int, ack: int) -> int:
+        """Read a head at `at`; returns where it ends, or the data's end when more is needed."""
+        if self._start is None:
+            # Empty lines before a start line are skipped (RFC 9112 §2.2).
+            while data[at : at + 1] in (b"\r", b"\n"):
+                at += 1
+            if at >= len(data):
+                return at
+            self._start = (frame, time, base + at & 0xFFFFFFFF, ack)
+        rest = data[at:] if at else data
+        size = grammar.end_of_head(rest)
+        if size < 0:
+            if len(rest) > grammar.LONGEST_HEAD:
+                self.anomalies.count("head-too-long")
+                self._lose()
+            elif not self._may_be_head(rest):
+                self.anomalies.count("start-line-invalid")
+                self._lose()
+            else:
+                self._buffer = rest
+            return len(data)
+        message = Message(*self._start)
+        self._start = None
+        line, _, block = rest[:size].partition(b"\n")
+        if not self._start_line(message, line.rstrip(b"\r")):
+            self.anomalies.count("start-line-invalid")
+            self._lose()
+            return len(data)
+        message.fields = grammar.fields(block)
+        for oddity in message.fields.oddities:
+            self.anomalies.count(oddity)
+        method = self._on_head(message)
+        self._begin_body(message, framing(message.fields, status=message.status, method=method))
+        if message.complete:
+            self._end(frame, time)
+        return at + size
+
+    def _may_be_head(self, rest: bytes) -> bool:
+        kind = grammar.sniff(rest)
+        wanted = grammar.Protocol.REQUEST if self._is_request else grammar.Protocol.RESPONSE
+        return kind in (wanted, grammar.Protocol.UNDECIDED)
+
+    def _start_line(self, message: Message, line: bytes) -> bool:
+        if self._is_request:
+            request = grammar.request_line(line)
+            if request is None:
+                return False
+            message.method, message.target, _ = request
+            return True
+        status = grammar.status_line(line)
+        if status is None:
+            return False
+        message.status = status[0]
+        return True
+
+    # --- bodies ----------------------------------------------------------------------------
+
+    def _begin_body(self, message: Message, how: Framing) -> None:
+        if how.oddity:
+            self.anomalies.count(how.oddity)
+        kind = how.kind
+        self.message = message
+        if kind is Kind.NONE:
+            message.complete = True
+            return
+        if not self._is_request and how.length <= LONGEST_BODY:
+            message.body = []
+        if kind is Kind.LENGTH:
+            self.state = State.LENGTH
+            self._chunk_or_body_left = how.length
+        elif kind is Kind.CHUNKED:
+            self.state = State.CHUNK_SIZE
+        elif kind is Kind.CLOSE:
+            self.state = State.CLOSE
+        else:
+            message.complete = message.tunnel = True
+            self.state = State.TUNNEL
+
+    def _take(self, data: bytes, at: int, end: int) -> int:
+        """Body bytes data[at:end]; returns `end`."""
+        message = self.message
+        assert message is not None
+        size = end - at
+        message.length += size
+        if message.body is not None:
+            message.body.append(data[at:end])
+            if message.length > LONGEST_BODY:
+                message.body = None
+        if self.state is not State.CLOSE:
+            self._chunk_or_body_left -= size
+        return end
+
+    def _chunk_line(self, data: bytes, at: int, frame: int, time: int) -> int:
+        """A line of chunk framing (RFC 9112 §7.1); returns where it ends, -1: more is needed."""
+        end = data.find(b"\n", at)
+        if end < 0:
+            if len(data) - at > _LONGEST_CHUNK_LINE:
+                self._break()
+                return len(data)
+            return -1
+        line = data[at:end].rstrip(b"\r")
+        end += 1
+        if self.state is State.CHUNK_END:
+            if line:
+                self._break()
+                return len(data)
+            self.state = State.CHUNK_SIZE
+        elif self.state is State.TRAILERS:
+            if not line:
+                self._end(frame, time)
+        else:
+            digits = line.partition(b";")[0].strip()
+            try:
+                size = int(digits, 16) if digits.isalnum() else -1
+            except ValueError:
+                size = -1
+            if not 0 <= size < _LARGEST_CHUNK:
+                self._break()
+                return len(data)
+            self._chunk_or_body_left = size
+            self.state = State.CHUNK_DATA if size else State.TRAILERS
+        return end
+
+    def _end(self, frame: int, time: int) -> None:
+        message = self.message
+        assert message is not None
+        self.message = None
+        if self.state is not State.TUNNEL:
+            self.state = State.HEAD
+        message.complete = True
+        message.end_frame, message.end_time = frame, time
+        self._on_end(message)
+
+    # --- what goes wrong -------------------------------------------------------------------
+
+    def gap(self, size: int) -> None:
+        """`size` bytes are missing here."""
+        message = self.message
+        if self.state in (State.LENGTH, State.CHUNK_DATA) and message is not None:
+            message.gap = True
+            message.body = None
+            left = self._chunk_or_body_left
+            if size < left or (size == left and self.state is State.CHUNK_DATA):
+                message.length += size
+                self._chunk_or_body_left -= size
+                if not self._chunk_or_body_left:
+                    self.state = State.CHUNK_END
+                return
+            if size == left:
+                # Exactly the rest of the body: the message is whole but for what is missing.
+                message.length += size
+                self._chunk_or_body_left = 0
+                self._end(message.frame, message.time)
+                return
+        elif self.state is State.CLOSE and message is not None:
+            message.gap = True
+            message.body = None
+            return
+        elif self.state is State.TUNNEL:
+            return
+        self._lose()
+
+    def close(self, frame: int, time: int) -> None:
+        """The direction's FIN: it ends a body that is delimited by the close."""
+        if self.state is State.CLOSE and self.message is not None:
+            self._end(frame, time)
+
+    def _break(self) -> None:
+        self.anomalies.count("chunk-invalid")
+        if self.message is not None:
+            self.message.gap = True
+        self._lose()
+
+    def _lose(self) -> None:
+        """Framing is lost; a message in progress stays incomplete."""
+        if self.message is not None:
+            self.message.gap = True
+            self.message.body = None
+        self.message = None
+        self._buffer = b""
+        self._start = None
+        self.state = State.LOST

@@ -1,0 +1,53 @@
+"""SEGMENTS: the table that this stage puts out."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+
+# TCP flags (RFC 9293 §3.1)
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+
+
+@dataclass(slots=True)
+class Segments:
+    """A block of TCP segments: one array element each, in the order of the frames.
+
+    Addresses are 128 bits in two words, IPv4 as its IPv6-mapped form (RFC 4291 §2.5.5.2).
+    `scope` is what keeps equal addresses apart: the interface index of a cooked v2 header, or 0.
+    `payload` is the payload's offset in the block's data, `captured` and `wire` its lengths there
+    and on the wire, in bytes.
+    """
+
+    row: Ints  # index into the block's frames
+    scope: Ints
+    source_high: Words
+    source_low: Words
+    target_high: Words
+    target_low: Words
+    source_port: Ints
+    target_port: Ints
+    seq: Ints
+    ack: Ints
+    flags: Ints
+    window: Ints
+    payload: Ints
+    captured: Ints
+    wire: Ints
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @classmethod
+    def join(cls, parts: list["Segments"]) -> "Segments":
+        """The parts as one table, in the order of the frames."""
+        if len(parts) == 1:
+            return parts[0]
+        columns = {
+            f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)
+        }
+        order = np.argsort(columns["row"], kind="stable")
+        return cls(**{name: column[order] for name, column in columns.items()})

@@ -1,0 +1,627 @@
+"""Stage 3: SEGMENTS in, the bytes of each connection in order out.
+
+Law: a gap is data, not zeros; the first copy of a byte wins, and a second copy that differs is an
+anomaly. Segments are handed on in causal order: one that acknowledges bytes of the other direction
+waits until those have been seen, so that a reply recorded before its request still follows it. A
+hole that the receiver has acknowledged will never be filled: after a short wait for frames recorded
+out of order it is a gap. Nothing is allocated for bytes that were not captured.
+
+A connection is a pair of addresses and ports on one interface, from one SYN on (a SYN with another
+initial sequence number begins another connection).
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from analyzer.anomalies import Anomalies
+from analyzer.intervals import HALF, MASK, advance, distance
+from analyzer.tables import Close, ConnectionFlag
+
+# TCP control bits (RFC 9293 §3.1)
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+_PLAIN_MASK = FIN | SYN | RST | ACK
+
+# How long out-of-order data waits.
+REORDERING = 100_000_000  # ns, for a hole that the receiver has acknowledged
+MOST_HELD = 1_024  # segments of one connection
+MOST_HELD_BYTES = 4 << 20  # bytes of one connection
+
+# How many connections are followed at once, and how long an ended one is remembered.
+MOST_CONNECTIONS = 65_536
+MOST_ENDED = 8_192
+LINGER = 60_000_000_000  # ns
+
+
+class Sink(Protocol):
+    """What reads the bytes of a connection; `side` is 0 for the side of the lower address."""
+
+    def data(self, side: int, piece: bytes, frame: int, time: int, seq: int, ack: int) -> None:
+        """The next bytes of a side, in order, with the position of their segment."""
+
+    def gap(self, side: int, size: int) -> None:
+        """`size` bytes of a side are missing here."""
+
+    def close(self, side: int, frame: int, time: int) -> None:
+        """A side's FIN, in order."""
+
+    def finish(self, *, open_at_end: bool) -> None:
+        """Nothing more will come."""
+
+    @property
+    def wants_data(self) -> bool:
+        """Whether any further bytes matter."""
+
+
+class Opener(Protocol):
+    """Makes the sink of a new connection."""
+
+    def __call__(self, connection: "Connection") -> Sink: ...
+
+
+class Endpoint(NamedTuple):
+    """An address (128 bits in two words) and a port."""
+
+    high: int
+    low: int
+    port: int
+
+
+class _Held(NamedTuple):
+    """A segment that waits for others."""
+
+    side: int
+    seq: int
+    ack: int
+    flags: int
+    piece: bytes
+    wire: int
+    frame: int
+    time: int
+
+
+class Flow:
+    """One direction of a connection."""
+
+    __slots__ = (
+        "acked",
+        "fin_frame",
+        "fin_seq",
+        "fin_time",
+        "gap",
+        "isn",
+        "last_piece",
+        "last_seq",
+        "next",
+        "seen",
+        "zero_window",
+    )
+
+    def __init__(self) -> None:
+        self.next: int | None = None  # the sequence number that comes next in order
+        self.isn: int | None = None  # initial sequence number, when its SYN was seen
+        self.acked: int | None = None  # the other side has acknowledged up to here
+        self.fin_seq: int | None = None
+        self.fin_frame = 0
+        self.fin_time = 0
+        self.last_seq = 0
+        self.last_piece = b""
+        self.gap = False
+        self.seen = False
+        self.zero_window = False
+
+
+class Connection:
+    """One connection: both flows, what waits, and how it ended."""
+
+    __slots__ = (
+        "anomalies",
+        "ended",
+        "endpoints",
+        "first_close",
+        "first_close_side",
+        "first_frame",
+        "first_time",
+        "flows",
+        "held",
+        "held_bytes",
+        "held_since",
+        "initiator",
+        "interface",
+        "last_time",
+        "reset_frame",
+        "reset_side",
+        "reset_time",
+        "sink",
+        "stream",
+    )
+
+    def __init__(
+        self,
+        endpoints: tuple[Endpoint, Endpoint],
+        interface: int,
+        frame: int,
+        time: int,
+        anomalies: Anomalies,
+    ) -> None:
+        self.endpoints = endpoints
+        self.interface = interface
+        self.first_frame = frame
+        self.first_time = time
+        self.last_time = time
+        self.anomalies = anomalies
+        self.stream = 0
+        self.flows = (Flow(), Flow())
+        self.initiator: int | None = None  # the side that sent the SYN
+        self.sink: Sink | None = None
+        self.held: list[_Held] = []
+        self.held_bytes = 0
+        self.held_since = 0
+        self.first_close_side: int | None = None
+        self.first_close = 0  # FIN or RST
+        self.reset_side: int | None = None
+        self.reset_frame = 0
+        self.reset_time = 0
+        self.ended = False
+
+    @property
+    def midstream(self) -> bool:
+        """Whether the connection was open before the capture saw it."""
+        return self.initiator is None
+
+    def closed_first(self, client: int) -> Close:
+        """Which end closed first, `client` being the client's side."""
+        if self.first_close_side is None:
+            return Close.NONE
+        by_client = self.first_close_side == client
+        if self.first_close == RST:
+            return Close.CLIENT_RST if by_client else Close.SERVER_RST
+        return Close.CLIENT_FIN if by_client else Close.SERVER_FIN
+
+    def flags(self, client: int) -> ConnectionFlag:
+        """What is known about the connection, `client` being the client's side."""
+        ours, theirs = self.flows[client], self.flows[1 - client]
+        known = {
+            ConnectionFlag.CLIENT_SYN: ours.isn is not None,
+            ConnectionFlag.SERVER_SYN: theirs.isn is not None,
+            ConnectionFlag.CLIENT_GAP: ours.gap,
+            ConnectionFlag.SERVER_GAP: theirs.gap,
+            ConnectionFlag.CLIENT_FIN_ACKED: _fin_acked(ours),
+            ConnectionFlag.SERVER_FIN_ACKED: _fin_acked(theirs),
+            ConnectionFlag.ONE_WAY: not (ours.seen and theirs.seen),
+            ConnectionFlag.OPEN_AT_END: not self.ended,
+            ConnectionFlag.CLIENT_ZERO_WINDOW: ours.zero_window,
+        }
+        flags = ConnectionFlag(0)
+        for flag, holds in known.items():
+            if holds:
+                flags |= flag
+        return flags
+
+    # --- segments in -----------------------------------------------------------------------
+
+    def segment(
+        self,
+        side: int,
+        seq: int,
+        ack: int,
+        flags: int,
+        piece: bytes,
+        wire: int,
+        frame: int,
+        time: int,
+    ) -> None:
+        """Any segment, in the order of the capture; `piece` is what was captured of `wire` bytes.
+
+        A SYN that begins another connection has been told apart before.
+        """
+        flow, other = self.flows[side], self.flows[1 - side]
+        flow.seen = True
+        self.last_time = time
+        if flags & SYN:
+            flow.isn = seq
+            seq = advance(seq, 1)
+            if flow.next is None:
+                flow.next = seq
+            if self.initiator is None:
+                self.initiator = 1 - side if flags & ACK else side
+        if flags & ACK:
+            # Only the ack that answers a SYN tells where the other side's bytes begin.
+            if other.next is None and (flags & SYN or flow.isn is not None):
+                other.next = ack
+            if other.acked is None or distance(other.acked, ack) > 0:
+                other.acked = ack
+        if flags & FIN and flow.fin_seq is None:
+            flow.fin_seq = advance(seq, wire)
+            flow.fin_frame, flow.fin_time = frame, time
+            self._closes(side, FIN)
+        if flags & RST:
+            self._reset(side, frame, time)
+            return
+        if wire or flags & FIN:
+            if flow.next is None:
+                flow.next = seq
+            entry = _Held(side, seq, ack if flags & ACK else -1, flags, piece, wire, frame, time)
+            if self._ready(entry):
+                self._deliver(entry)
+            else:
+                self._hold(entry)
+                return
+        if self.held:
+            self._drain()
+            self._overdue(time)
+
+    def _closes(self, side: int, how: int) -> None:
+        if self.first_close_side is None:
+            self.first_close_side, self.first_close = side, how
+
+    def _reset(self, side: int, frame: int, time: int) -> None:
+        self._closes(side, RST)
+        if self.reset_side is None:
+            self.reset_side, self.reset_frame, self.reset_time = side, frame, time
+        self.finish(ended=True)
+
+    def _ready(self, entry: _Held) -> bool:
+        """Whether a segment's turn has come: in order, and all that it acknowledges seen."""
+        flow, other = self.flows[entry.side], self.flows[1 - entry.side]
+        assert flow.next is not None
+        if distance(flow.next, entry.seq) > 0:
+            return False
+        return other.next is None or entry.ack < 0 or distance(other.next, entry.ack) <= 0
+
+    def _deliver(self, entry: _Held) -> None:
+        flow = self.flows[entry.side]
+        assert flow.next is not None
+        piece, seq, wire = entry.piece, entry.seq, entry.wire
+        old = distance(seq, flow.next)
+        if old > 0:
+            self._compare(flow, seq, piece)
+            piece, wire = piece[old:], wire - old
+            seq = flow.next
+        sink = self.sink
+        if wire > 0:
+            flow.next = advance(seq, wire)
+            if sink is not None and sink.wants_data:
+                if piece:
+                    flow.last_seq, flow.last_piece = seq, piece
+                    sink.data(entry.side, piece, entry.frame, entry.time, seq, max(entry.ack, 0))
+                if len(piece) < wire:
+                    flow.gap = True
+                    sink.gap(entry.side, wire - len(piece))
+        if entry.flags & FIN and flow.next == flow.fin_seq:
+            flow.next = advance(flow.next, 1)
+            if sink is not None:
+                sink.close(entry.side, entry.frame, entry.time)
+            if all(f.fin_seq is not None and f.next == advance(f.fin_seq, 1) for f in self.flows):
+                self.finish(ended=True)
+
+    def _compare(self, flow: Flow, seq: int, piece: bytes) -> None:
+        """Count a second copy that differs from the first (the latest segment's is still here)."""
+        at = distance(flow.last_seq, seq)
+        # One byte is a keep-alive probe, whose content means nothing (RFC 9293 §3.8.4).
+        if len(piece) > 1 and 0 <= at < len(flow.last_piece):
+            known = flow.last_piece[at : at + len(piece)]
+            if piece[: len(known)] != known:
+                self.anomalies.count("retransmission-differs")
+
+    # --- segments that wait ----------------------------------------------------------------
+
+    def _hold(self, entry: _Held) -> None:
+        if not self.held:
+            self.held_since = entry.time
+        self.held.append(entry)
+        self.held_bytes += len(entry.piece)
+        if len(self.held) > MOST_HELD or self.held_bytes > MOST_HELD_BYTES:
+            self.anomalies.count("reassembly-limit")
+            self._skip()
+        self._overdue(entry.time)
+
+    def _drain(self) -> None:
+        """Deliver what has become ready."""
+        moved = True
+        while moved and self.held:
+            moved = False
+            waiting, self.held = self.held, []
+            for entry in waiting:
+                if not self.ended and self._ready(entry):
+                    self._deliver(entry)
+                    moved = True
+                else:
+                    self.held.append(entry)
+        self.held_bytes = sum(len(e.piece) for e in self.held)
+        if self.held:
+            self.held_since = self.held[0].time
+
+    def _overdue(self, time: int) -> None:
+        """Give up holes that were acknowledged and not filled in time."""
+        while self.held and time - self.held_since > REORDERING and self._hole_acked():
+            self._skip()
+
+    def _hole(self) -> tuple[int, int]:
+        """Side and size of the hole that the longest waiting segment waits for."""
+        first = self.held[0]
+        flow = self.flows[first.side]
+        assert flow.next is not None
+        side = first.side if distance(flow.next, first.seq) > 0 else 1 - first.side
+        start = self.flows[side].next
+        assert start is not None
+        ends = [distance(start, e.seq) for e in self.held if e.side == side]
+        ends += [distance(start, e.ack) for e in self.held if e.side != side and e.ack >= 0]
+        return side, min(end for end in ends if end > 0)
+
+    def _hole_acked(self) -> bool:
+        side, _ = self._hole()
+        flow = self.flows[side]
+        assert flow.next is not None
+        return flow.acked is not None and distance(flow.next, flow.acked) > 0
+
+    def _skip(self) -> None:
+        """Declare the hole a gap, and go on behind it."""
+        side, size = self._hole()
+        flow = self.flows[side]
+        assert flow.next is not None
+        acked = flow.acked is not None and distance(flow.next, flow.acked) > 0
+        self.anomalies.count("gap" if acked else "gap-unacknowledged")
+        flow.gap = True
+        flow.next = advance(flow.next, size)
+        if self.sink is not None and self.sink.wants_data:
+            self.sink.gap(side, size)
+        self._drain()
+
+    def finish(self, *, ended: bool) -> None:
+        """No segment of the connection will come any more."""
+        if self.ended:
+            return
+        while self.held and not self.ended:
+            self._skip()
+        self._missing_tail()
+        if self.ended:
+            return
+        self.ended = ended
+        if self.sink is not None:
+            self.sink.finish(open_at_end=not ended)
+
+    def _missing_tail(self) -> None:
+        """Bytes at the end of a flow that the other side acknowledged and nobody saw."""
+        for side, flow in enumerate(self.flows):
+            if flow.next is None or flow.acked is None:
+                continue
+            size = distance(flow.next, flow.acked)
+            if flow.fin_seq is None:
+                # The receiver's last number may count a FIN that was not captured.
+                size -= 1
+            if size > 0:
+                self.anomalies.count("gap")
+                flow.gap = True
+                flow.next = advance(flow.next, size)
+                if self.sink is not None and self.sink.wants_data:
+                    self.sink.gap(side, size)
+
+
+def _fin_acked(flow: Flow) -> bool:
+    return (
+        flow.fin_seq is not None
+        and flow.acked is not None
+        and distance(flow.fin_seq, flow.acked) > 0
+    )
+
+
+@dataclass(slots=True)
+class Rows:
+    """A block's segments, ready to be walked: `key` tells connections apart, `side` directions.
+
+    All arrays have one element a segment, in the order of the frames; `frame` holds frame ids.
+    """
+
+    data: bytes
+    key: npt.NDArray[np.uint64]  # shape (n, 5): two addresses in two words each, ports and interface
+    side: npt.NDArray[np.int64]
+    frame: npt.NDArray[np.int64]
+    time: npt.NDArray[np.int64]
+    seq: npt.NDArray[np.int64]
+    ack: npt.NDArray[np.int64]
+    flags: npt.NDArray[np.int64]
+    window: npt.NDArray[np.int64]
+    payload: npt.NDArray[np.int64]
+    captured: npt.NDArray[np.int64]
+    wire: npt.NDArray[np.int64]
+
+
+_MIX = np.array(
+    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xFF51AFD7ED558CCD],
+    dtype=np.uint64,
+)
+
+
+def connection_of_row(key: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """For each row of `key` (shape (n, 5)) the index of the first row with the same key."""
+    with np.errstate(over="ignore"):
+        mixed = (key ^ (key >> np.uint64(29))) * _MIX
+        code = np.bitwise_xor.reduce(mixed ^ (mixed >> np.uint64(32)), axis=1)
+    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+    same: npt.NDArray[np.int64] = first[inverse]
+    if not (key == key[same]).all():
+        # Two keys with one code: rare, or somebody's intention. Then exactly.
+        _, first, inverse = np.unique(key, axis=0, return_index=True, return_inverse=True)
+        same = first[inverse.reshape(-1)]
+    return same
+
+
+class Tracker:
+    """Follows all connections of one series of files; feed it blocks, then finish it."""
+
+    def __init__(self, opener: Opener, anomalies: Anomalies) -> None:
+        self._opener = opener
+        self._anomalies = anomalies
+        self._connections: dict[bytes, Connection] = {}
+        self._ended: deque[tuple[int, bytes, Connection]] = deque()
+        self._begun: list[Connection] = []
+        self.streams = 0
+
+    def feed(self, rows: Rows) -> None:
+        """All segments of a block."""
+        if not len(rows.frame):
+            return
+        same = connection_of_row(rows.key)
+        order = np.argsort(same, kind="stable")
+        bounds = np.flatnonzero(np.diff(same[order])) + 1
+        starts = [0, *bounds.tolist(), len(order)]
+        columns = [
+            getattr(rows, name)[order].tolist()
+            for name in (
+                "side", "seq", "ack", "flags", "payload", "captured", "wire", "frame", "time",
+                "window",
+            )
+        ]  # fmt: skip
+        heads = order[starts[:-1]]
+        keys = rows.key[heads]
+        for number in range(len(starts) - 1):
+            self._walk(keys[number], rows.data, columns, starts[number], starts[number + 1])
+        self._number()
+        self._forget(int(rows.time.max()))
+
+    def _walk(
+        self,
+        key: npt.NDArray[np.uint64],
+        data: bytes,
+        columns: list[list[int]],
+        start: int,
+        stop: int,
+    ) -> None:
+        """All of a block's segments of one connection (or of several, one after the other)."""
+        name = key.tobytes()
+        connection = self._connections.get(name)
+        rows = zip(*(column[start:stop] for column in columns), strict=True)
+        for side, seq, ack, flags, payload, captured, wire, frame, time, window in rows:
+            if connection is None:
+                connection = self._begin(name, key, frame, time)
+            elif flags & SYN and self._begins_another(connection, side, seq, flags):
+                self._end(name, connection)
+                connection = self._begin(name, key, frame, time)
+            elif connection.ended:
+                if wire and flags & ACK:
+                    self._anomalies.count("data-after-close")
+                continue
+            flow = connection.flows[side]
+            other = connection.flows[1 - side]
+            if flags & _PLAIN_MASK == ACK and not connection.held:
+                if not window:
+                    flow.zero_window = True
+                # The ordinary cases, without a call: a pure ack, and data in order.
+                if other.next is not None and (ack - other.next + HALF & MASK) <= HALF:
+                    if not wire:
+                        if other.acked is None or (ack - other.acked + HALF & MASK) > HALF:
+                            other.acked = ack
+                        flow.seen = True
+                        connection.last_time = time
+                        continue
+                    if seq == flow.next and captured == wire and connection.sink is not None:
+                        other.acked = ack
+                        flow.seen = True
+                        connection.last_time = time
+                        flow.next = seq + wire & MASK
+                        if connection.sink.wants_data:
+                            flow.last_seq = seq
+                            flow.last_piece = piece = data[payload : payload + captured]
+                            connection.sink.data(side, piece, frame, time, seq, ack)
+                        continue
+            piece = data[payload : payload + captured] if captured else b""
+            if connection.sink is None and wire:
+                connection.sink = self._opener(connection)
+            connection.segment(side, seq, ack, flags, piece, wire, frame, time)
+            if connection.ended:
+                self._remember(name, connection)
+
+    def _begins_another(self, connection: Connection, side: int, seq: int, flags: int) -> bool:
+        """Whether a SYN is another connection's, not a repeated one of this connection."""
+        known = connection.flows[side].isn
+        if known is not None:
+            return known != seq and not (flags & ACK and not connection.ended)
+        if flags & ACK:
+            return connection.ended
+        return any(flow.seen for flow in connection.flows) and not self._early(connection)
+
+    @staticmethod
+    def _early(connection: Connection) -> bool:
+        """Only the SYN-ACK has been seen: the SYN was recorded after it."""
+        return connection.initiator is not None and all(
+            not flow.last_piece for flow in connection.flows
+        )
+
+    def _begin(
+        self,
+        name: bytes,
+        key: npt.NDArray[np.uint64],
+        frame: int,
+        time: int,
+    ) -> Connection:
+        low_high, low_low, high_high, high_low, rest = (int(word) for word in key)
+        ports, interface = rest & MASK, rest >> 32
+        connection = Connection(
+            (
+                Endpoint(low_high, low_low, ports >> 16),
+                Endpoint(high_high, high_low, ports & 0xFFFF),
+            ),
+            interface,
+            frame,
+            time,
+            self._anomalies,
+        )
+        if len(self._connections) >= MOST_CONNECTIONS:
+            self._evict()
+        self._connections[name] = connection
+        self._begun.append(connection)
+        return connection
+
+    def _end(self, name: bytes, connection: Connection) -> None:
+        """Another connection takes over the name."""
+        if not connection.ended:
+            if connection.sink is not None:
+                self._anomalies.count("port-reused")
+            connection.finish(ended=True)
+        del self._connections[name]
+
+    def _remember(self, name: bytes, connection: Connection) -> None:
+        """Keep an ended connection a while, so that stragglers don't begin a new one."""
+        connection.sink = None
+        connection.held.clear()
+        for flow in connection.flows:
+            flow.last_piece = b""
+        self._ended.append((connection.last_time, name, connection))
+
+    def _forget(self, now: int) -> None:
+        ended = self._ended
+        while ended and (len(ended) > MOST_ENDED or now - ended[0][0] > LINGER):
+            _, name, connection = ended.popleft()
+            if self._connections.get(name) is connection:
+                del self._connections[name]
+
+    def _evict(self) -> None:
+        """Let go of the tenth that has been idle longest."""
+        idle = sorted(self._connections.items(), key=lambda item: item[1].last_time)
+        for name, connection in idle[: MOST_CONNECTIONS // 10]:
+            if not connection.ended:
+                self._anomalies.count("connection-evicted")
+                connection.finish(ended=False)
+            del self._connections[name]
+
+    def _number(self) -> None:
+        """Number the connections in the order of their first frames, as Wireshark does."""
+        for connection in sorted(self._begun, key=lambda c: c.first_frame):
+            connection.stream = self.streams
+            self.streams += 1
+        self._begun.clear()
+
+    def finish(self) -> None:
+        """The capture is over."""
+        for connection in self._in_order(self._connections.values()):
+            connection.finish(ended=False)
+        self._connections.clear()
+
+    @staticmethod
+    def _in_order(connections: Iterable[Connection]) -> list[Connection]:
+        return sorted(connections, key=lambda c: c.first_frame)

@@ -1,0 +1,208 @@
+"""Every table: its columns, their types, units and meaning; and the store that keeps one.
+
+Law: a column name has one type and one meaning everywhere. Long tables live in a `Store`: rows are
+packed as they come and kept as compressed columns, so that a further exchange costs tens of bytes
+and never a Python object.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zstandard
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: `code` is a `struct` format character, little endian."""
+
+    name: str
+    code: str
+    unit: str
+    meaning: str
+
+
+class Outcome(IntEnum):
+    """What became of a request, or what a lone response is."""
+
+    ANSWERED = 0
+    UNANSWERED = 1
+    INCOMPLETE = 2
+    UNSOLICITED = 3
+
+
+class Flag(IntFlag):
+    """What qualifies an exchange. The `LOSS` flags are the capture's own limits."""
+
+    GAP_REQUEST = 1 << 0
+    GAP_RESPONSE = 1 << 1
+    AFTER_GAP = 1 << 2
+    MIDSTREAM = 1 << 3
+    OPEN_AT_END = 1 << 4
+    ONE_WAY = 1 << 5
+    SURPLUS = 1 << 6
+    PIPELINED = 1 << 7
+    AFTER_CLIENT_CLOSE = 1 << 8
+    REFUSED = 1 << 9
+    INTERIM = 1 << 10
+    HAS_TOKEN = 1 << 11
+    ECHOES = 1 << 12
+    TUNNEL = 1 << 13
+    REQUEST_OPEN = 1 << 14
+    DAMAGED = 1 << 15
+
+    LOSS = GAP_REQUEST | GAP_RESPONSE | AFTER_GAP | MIDSTREAM | OPEN_AT_END | ONE_WAY
+
+
+class Close(IntEnum):
+    """Which end of a connection closed it first, and how."""
+
+    NONE = 0
+    CLIENT_FIN = 1
+    SERVER_FIN = 2
+    CLIENT_RST = 3
+    SERVER_RST = 4
+
+
+class ConnectionFlag(IntFlag):
+    """What is known about a connection as a whole."""
+
+    CLIENT_SYN = 1 << 0
+    SERVER_SYN = 1 << 1
+    CLIENT_GAP = 1 << 2
+    SERVER_GAP = 1 << 3
+    CLIENT_FIN_ACKED = 1 << 4
+    SERVER_FIN_ACKED = 1 << 5
+    OPEN_AT_END = 1 << 6
+    ONE_WAY = 1 << 7
+    CLIENT_ZERO_WINDOW = 1 << 8
+
+
+EXCHANGES: tuple[Column, ...] = (
+    Column("connection", "I", "", "row number of the connection"),
+    Column("outcome", "B", "Outcome", "answered, unanswered, incomplete or unsolicited"),
+    Column("flags", "H", "Flag", "what qualifies the exchange"),
+    Column("request_capture", "H", "", "index of the file with the request's first byte"),
+    Column("request_frame", "I", "", "frame with the request's first byte; 0: none"),
+    Column("request_time", "q", "ns", "capture time of that frame, since 1970, UTC"),
+    Column("request_seq", "I", "", "sequence number of the request's first byte"),
+    Column("request_ack", "I", "", "acknowledgement number in that segment"),
+    Column("request_length", "Q", "bytes", "the request's body, transfer coding removed"),
+    Column("response_capture", "H", "", "index of the file with the response's first byte"),
+    Column("response_frame", "I", "", "frame with the response's first byte; 0: none"),
+    Column("response_time", "q", "ns", "capture time of that frame"),
+    Column("response_seq", "I", "", "sequence number of the response's first byte"),
+    Column("response_ack", "I", "", "acknowledgement number in that segment"),
+    Column("response_end_frame", "I", "", "frame with the response's last byte; 0: none"),
+    Column("response_end_time", "q", "ns", "capture time of that frame"),
+    Column("response_length", "Q", "bytes", "the response's body, transfer coding removed"),
+    Column("status", "H", "", "status code; 0: none"),
+    Column("route", "I", "", "index of the route (method, host, path with typed variables)"),
+    Column("form", "I", "", "index of the response's form (media type and shape)"),
+)
+
+CONNECTIONS: tuple[Column, ...] = (
+    Column("connection", "I", "", "row number of the connection"),
+    Column("stream", "I", "", "the number Wireshark gives the connection (tcp.stream)"),
+    Column("interface", "H", "", "index of the interface in the list of all interfaces"),
+    Column("client", "I", "", "index of the client's address"),
+    Column("server", "I", "", "index of the server's address"),
+    Column("client_port", "H", "", "TCP port"),
+    Column("server_port", "H", "", "TCP port"),
+    Column("flags", "H", "ConnectionFlag", "what is known about the connection"),
+    Column("first_close", "B", "Close", "which end closed first, and how"),
+    Column("first_time", "q", "ns", "time of the first frame"),
+    Column("last_time", "q", "ns", "time of the last frame"),
+    Column("first_frame", "I", "", "number of the first frame"),
+    Column("join_seq", "I", "", "sequence number of the first request byte, alike at all vantages"),
+    Column("join_ack", "I", "", "acknowledgement number in that segment"),
+    Column("client_acked", "I", "", "the client's bytes up to here were acknowledged"),
+    Column("client_fin_frame", "I", "", "frame with the client's FIN; 0: none"),
+    Column("client_fin_time", "q", "ns", "its time"),
+    Column("server_fin_frame", "I", "", "frame with the server's FIN; 0: none"),
+    Column("server_fin_time", "q", "ns", "its time"),
+    Column("reset_frame", "I", "", "frame with the first RST; 0: none"),
+    Column("reset_time", "q", "ns", "its time"),
+    Column("requests", "I", "", "requests seen on the connection"),
+    Column("answered", "I", "", "complete final responses to them"),
+)
+
+
+def dtype_of(columns: tuple[Column, ...]) -> np.dtype[Any]:
+    """The packed little-endian dtype of a table."""
+    return np.dtype([(c.name, "<" + np.dtype(c.code).str[1:]) for c in columns])
+
+
+def packer_of(columns: tuple[Column, ...]) -> struct.Struct:
+    """The `struct` that packs one row of a table."""
+    return struct.Struct("<" + "".join(c.code for c in columns))
+
+
+class Store:
+    """A long table, kept as compressed columns; append packed rows, iterate over chunks.
+
+    `text` keeps one byte string beside each row (targets of requests) when asked for.
+    """
+
+    ROWS = 16_384
+
+    def __init__(self, columns: tuple[Column, ...], *, text: bool = False) -> None:
+        self.dtype = dtype_of(columns)
+        self._rows = bytearray()
+        self._text: list[bytes] | None = [] if text else None
+        self._sealed: list[tuple[int, bytes, bytes]] = []
+        self._limit = self.ROWS * self.dtype.itemsize
+        self.length = 0
+
+    def append(self, row: bytes, text: bytes = b"") -> None:
+        """Add one packed row."""
+        self._rows += row
+        self.length += 1
+        if self._text is not None:
+            self._text.append(text)
+        if len(self._rows) >= self._limit:
+            self._seal()
+
+    def _seal(self) -> None:
+        rows = np.frombuffer(bytes(self._rows), dtype=self.dtype)
+        # Column by column, each as differences in time order, compresses best; whole columns are
+        # enough here: zstd finds the repeats.
+        columns = b"".join(np.ascontiguousarray(rows[n]).tobytes() for n in self.dtype.names or ())
+        pack = zstandard.ZstdCompressor(level=1).compress
+        text = pack(b"\n".join(self._text)) if self._text is not None else b""
+        self._sealed.append((len(rows), pack(columns), text))
+        self._rows = bytearray()
+        if self._text is not None:
+            self._text = []
+
+    def extend(self, other: "Store") -> None:
+        """Take over the rows of another store of the same table."""
+        if other._rows:
+            other._seal()
+        self._sealed += other._sealed
+        self.length += other.length
+
+    def chunks(self) -> Iterator[tuple[Array, list[bytes]]]:
+        """The rows in the order they came, a chunk at a time, with the text beside them."""
+        if self._rows:
+            self._seal()
+        unpack = zstandard.ZstdDecompressor().decompress
+        for length, columns, text in self._sealed:
+            rows = np.empty(length, dtype=self.dtype)
+            raw, at = unpack(columns), 0
+            for name in self.dtype.names or ():
+                kind = self.dtype[name]
+                rows[name] = np.frombuffer(raw, kind, length, at)
+                at += length * kind.itemsize
+            yield rows, unpack(text).split(b"\n") if text else [b""] * length
+
+    def rows(self) -> Array:
+        """The whole table; for short tables, or where a person asked for all of it."""
+        parts = [rows for rows, _ in self.chunks()]
+        return np.concatenate(parts) if parts else np.empty(0, dtype=self.dtype)
