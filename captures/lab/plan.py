@@ -14,7 +14,7 @@ from captures.lab.scenario import Client
 
 STEP_KEYS = {
     "request", "at", "pause", "timeout", "mark", "headers", "body", "port", "close", "retry",
-    "cancel", "raw", "repeat", "idle", "like",
+    "cancel", "raw", "repeat", "idle", "stall",
 }  # fmt: skip
 WORKER_KEYS = {"keep", "steps", "copies", "style"}
 

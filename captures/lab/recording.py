@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -83,14 +83,14 @@ def record_once(variant: Variant, directory: Path, to: Path) -> dict[str, Any]:
     topology = Topology()
     run = Run(variant, directory, topology, Processes(directory), {})
     try:
-        topology.build(with_proxy=variant.scenario.needs_proxy)
+        topology.build(variant.scenario.needs_proxy, variant.scenario.needs_router)
         captures = perform(run)
     finally:
         run.processes.stop_all()
         topology.tear_down()
     clients = client_rows(directory)
     servers = read_rows(directory.glob("server-*.log"))
-    observed = truth.observe(clients, servers, variant.scenario.foreign)
+    observed = truth.observe(clients, servers, variant.scenario.foreign, variant.scenario.stray)
     pairs = truth.match(observed, variant.scenario.expects)
     return ship(run, captures, clients, servers, observed, pairs, to)
 
@@ -160,7 +160,7 @@ def do_event(run: Run, event: Event) -> None:
     if event.restart:
         run.processes.stop(run.servers[event.restart])
         (server,) = [one for one in run.variant.scenario.servers if one.name == event.restart]
-        start_server(run, server)
+        start_server(run, replace(server, config={**server.config, **event.config}))
 
 
 def server_command(server: Server, variant: Variant) -> list[str]:

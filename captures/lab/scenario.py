@@ -40,12 +40,13 @@ class Client:
 
 @dataclass(frozen=True)
 class Event:
-    """Something done to a host at a time: a command, or a server stopped and started again."""
+    """Something done at a time: a command on a host, or a server started anew."""
 
     at: float
     host: str = "host"
     run: str | None = None
     restart: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,18 @@ class Scenario:
     settle: float = 1.0
     compact: bool = False
     foreign: tuple[int, ...] = ()
+    stray: tuple[int, ...] = ()
     plain: tuple[str, ...] = ()
 
     @property
     def needs_proxy(self) -> bool:
-        """Whether any server or capture lives on the proxy host."""
+        """Whether any server lives on the proxy host."""
         return any(server.host == "proxy" for server in self.servers)
+
+    @property
+    def needs_router(self) -> bool:
+        """Whether something is to happen between the first client and the Docker host."""
+        return any(event.host == "router" for event in self.events)
 
 
 @dataclass(frozen=True)

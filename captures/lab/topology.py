@@ -4,6 +4,8 @@
     app2 172.31.18.34 ──┼── 172.31.16.10:8080 ── DNAT ── 172.17.0.1 ── 172.17.0.2:3000
     proxy 172.31.19.40 ─┘
 
+A router can stand between app1 and the host, for what happens in a network and not on a host.
+
 Every namespace carries the run's own prefix, so that several runs can live side by side.
 """
 
@@ -54,22 +56,25 @@ class Topology:
         """Run a plain command line on a host and wait for it."""
         return run(self.inside(host, command.split()))
 
-    def build(self, with_proxy: bool = False) -> None:
+    def build(self, with_proxy: bool = False, with_router: bool = False) -> None:
         """Make the hosts, links, bridge, routes and address translation."""
         clients = ["app1", "app2", *(["proxy"] if with_proxy else [])]
-        for host in [*clients, "host", "ctr"]:
+        for host in [*clients, "host", "ctr", *(["router"] if with_router else [])]:
             run(["ip", "netns", "add", self.namespace(host)])
             self.made.append(host)
             self.do(host, "ip link set lo up")
         for host in clients:
-            self._link(host)
+            if host == "app1" and with_router:
+                self._routed_link(host)
+            else:
+                self._link(host)
         self._container()
         self._translation()
 
-    def _veth(self, host: str, peer: str) -> None:
+    def _veth(self, host: str, peer: str, to: str = "host", name: str = "eth0") -> None:
         run(
-            f"ip link add eth0 netns {self.namespace(host)} type veth "
-            f"peer name {peer} netns {self.namespace('host')}".split()
+            f"ip link add {name} netns {self.namespace(host)} type veth "
+            f"peer name {peer} netns {self.namespace(to)}".split()
         )
 
     def _link(self, host: str) -> None:
@@ -80,6 +85,24 @@ class Topology:
         self.do(host, f"ip addr add {address}/24 dev eth0")
         self.do(host, "ip link set eth0 up")
         self.do(host, f"ip route add default via {gateway}")
+
+    def _routed_link(self, host: str) -> None:
+        """A client whose packets pass the router, which keeps track of connections."""
+        address, gateway, peer = LINKS[host]
+        self._veth(host, "lan", "router")
+        self._veth("router", peer, "host", "wan")
+        for where, device, own in (
+            (host, "eth0", f"{address}/24"),
+            ("router", "lan", f"{gateway}/24"),
+            ("router", "wan", "172.31.20.1/24"),
+            ("host", peer, "172.31.20.2/24"),
+        ):
+            self.do(where, f"ip addr add {own} dev {device}")
+            self.do(where, f"ip link set {device} up")
+        self.do(host, f"ip route add default via {gateway}")
+        self.do("router", "ip route add default via 172.31.20.2")
+        self.do("router", "sysctl -qw net.ipv4.ip_forward=1")
+        self.do("host", f"ip route add {address}/32 via 172.31.20.1")
 
     def _container(self) -> None:
         self.do("host", "ip link add docker0 type bridge")

@@ -86,6 +86,7 @@ RANCH: list[tuple[int, Maker]] = [
     (2, with_headers(get("/api/v1/feed/inventory"), GZIP)),
     (1, get("/api/v1/horses/{id}", 9000, 9999)),
 ]
+RANCH_READS: list[tuple[int, Maker]] = [RANCH[n] for n in (0, 1, 2, 3, 4, 5, 8)]
 RANCH_BROTLI: list[tuple[int, Maker]] = [
     *RANCH,
     (6, with_headers(get("/api/v1/horses?status=active&page={id}", 1, 80), BROTLI)),
@@ -112,10 +113,123 @@ BILLING: list[tuple[int, Maker]] = [
     (1, get("/billing/customers/cus_missing")),
 ]
 
+
+def _request_id(rng: random.Random) -> dict[str, str]:
+    return {"X-Request-Id": f"{rng.getrandbits(64):016x}"}
+
+
+def traced(maker: Maker) -> Maker:
+    """The same request with a request id of its own, which the service sends back."""
+    return lambda rng: with_headers(maker, _request_id(rng))(rng)
+
+
+WAREHOUSE: list[tuple[int, Maker]] = [
+    (5, get("/warehouse/pallets/{id}")),
+    (2, get("/warehouse/pallets?page[number]={id}", 1, 90)),
+    (4, get("/warehouse/locations/DEN1-A{id}", 10, 49)),
+    (4, get("/warehouse/orders/{id}", 4000, 4999)),
+    (3, with_body("POST", "/warehouse/orders/{id}/picks", lambda rng: {"zone": rng.randint(1, 9)})),
+    (2, get("/warehouse/sites/SLC{id}/throughput", 1, 9)),
+    (1, get("/warehouse/pallets/0{id}")),
+]
+CLINIC: list[tuple[int, Maker]] = [
+    (5, traced(get("/fhir/Patient/{id}", 1, 4999))),
+    (4, traced(get("/fhir/Observation/{id}"))),
+    (3, traced(get("/fhir/Observation?patient={id}"))),
+    (3, get("/schedule/dr-{id}/slots", 1, 40)),
+    (
+        2,
+        with_body("PUT", "/schedule/dr-7/slots/{id}", lambda rng: {"patient": rng.randint(1, 900)}),
+    ),
+    (1, get("/fhir/Patient/{id}", 5000, 5999)),
+]
+
+
+def _member(rng: random.Random) -> Request:
+    cookie = {"Cookie": f"session={rng.getrandbits(64):016x}"}
+    return Request("GET", "/account", cookie)
+
+
+def _login(rng: random.Random) -> Request:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    return Request("POST", "/login", form, f"user=m{rng.randint(1, 900)}&password=hunter2")
+
+
+PORTAL: list[tuple[int, Maker]] = [
+    (3, get("/")),
+    (3, get("/news/{id}", 1, 90)),
+    (2, get("/images/{id}.png", 1, 900)),
+    (2, get("/export/{id}.ndjson", 1, 90)),
+    (2, get("/old/{id}", 1, 90)),
+    (2, get("/login")),
+    (2, _login),
+    (1, get("/account")),
+    (3, _member),
+    (3, get("/status")),
+    (1, get("/no/such/{id}")),
+]
+PORTAL_BODILESS: list[tuple[int, Maker]] = [
+    (4, lambda rng: Request("HEAD", f"/news/{rng.randint(1, 90)}")),
+    (3, lambda rng: Request("HEAD", f"/images/{rng.randint(1, 900)}.png")),
+    (3, lambda rng: Request("HEAD", f"/export/{rng.randint(1, 90)}.ndjson")),
+    (3, lambda rng: Request("DELETE", f"/status/{rng.randint(1, 90)}")),
+    (4, get("/news/{id}", 1, 90)),
+    (3, get("/status")),
+]
+CATALOG: list[tuple[int, Maker]] = [
+    (6, get("/v2/objects/{id}")),
+    (3, get("/v2/objects/{id}/tags")),
+    (2, get("/v2/search?q=saddle{id}")),
+    (2, get("/v2/search?q=&page={id}", 1, 40)),
+    (1, get("/v2/version")),
+]
+LOANS: list[tuple[int, Maker]] = [(4, get("/v2/loans/{id}")), (1, get("/v2/objects/{id}"))]
+
+
+def _rpc(method: str, params: Callable[[random.Random], Any]) -> Maker:
+    def body(rng: random.Random) -> dict[str, Any]:
+        return {"jsonrpc": "2.0", "id": rng.randint(1, 9999), "method": method} | (
+            {"params": params(rng)} if params(rng) else {}
+        )
+
+    return with_body("POST", "/rpc", body)
+
+
+def _graphql(operation: str, query: str, variables: Callable[[random.Random], Any]) -> Maker:
+    return with_body(
+        "POST",
+        "/graphql",
+        lambda rng: {"operationName": operation, "query": query, "variables": variables(rng)},
+    )
+
+
+RPC: list[tuple[int, Maker]] = [
+    (3, _rpc("tank.level", lambda rng: {"tank": rng.randint(1, 60)})),
+    (2, _rpc("pump.start", lambda rng: {"pump": rng.randint(1, 99)})),
+    (2, _rpc("gate.list", lambda rng: {})),
+    (1, _rpc("gate.burn", lambda rng: {})),
+    (3, _graphql("Field", "query Field($id:ID!){field(id:$id){id acres crop sensors{id moisture}}}",
+                 lambda rng: {"id": rng.randint(1, 400)})),
+    (2, _graphql("Season", "query Season($year:Int!){season(year:$year){year notes}}",
+                 lambda rng: {"year": rng.randint(1990, 2026)})),
+    (2, _graphql("AddReading", "mutation AddReading($sensor:ID!,$value:Int!){addReading{ok}}",
+                 lambda rng: {"sensor": rng.randint(1, 90), "value": rng.randint(0, 99)})),
+    (1, _graphql("Oops", "query Oops{nothing}", lambda rng: {})),
+]  # fmt: skip
+
+
 APIS: dict[str, list[tuple[int, Maker]]] = {
     "ranch": RANCH,
+    "ranch-reads": RANCH_READS,
     "ranch-brotli": RANCH_BROTLI,
     "billing": BILLING,
+    "warehouse": WAREHOUSE,
+    "clinic": CLINIC,
+    "portal": PORTAL,
+    "portal-bodiless": PORTAL_BODILESS,
+    "catalog": CATALOG,
+    "loans": LOANS,
+    "rpc": RPC,
 }
 
 

@@ -18,7 +18,7 @@ from captures.lab.scenario import Expect
 
 Row = Mapping[str, Any]
 SLACK = 0.25  # seconds between a client's clock reading and the server's, on one machine
-EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+UNCONNECTED = "unconnected"  # the client of a request whose connection was never made
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,19 @@ def owner_of(row: Row, made: Index, clients: Sequence[Row]) -> Row | None:
 
 
 def observe(
-    clients: Sequence[Row], servers: Iterable[Row], foreign: Iterable[int] = ()
+    clients: Sequence[Row],
+    servers: Iterable[Row],
+    foreign: Iterable[int] = (),
+    stray: Iterable[int] = (),
 ) -> list[Observed]:
-    """Everything that went wrong; `foreign` are statuses that no handler made (a parser's 400)."""
+    """Everything that went wrong.
+
+    `foreign` are statuses that answer the request though no handler made them (a parser's 400);
+    `stray` are those sent before any request (an idle connection's 408), whoever read them.
+    """
     made = index(servers)
-    expected_foreign = set(foreign)
-    found = []
+    expected_foreign, expected_stray = set(foreign), set(stray)
+    found: list[Observed] = []
     for row in clients:
         if row["outcome"] == "surplus":
             found.append(Observed("unsolicited", row, owner_of(row, made, clients)))
@@ -88,6 +95,9 @@ def observe(
         elif not belongs(row, made):
             owner = owner_of(row, made, clients)
             if owner is None and row["status"] in expected_foreign:
+                continue
+            if owner is None and row["status"] in expected_stray:
+                found += [Observed("unsolicited", row), Observed("unanswered", row)]
                 continue
             found.append(Observed("misdelivered", row, owner))
     return found
@@ -175,9 +185,15 @@ def tolerated(pairs: Iterable[tuple[Observed, Expect]]) -> list[dict[str, Any]]:
 
 def totals(clients: Iterable[Row]) -> dict[str, int]:
     """What the clients counted themselves."""
-    asked = [row for row in clients if row["outcome"] != "surplus"]
+    rows = [row for row in clients if row["outcome"] != "surplus"]
+    asked = [row for row in rows if row["client"] != UNCONNECTED]
     answered = sum(row["outcome"] == "answered" for row in asked)
-    return {"requests": len(asked), "answered": answered, "unanswered": len(asked) - answered}
+    return {
+        "requests": len(asked),
+        "answered": answered,
+        "unanswered": len(asked) - answered,
+        "unconnected": len(rows) - len(asked),
+    }
 
 
 def log(clients: Iterable[Row], observed: Iterable[Observed]) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ function log (row) {
 
 // What goes on the wire for an answer: status, headers and the encoded body.
 function render (request, answer) {
-  const headers = Object.assign({}, answer.headers)
+  const headers = Object.assign({}, config.headers, answer.headers)
   let body = answer.body
   if (body === null || body === undefined) body = Buffer.alloc(0)
   else if (!Buffer.isBuffer(body)) {
@@ -39,14 +39,23 @@ function render (request, answer) {
   }
   const bodiless = request.method === 'HEAD' || answer.status === 204 || answer.status === 304
   if (answer.status !== 204 && answer.status !== 304 && !answer.chunked) headers['Content-Length'] = body.length
-  return { status: answer.status, headers, body: bodiless ? Buffer.alloc(0) : body, chunked: answer.chunked && !bodiless }
+  return { status: answer.status, headers, body: bodiless ? Buffer.alloc(0) : body, chunked: answer.chunked && !bodiless, between: answer.between }
 }
 
 function send (res, wire) {
   res.writeHead(wire.status, wire.headers)
   if (!wire.chunked) return res.end(wire.body)
-  for (let at = 0; at < wire.body.length; at += 300) res.write(wire.body.slice(at, at + 300))
+  const pieces = []
+  for (let at = 0; at < wire.body.length; at += 300) pieces.push(wire.body.slice(at, at + 300))
+  if (wire.between) return trickle(res, pieces, wire.between)
+  for (const piece of pieces) res.write(piece)
   res.end()
+}
+
+function trickle (res, pieces, between) {
+  if (!pieces.length) return res.end()
+  res.write(pieces.shift())
+  setTimeout(trickle, between, res, pieces, between)
 }
 
 function serve (req, res, body) {
@@ -61,7 +70,7 @@ function serve (req, res, body) {
     now: new Date()
   }
   const name = `${request.method} ${request.target}`
-  const wire = render(request, api.handle(request))
+  const wire = render(request, api.handle(request, config))
   const row = { peer: req.peer, method: req.method, target: req.url, received: req.received, status: wire.status, length: wire.body.length, sha256: sha256(wire.body) }
   const done = to => {
     row.written = seconds()
@@ -85,7 +94,7 @@ function slowness (name) {
   return config.wait || 0
 }
 
-const server = http.createServer((req, res) => {
+const server = http.createServer(config.create || {}, (req, res) => {
   const parts = []
   req.received = seconds()
   req.peer = req.socket.peer
@@ -95,7 +104,13 @@ const server = http.createServer((req, res) => {
 server.on('connection', socket => {
   socket.peer = `${socket.remoteAddress}:${socket.remotePort}`.replace('::ffff:', '')
 })
+if (api.upgrade) {
+  server.on('upgrade', (req, socket) => {
+    log({ peer: socket.peer, method: req.method, target: req.url, received: seconds(), status: 101, length: 0, sha256: sha256('') })
+    api.upgrade(req, socket)
+  })
+}
 Object.assign(server, config.options || {})
 if (fault.server) fault.server(server, config, log)
-server.listen(config.port, '0.0.0.0', () => console.log(`ready: node ${process.version}`))
+server.listen(config.port, '0.0.0.0', config.backlog || 511, () => console.log(`ready: node ${process.version}`))
 process.on('uncaughtException', error => log({ uncaught: String(error && error.stack) }))

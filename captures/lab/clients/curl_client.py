@@ -1,0 +1,57 @@
+"""curl: one process a request, so a connection a request."""
+
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from captures.lab.clients.journal import Journal, answered, delay, failed, opening, read_plan
+
+OUTCOMES = {7: "refused", 18: "closed", 28: "timeout", 52: "closed", 56: "reset"}
+
+
+def exchange(plan: dict[str, Any], step: dict[str, Any], body_file: Path) -> dict[str, Any]:
+    """Run curl once."""
+    host, port = plan["to"]
+    argv = ["curl", "--silent", "--max-time", str(step["timeout"]), "--output", str(body_file)]
+    argv += ["--write-out", "%{local_ip}:%{local_port} %{http_code} %{exitcode}"]
+    argv += ["--head"] if step["method"] == "HEAD" else ["--request", step["method"]]
+    for key, value in (step.get("headers") or {}).items():
+        argv += ["--header", f"{key}: {value}"]
+    if step.get("body") is not None:
+        argv += ["--data-binary", step["body"]]
+    body_file.write_bytes(b"")
+    row = opening(step, "unconnected")
+    argv.append(f"http://{host}:{port}{step['target']}")
+    said = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+    client, status, code = said.split()
+    row["client"] = client
+    if code == "0":
+        body = b"" if step["method"] == "HEAD" else body_file.read_bytes()
+        return row | answered(int(status), body)
+    return row | failed(OUTCOMES.get(int(code), "unreadable"), status != "000")
+
+
+def work(plan: dict[str, Any], worker: dict[str, Any], journal: Journal) -> None:
+    """One worker's steps, in order."""
+    with tempfile.TemporaryDirectory() as directory:
+        for step in worker["steps"]:
+            time.sleep(delay(plan, step))
+            journal.write(exchange(plan, step, Path(directory) / "body"))
+
+
+def main() -> None:
+    """Carry out the plan."""
+    plan = read_plan()
+    journal = Journal(plan)
+    threads = [threading.Thread(target=work, args=(plan, one, journal)) for one in plan["workers"]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Server programs: APIs behind real HTTP servers, with at most one planted bug each."""

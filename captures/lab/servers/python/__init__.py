@@ -1,0 +1,1 @@
+"""Python servers; they run in a virtual environment of their own, found by PYTHONPATH."""

@@ -1,0 +1,63 @@
+"""The clinic (or the warehouse) behind aiohttp's server.
+
+Faults: `silent` never answers; `cut` ends the connection in the middle of the body.
+"""
+
+# mypy: disable-error-code="import-not-found"
+import asyncio
+import time
+from typing import Any
+
+from aiohttp import web
+
+from captures.lab.servers.python import clinic, warehouse
+from captures.lab.servers.python.common import CONFIG, Log, Request, matches, slowness
+
+HANDLE = {"warehouse": warehouse.handle, "clinic": clinic.handle}[CONFIG["api"]]
+FAULT: dict[str, Any] = CONFIG.get("fault") or {}
+LOG = Log()
+
+
+async def handle(got: Any) -> Any:
+    """One request."""
+    received = time.time()
+    name = f"{got.method} {got.raw_path}"
+    headers = {key.lower(): value for key, value in got.headers.items()}
+    request = Request(got.method, got.path, dict(got.query), await got.read(), headers)
+    chosen = matches(FAULT.get("on"), name)
+    if chosen and FAULT["name"] == "silent":
+        LOG.write(fault="silent", request=name, at=time.time())
+        await asyncio.sleep(3600)
+    await asyncio.sleep(slowness(name))
+    answer = HANDLE(request)
+    body = answer.encoded()
+    headers = {**answer.headers, "Content-Type": answer.media_type}
+    peer = "{}:{}".format(*got.transport.get_extra_info("peername")[:2])
+    LOG.answer(peer, got.method, got.raw_path, received, answer.status, body)
+    if chosen and FAULT["name"] == "cut":
+        LOG.write(fault="cut", request=name, at=time.time())
+        response = web.StreamResponse(
+            status=answer.status, headers={**headers, "Content-Length": str(len(body))}
+        )
+        await response.prepare(got)
+        await response.write(body[: len(body) // 2])
+        await asyncio.sleep(FAULT.get("stall", 0.05))
+        got.transport.close()
+        return response
+    return web.Response(status=answer.status, body=body, headers=headers)
+
+
+async def listen() -> None:
+    """Listen until the lab ends the process."""
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", handle)
+    options: dict[str, Any] = CONFIG.get("options", {})
+    runner = web.AppRunner(app, access_log=None, **options)
+    await runner.setup()
+    await web.TCPSite(runner, "0.0.0.0", CONFIG["port"]).start()
+    print("ready", flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(listen())
