@@ -50,7 +50,7 @@ frontend front
   bind :{port}
   default_backend app
 backend app
-  server app1 {upstream}
+{health}
 """
 
 
@@ -59,7 +59,12 @@ def command(server: Server, directory: Path) -> list[str]:
     upstream = f"{SERVICE[0]}:{SERVICE[1]}"
     template = {"nginx": NGINX, "haproxy": HAPROXY}[server.program]
     path = directory / f"{server.program}.conf"
-    path.write_text(template.format(directory=directory, port=server.port, upstream=upstream))
+    health = f"  server app1 {upstream}"
+    if "health" in server.config:
+        asked = f"  option httpchk GET {server.config['health']}"
+        health = f"{asked}\n{health} check inter 500"
+    text = template.format(directory=directory, port=server.port, upstream=upstream, health=health)
+    path.write_text(text)
     binary = tools.find(server.program) or server.program
     if server.program == "nginx":
         return [binary, "-c", str(path), "-g", "daemon off;"]

@@ -1,5 +1,7 @@
 """The hosts: two client hosts, a Docker host with its bridge and NAT, a container, maybe a proxy.
 
+A second published port, 8081, leads to the container's 3001.
+
     app1 172.31.17.21 ──┐                 host                    docker0        ctr
     app2 172.31.18.34 ──┼── 172.31.16.10:8080 ── DNAT ── 172.17.0.1 ── 172.17.0.2:3000
     proxy 172.31.19.40 ─┘
@@ -118,12 +120,13 @@ class Topology:
     def _translation(self) -> None:
         self.do("host", "sysctl -qw net.ipv4.ip_forward=1")
         self.do("host", f"ip addr add {SERVICE[0]}/32 dev lo")
-        to = f"{CONTAINER[0]}:{CONTAINER[1]}"
-        self.do(
-            "host",
-            f"iptables -t nat -A PREROUTING -d {SERVICE[0]} -p tcp --dport {SERVICE[1]} "
-            f"-j DNAT --to-destination {to}",
-        )
+        for published in range(2):
+            to = f"{CONTAINER[0]}:{CONTAINER[1] + published}"
+            self.do(
+                "host",
+                f"iptables -t nat -A PREROUTING -d {SERVICE[0]} -p tcp "
+                f"--dport {SERVICE[1] + published} -j DNAT --to-destination {to}",
+            )
         self.do(
             "host",
             "iptables -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",

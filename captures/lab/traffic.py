@@ -112,6 +112,7 @@ BILLING: list[tuple[int, Maker]] = [
     (1, get("/billing/invoices/inv_{id}/pdf", 10000, 99999)),
     (1, get("/billing/customers/cus_missing")),
 ]
+BILLING_CUSTOMERS: list[tuple[int, Maker]] = [(20, BILLING[2][1]), *BILLING]
 
 
 def _request_id(rng: random.Random) -> dict[str, str]:
@@ -131,6 +132,9 @@ WAREHOUSE: list[tuple[int, Maker]] = [
     (3, with_body("POST", "/warehouse/orders/{id}/picks", lambda rng: {"zone": rng.randint(1, 9)})),
     (2, get("/warehouse/sites/SLC{id}/throughput", 1, 9)),
     (1, get("/warehouse/pallets/0{id}")),
+]
+WAREHOUSE_READS: list[tuple[int, Maker]] = [
+    one for n, one in enumerate(WAREHOUSE) if n not in (1, 4)
 ]
 CLINIC: list[tuple[int, Maker]] = [
     (5, traced(get("/fhir/Patient/{id}", 1, 4999))),
@@ -223,6 +227,8 @@ APIS: dict[str, list[tuple[int, Maker]]] = {
     "ranch-reads": RANCH_READS,
     "ranch-brotli": RANCH_BROTLI,
     "billing": BILLING,
+    "billing-customers": BILLING_CUSTOMERS,
+    "warehouse-reads": WAREHOUSE_READS,
     "warehouse": WAREHOUSE,
     "clinic": CLINIC,
     "portal": PORTAL,

@@ -174,6 +174,9 @@ def serial(plan: dict[str, Any], worker: dict[str, Any], journal: Journal) -> No
                 sock.sendall(encode(plan, step))
                 if step.get("stall"):
                     time.sleep(step["stall"])
+                if step.get("abandon"):  # what has come lies unread in the socket's buffer
+                    journal.write(row | failed("timeout", began=True))
+                    return
                 if worker["style"] == "half-close":
                     sock.shutdown(socket.SHUT_WR)
             except OSError:

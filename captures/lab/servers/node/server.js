@@ -104,6 +104,14 @@ const server = http.createServer(config.create || {}, (req, res) => {
 server.on('connection', socket => {
   socket.peer = `${socket.remoteAddress}:${socket.remotePort}`.replace('::ffff:', '')
 })
+// Refuse a body before it was sent, and keep the connection: the client has announced what it will not send.
+if (config.refuse) {
+  server.on('checkContinue', (req, res) => {
+    const wire = render({ method: req.method, headers: {} }, { status: 403, headers: {}, body: { error: { code: 'FORBIDDEN', message: 'not your horse' } } })
+    log({ peer: req.socket.peer, method: req.method, target: req.url, received: seconds(), status: 403, length: wire.body.length, sha256: sha256(wire.body) })
+    send(res, wire)
+  })
+}
 if (api.upgrade) {
   server.on('upgrade', (req, socket) => {
     log({ peer: socket.peer, method: req.method, target: req.url, received: seconds(), status: 101, length: 0, sha256: sha256('') })

@@ -17,7 +17,7 @@ LOG = Log()
 class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
-    protocol_version = "HTTP/1.1"
+    protocol_version = CONFIG.get("protocol", "HTTP/1.1")
 
     def serve(self) -> None:
         """One request."""
@@ -36,7 +36,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         if answer.status != 204:
             self.send_header("Content-Type", answer.media_type)
-            self.send_header("Content-Length", str(len(encoded)))
+            if self.protocol_version != "HTTP/1.0":
+                self.send_header("Content-Length", str(len(encoded)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(encoded)
