@@ -22,13 +22,16 @@ _ID, _DATE = "{id}", "{date}"
 _RESERVED = frozenset(
     "api v1 v2 v3 v4 me self current new search health status login logout graphql rpc".split()
 )
+_NUMBER = re.compile(rb"/\d+(?=/|\Z)")
+_SUFFIX = re.compile(r"(.+?)(\.[A-Za-z]{2,5})\Z")
 _TYPED: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\d{4}-\d\d(?:-\d\d)?\Z"), _DATE),
     (re.compile(r"-?\d+(?:\.\d+)?\Z"), _ID),
     (re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\Z"), _ID),
     (re.compile(r"(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{16,64}\Z"), _ID),
-    # A name, a separator and a number: `order-1042`, `P_77`, `usr.12`.
+    # A name, a separator and a number: `order-1042`, `P_77`, `usr:12`; or four digits in all.
     (re.compile(r"[A-Za-z]{1,16}[-_.:]\d{2,}\Z"), _ID),
+    (re.compile(r"(?:\D*\d){4}"), _ID),
     # base64url, only with both cases and a digit: `subscription-plans` is a name.
     (re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=\D*\d)[A-Za-z0-9_\-]{16,}=*\Z"), _ID),
 )
@@ -77,7 +80,8 @@ class Routes:
 
     def number(self, method: bytes, host: str, target: bytes) -> int:
         """The number of the route of a request; 0 where there are too many."""
-        path = target.partition(b"?")[0]
+        # Most variables are plain numbers; with those replaced, what was found before is known.
+        path = _NUMBER.sub(b"/{id}", target.partition(b"?")[0])
         key = (method, host, path)
         found = self._known.get(key)
         if found is None:
@@ -106,9 +110,6 @@ class Routes:
         for place, part in enumerate(parts):
             if not part:
                 continue
-            if part.isdigit():
-                parts[place] = _ID
-                continue
             known = segments.get(part)
             if known is None:
                 if len(segments) >= _MEMORY:
@@ -124,7 +125,9 @@ def typed(segment: str) -> str:
         return segment
     for pattern, variable in _TYPED:
         if pattern.match(segment):
-            return variable
+            # `18f3a9c05d21.json`: the file's kind is part of the endpoint.
+            kind = _SUFFIX.match(segment)
+            return variable + kind[2] if kind else variable
     return segment
 
 

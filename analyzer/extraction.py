@@ -4,16 +4,21 @@ Law: extraction is pure per connection, so it may be split by connection over pr
 (`Extraction.join`); what is judged later is in the tables alone.
 """
 
+import re
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from analyzer.anomalies import Anomalies
 from analyzer.endpoints import Route, Routes
 from analyzer.http import content
 from analyzer.http.exchanges import Carries, HttpConnection, roles
+from analyzer.http.grammar import Fields
 from analyzer.http.messages import Message
+from analyzer.http.ordinary import OrdinaryReader
 from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form, Forms, may_be_json
-from analyzer.streams import Connection
-from analyzer.tables import CONNECTIONS, EXCHANGES, Flag, Store, packer_of
+from analyzer.streams import Connection, Ints
+from analyzer.tables import CONNECTIONS, EXCHANGES, Flag, Outcome, Store, packer_of
 
 _MOST_UNDECIDED = 256  # pieces kept while it is not known what a connection carries
 _HAS_TOKEN, _ECHOES = int(Flag.HAS_TOKEN), int(Flag.ECHOES)
@@ -49,8 +54,12 @@ class Recorder:
         into.routes = self.routes.routes
         into.forms = self.forms.forms
         self._addresses: dict[Address, int] = {}
-        self._connections = 0
+        self.upcoming = 0  # the number of the next connection that carries HTTP
         self._finished: list[HttpSink] = []
+        self._reader = OrdinaryReader()
+        # Ordinary exchanges of the block: what the columns of the block do not have.
+        self._ordinary: list[tuple[int, int, int, int, int, int, int, int]] = []
+        self._ordinary_targets: list[bytes] = []
 
     # --- the http stage's Recorder -------------------------------------------------------------
 
@@ -113,21 +122,27 @@ class Recorder:
         )
 
     def _form(self, response: Message, route: int, target: bytes) -> tuple[int, int]:
-        """The form's number, and whether the body repeats the request's token."""
-        media_type = response.fields.media_type
+        """The number of a complete response's form, and flags on what its body repeats."""
         parts = response.body
+        if parts is not None:
+            body = parts[0] if len(parts) == 1 else b"".join(parts)
+            return self._form_of(response.fields, body, route, target)
         if not response.length:
             return NO_FORM, 0
-        if parts is None:
-            # Too long to look into, or broken by a gap.
-            if may_be_json(media_type):
-                return UNKNOWN_FORM, 0
-            return self.forms.number(Form(media_type, None)), 0
+        # Too long to look into, or broken by a gap.
+        media_type = response.fields.media_type
+        if may_be_json(media_type):
+            return UNKNOWN_FORM, 0
+        return self.forms.number(Form(media_type, None)), 0
+
+    def _form_of(self, fields: Fields, body: bytes, route: int, target: bytes) -> tuple[int, int]:
+        media_type = fields.media_type
+        if not body:
+            return NO_FORM, 0
         if not may_be_json(media_type):
             return self.forms.number(Form(media_type, None)), 0
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
-        if response.fields.content_coding:
-            plain = content.decoded(body, response.fields.content_coding)
+        if fields.content_coding:
+            plain = content.decoded(body, fields.content_coding)
             if plain is None:
                 self.into.anomalies.count("body-undecodable")
                 return UNKNOWN_FORM, 0
@@ -138,6 +153,68 @@ class Recorder:
             return form, 0
         return form, _HAS_TOKEN | _ECHOES if token in body else _HAS_TOKEN
 
+    # --- ordinary exchanges --------------------------------------------------------------------
+
+    def ordinary(
+        self, connection: int, row: int, data: bytes, request: int, request_end: int,
+        response: int, response_end: int,
+    ) -> bool:
+        """Take the exchange if it is an ordinary one (see `http.ordinary`)."""  # fmt: skip
+        found = self._reader.read(data, request, request_end, response, response_end)
+        if found is None:
+            return False
+        method, target, asked, length, status, fields, body = found
+        if response_end - body > content.LONGEST_BODY:
+            return False
+        route = self.routes.number(method, asked.host, target)
+        form, flags = self._form_of(fields, data[body:response_end], route, target)
+        self._ordinary.append(
+            (connection, row, length, response_end - body, status, route, form, flags)
+        )
+        self._ordinary_targets.append(target)
+        return True
+
+    def flush(self, columns: dict[str, Ints]) -> None:
+        """The end of a block: write the rows that waited for it.
+
+        `columns` are the block's segments, which the rows of ordinary exchanges index.
+        """
+        self._flush_ordinary(columns)
+        for sink in self._finished:
+            self._write(sink)
+        self._finished.clear()
+
+    def _flush_ordinary(self, columns: dict[str, Ints]) -> None:
+        if not self._ordinary:
+            return
+        connection, row, request_length, length, status, route, form, flags = np.array(
+            self._ordinary, dtype=np.int64
+        ).T
+        rows = np.zeros(len(row), dtype=self.into.exchanges.dtype)
+        for name, value in (
+            ("connection", connection),
+            ("outcome", int(Outcome.ANSWERED)),
+            ("flags", flags),
+            ("request_length", request_length),
+            ("response_length", length),
+            ("status", status),
+            ("route", route),
+            ("form", form),
+        ):
+            rows[name] = value
+        for side, at in (("request", row), ("response", row + 1)):
+            frame = columns["frame"][at]
+            rows[f"{side}_capture"] = frame >> 32
+            rows[f"{side}_frame"] = frame & 0xFFFFFFFF
+            rows[f"{side}_time"] = columns["time"][at]
+            rows[f"{side}_seq"] = columns["seq"][at]
+            rows[f"{side}_ack"] = columns["ack"][at]
+        rows["response_end_frame"] = rows["response_frame"]
+        rows["response_end_time"] = rows["response_time"]
+        self.into.exchanges.append_many(rows, self._ordinary_targets)
+        self._ordinary.clear()
+        self._ordinary_targets = []
+
     # --- connections ---------------------------------------------------------------------------
 
     def open(self, connection: Connection) -> "HttpSink":
@@ -146,19 +223,13 @@ class Recorder:
 
     def next_number(self) -> int:
         """A number for a connection that carries HTTP."""
-        number = self._connections
-        self._connections += 1
+        number = self.upcoming
+        self.upcoming += 1
         return number
 
     def finished(self, sink: "HttpSink") -> None:
         """Its row is written when the tracker has numbered the connections of the block."""
         self._finished.append(sink)
-
-    def flush(self) -> None:
-        """Add a row to CONNECTIONS for each that has finished."""
-        for sink in self._finished:
-            self._write(sink)
-        self._finished.clear()
 
     def _write(self, sink: "HttpSink") -> None:
         http, connection = sink.http, sink.connection
@@ -205,14 +276,16 @@ class Recorder:
 
 
 _NOTHING = (0, 0, 0, 0, 0)
+_DIGIT = re.compile(rb"\d")
 
 
 def token_of(target: bytes) -> bytes:
     """What of a request target its response may repeat: its last path segment that has a digit."""
     path = target.partition(b"?")[0]
-    for segment in reversed(path.split(b"/")):
-        if len(segment) >= _SHORTEST_TOKEN and not segment.isalpha():
-            return segment if any(48 <= c <= 57 for c in segment) else b""
+    while path:
+        path, _, segment = path.rpartition(b"/")
+        if len(segment) >= _SHORTEST_TOKEN and (segment.isdigit() or _DIGIT.search(segment)):
+            return segment
     return b""
 
 
@@ -222,12 +295,13 @@ class HttpSink:
     Until that is known the pieces are kept, then replayed to an `HttpConnection`.
     """
 
-    __slots__ = ("_carries", "_waiting", "client", "connection", "http", "recorder")
+    __slots__ = ("_carries", "_number", "_waiting", "client", "connection", "http", "recorder")
 
     def __init__(self, recorder: Recorder, connection: Connection) -> None:
         self.recorder = recorder
         self.connection = connection
         self.client = 0
+        self._number = -1
         self.http: HttpConnection | None = None
         self._carries = Carries.UNKNOWN
         self._waiting: list[tuple[int, bytes, int, int, int, int]] = []
@@ -239,6 +313,36 @@ class HttpSink:
         if http is not None:
             return http.carries is Carries.HTTP
         return self._carries is Carries.UNKNOWN
+
+    @property
+    def awaits_request_of(self) -> int | None:
+        """The client's side, when nothing is outstanding and its next bytes begin a request."""
+        if self.http is not None:
+            return self.client if self.http.idle else None
+        if self._carries is Carries.UNKNOWN and not self._waiting:
+            return self.connection.initiator
+        return None
+
+    def ordinary(
+        self, row: int, data: bytes, request: int, request_end: int, response: int, response_end: int
+    ) -> bool:
+        """Take a whole request and its whole response, if they are an ordinary exchange."""
+        number = self._number
+        if number < 0:
+            # The first bytes of a connection: what it carries shows only now.
+            number = self.recorder.upcoming
+        taken = self.recorder.ordinary(
+            number, row, data, request, request_end, response, response_end
+        )
+        if taken and self.http is None:
+            assert self.connection.initiator is not None
+            self._begin(self.connection.initiator)
+        return taken
+
+    def took_ordinary(self, count: int, seq: int, ack: int) -> None:
+        """That many ordinary exchanges were taken, the first with these numbers."""
+        assert self.http is not None
+        self.http.took_ordinary(count, seq, ack)
 
     def data(self, side: int, piece: bytes, frame: int, time: int, seq: int, ack: int) -> None:
         """The next bytes of a side."""
@@ -267,17 +371,22 @@ class HttpSink:
         if carries is not Carries.HTTP or client is None:
             self.recorder.into.anomalies.count(_COUNTED[carries])
             return
-        if midstream:
-            self.recorder.into.anomalies.count("starts-midstream")
-        self.client = client
-        self.http = HttpConnection(
-            self.recorder.next_number(),
-            self.recorder,
-            self.recorder.into.anomalies,
-            midstream=midstream,
-        )
+        http = self._begin(client)
         for from_side, piece, frame, time, seq, ack in waiting:
-            self.http.data(from_side ^ client, piece, frame, time, seq, ack)
+            http.data(from_side ^ client, piece, frame, time, seq, ack)
+
+    def _begin(self, client: int) -> HttpConnection:
+        """It carries HTTP, and this side is the client's."""
+        recorder, midstream = self.recorder, self.connection.midstream
+        if midstream:
+            recorder.into.anomalies.count("starts-midstream")
+        self.client = client
+        self._carries = Carries.HTTP
+        self._number = recorder.next_number()
+        self.http = HttpConnection(
+            self._number, recorder, recorder.into.anomalies, midstream=midstream
+        )
+        return self.http
 
     def gap(self, side: int, size: int) -> None:
         """Bytes are missing here."""
@@ -300,5 +409,3 @@ class HttpSink:
             self.recorder.into.anomalies.count("direction-not-captured")
         self.http.finish(open_at_end=open_at_end, flags=int(Flag.ONE_WAY) if one_way else 0)
         self.recorder.finished(self)
-
-

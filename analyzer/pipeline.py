@@ -61,10 +61,9 @@ def extract(
         for frames in files.read(source.path, capture, block=block, progress=progress):
             link_types = _link_types(capture, frames)
             found = segments(frames, link_types, capture.anomalies)
-            tracker.feed(_rows(frames, found, capture, interfaces))
-            recorder.flush()
+            recorder.flush(tracker.feed(_rows(frames, found, capture, interfaces)))
     tracker.finish()
-    recorder.flush()
+    recorder.flush({})
     extraction.streams = tracker.streams
     return extraction, captures, interfaces
 

@@ -10,6 +10,7 @@ the result does not depend on which were tried.
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -22,6 +23,7 @@ MOST_KEYS = 128  # an object with more keys is a map
 MOST_FORMS = 16_384  # forms told apart in one run
 _TRIED = 4  # compiled decoders tried before a body is read the slow way
 _COMPILED = 256  # decoders kept
+_GROUPS = 4_096  # hints with decoders kept
 _SMALL = 256  # bytes; a body up to this long is remembered as a whole
 
 # Keys that are data rather than names: numbers, UUIDs, long hexadecimal, dates.
@@ -211,6 +213,7 @@ _JSON_TYPES = re.compile(r"application/(?:[\w.\-]+\+)?json\Z|text/json\Z")
 _PERHAPS_JSON = ("", "text/plain")
 
 
+@lru_cache(1024)
 def may_be_json(media_type: str) -> bool:
     """Whether a body of this media type is worth reading as JSON."""
     return media_type in _PERHAPS_JSON or _JSON_TYPES.match(media_type) is not None
@@ -225,7 +228,7 @@ class Forms:
         self._anomalies = anomalies
         # Decoders of the shapes met last, for each hint; and small bodies met before.
         self._decoders: dict[tuple[int, str], list[tuple[msgspec.json.Decoder[Any], int]]] = {}
-        self._compiled = 0
+        self._compiled: dict[int, msgspec.json.Decoder[Any] | None] = {}
         self._small: dict[tuple[str, bytes], int] = {}
 
     def number(self, form: Form) -> int:
@@ -278,13 +281,16 @@ class Forms:
         return number
 
     def _compile(self, group: tuple[int, str], shape: Shape, number: int) -> None:
-        exact = compiled(shape)
+        if number not in self._compiled:
+            if len(self._compiled) >= _COMPILED:
+                self._decoders.clear()
+                self._compiled.clear()
+            self._compiled[number] = compiled(shape)
+        exact = self._compiled[number]
         if exact is None:
             return
-        if self._compiled >= _COMPILED:
+        if len(self._decoders) >= _GROUPS:
             self._decoders.clear()
-            self._compiled = 0
-        self._compiled += 1
         decoders = self._decoders.setdefault(group, [])
         decoders.insert(0, (exact, number))
         del decoders[_TRIED:]

@@ -56,6 +56,21 @@ class Sink(Protocol):
     def wants_data(self) -> bool:
         """Whether any further bytes matter."""
 
+    @property
+    def awaits_request_of(self) -> int | None:
+        """The client's side, when its next bytes begin a request and nothing is outstanding."""
+
+    def ordinary(
+        self, row: int, data: bytes, request: int, request_end: int, response: int, response_end: int
+    ) -> bool:
+        """Take data[request:request_end] and its response whole, if they are an ordinary exchange.
+
+        `row` is the request's in the block's `Walk`; the response's is the next.
+        """
+
+    def took_ordinary(self, count: int, seq: int, ack: int) -> None:
+        """That many were taken; the numbers are those of the first request."""
+
 
 class Opener(Protocol):
     """Makes the sink of a new connection."""
@@ -233,8 +248,7 @@ class Connection:
             # Only the ack that answers a SYN tells where the other side's bytes begin.
             if other.next is None and (flags & SYN or flow.isn is not None):
                 other.next = ack
-            if other.acked is None or distance(other.acked, ack) > 0:
-                other.acked = ack
+            self.acknowledged(side, ack)
         if flags & FIN and flow.fin_seq is None:
             flow.fin_seq = advance(seq, wire)
             flow.fin_frame, flow.fin_time = frame, time
@@ -254,6 +268,13 @@ class Connection:
         if self.held:
             self._drain()
             self._overdue(time)
+
+    def acknowledged(self, side: int, ack: int) -> None:
+        """`side` has acknowledged the other side's bytes up to `ack`, saying nothing else."""
+        self.flows[side].seen = True
+        other = self.flows[1 - side]
+        if other.acked is None or distance(other.acked, ack) > 0:
+            other.acked = ack
 
     def _closes(self, side: int, how: int) -> None:
         if self.first_close_side is None:
@@ -431,28 +452,112 @@ class Rows:
     wire: npt.NDArray[np.int64]
 
 
+@dataclass(slots=True)
+class Walk:
+    """A block's segments by connection, in the order of the frames within each.
+
+    Acks that say nothing new are left out. The lists are columns; `pair` marks a segment that may
+    be a whole request whose response is the segment behind it, as far as the numbers tell.
+    """
+
+    data: bytes
+    side: list[int]
+    seq: list[int]
+    ack: list[int]
+    flags: list[int]
+    window: list[int]
+    payload: list[int]
+    captured: list[int]
+    wire: list[int]
+    frame: list[int]
+    time: list[int]
+    pair: list[bool]
+
+
+_COLUMNS = (
+    "side", "seq", "ack", "flags", "window", "payload", "captured", "wire", "frame", "time",
+)  # fmt: skip
 _MIX = np.array(
     [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xFF51AFD7ED558CCD],
     dtype=np.uint64,
-)
+)  # fmt: skip
+_HTTP = int.from_bytes(b"HTTP", "big")
+
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 
-def connection_of_row(key: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """For each row of `key` (shape (n, 5)) the index of the first row with the same key."""
+def by_connection(key: npt.NDArray[np.uint64]) -> tuple[Ints, Ints]:
+    """The order that brings rows of equal `key` (shape (n, 5)) together, and where each begins.
+
+    Both have dtype int64; the order is stable, so that frames stay in order within a connection.
+    """
     with np.errstate(over="ignore"):
         mixed = (key ^ (key >> np.uint64(29))) * _MIX
         code = np.bitwise_xor.reduce(mixed ^ (mixed >> np.uint64(32)), axis=1)
-    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
-    same: npt.NDArray[np.int64] = first[inverse]
-    if not (key == key[same]).all():
-        # Two keys with one code: rare, or somebody's intention. Then exactly.
-        _, first, inverse = np.unique(key, axis=0, return_index=True, return_inverse=True)
-        same = first[inverse.reshape(-1)]
-    return same
+    order = np.argsort(code, kind="stable")
+    starts = np.flatnonzero(np.diff(code[order], prepend=code[order[:1]] ^ np.uint64(1)))
+    ordered = key[order]
+    changes = (ordered[1:] != ordered[:-1]).any(axis=1)
+    if int(changes.sum()) + 1 != len(starts):
+        # Two keys with one code: rare, or somebody's intention. Then without codes.
+        order = np.lexsort(key.T[::-1])
+        ordered = key[order]
+        changes = (ordered[1:] != ordered[:-1]).any(axis=1)
+        starts = np.concatenate([[0], np.flatnonzero(changes) + 1])
+    return order, starts
+
+
+def _distance(a: Ints, b: Ints) -> Ints:
+    """`intervals.distance` for arrays."""
+    return ((b - a + HALF) & MASK) - HALF
+
+
+def _redundant(columns: dict[str, Ints], group: Ints) -> Mask:
+    """Pure acks that say nothing new: nothing beyond the data segment before them.
+
+    Where a connection begins within the block, all acks are kept.
+    """
+    flags, wire = columns["flags"], columns["wire"]
+    plain = flags & _PLAIN_MASK == ACK
+    pure = plain & (wire == 0) & (columns["window"] > 0)
+    index = np.arange(len(flags))
+    before = np.maximum.accumulate(np.where(pure, -1, index))
+    known = np.maximum(before, 0)
+    same_side = columns["side"] == columns["side"][known]
+    end = np.where(same_side, columns["ack"][known], columns["seq"][known] + wire[known])
+    stale = (
+        (before >= 0)
+        & (group[known] == group)
+        & plain[known]
+        & (_distance(end, columns["ack"]) <= 0)
+    )
+    begins = np.bincount(group, flags & SYN != 0, minlength=int(group[-1]) + 1) > 0
+    return pure & stale & ~begins[group]
+
+
+def _pairs(data: bytes, columns: dict[str, Ints], group: Ints) -> Mask:
+    """Segments that may be a whole request, followed by its whole response."""
+    flags, wire, seq, ack = (columns[name] for name in ("flags", "wire", "seq", "ack"))
+    whole = (flags & _PLAIN_MASK == ACK) & (wire > 0) & (columns["captured"] == wire)
+    octets = np.frombuffer(data, np.uint8)
+    at = np.minimum(columns["payload"], len(octets) - 4)
+    start = octets[at[:, None] + np.arange(4)].view(">u4")[:, 0]
+    response = whole & (wire >= 16) & (start == _HTTP)
+    pair = np.zeros(len(flags), dtype=bool)
+    pair[:-1] = (
+        (whole & ~response)[:-1]
+        & response[1:]
+        & (group[1:] == group[:-1])
+        & (columns["side"][1:] != columns["side"][:-1])
+        & (ack[:-1] == seq[1:])
+        & (ack[1:] == (seq + wire & MASK)[:-1])
+    )
+    return pair
 
 
 class Tracker:
-    """Follows all connections of one series of files; feed it blocks, then finish it."""
+    """Follows all connections; feed it blocks, then finish it."""
 
     def __init__(self, opener: Opener, anomalies: Anomalies) -> None:
         self._opener = opener
@@ -462,41 +567,65 @@ class Tracker:
         self._begun: list[Connection] = []
         self.streams = 0
 
-    def feed(self, rows: Rows) -> None:
-        """All segments of a block."""
-        if not len(rows.frame):
-            return
-        same = connection_of_row(rows.key)
-        order = np.argsort(same, kind="stable")
-        bounds = np.flatnonzero(np.diff(same[order])) + 1
-        starts = [0, *bounds.tolist(), len(order)]
-        columns = [
-            getattr(rows, name)[order].tolist()
-            for name in (
-                "side", "seq", "ack", "flags", "payload", "captured", "wire", "frame", "time",
-                "window",
+    def feed(self, rows: Rows) -> dict[str, Ints]:
+        """All segments of a block; returns the columns that `ordinary`'s row numbers index."""
+        order, starts = by_connection(rows.key)
+        columns: dict[str, Ints] = {name: getattr(rows, name)[order] for name in _COLUMNS}
+        if not len(order):
+            return columns
+        group = np.zeros(len(order), dtype=np.int64)
+        group[starts[1:]] = 1
+        group = np.cumsum(group)
+        dropped = _redundant(columns, group)
+        # What the acks left out said last, by connection and side.
+        lately = dict(
+            zip(
+                (group[dropped] * 2 + columns["side"][dropped]).tolist(),
+                columns["ack"][dropped].tolist(),
+                strict=True,
             )
-        ]  # fmt: skip
-        heads = order[starts[:-1]]
-        keys = rows.key[heads]
-        for number in range(len(starts) - 1):
-            self._walk(keys[number], rows.data, columns, starts[number], starts[number + 1])
+        )
+        last_times = columns["time"][np.append(starts[1:], len(order)) - 1].tolist()
+        keys = rows.key[order[starts]]
+        kept = ~dropped
+        columns = {name: column[kept] for name, column in columns.items()}
+        group = group[kept]
+        bounds = np.searchsorted(group, np.arange(len(starts) + 1)).tolist()
+        walk = Walk(
+            data=rows.data,
+            pair=_pairs(rows.data, columns, group).tolist(),
+            **{name: column.tolist() for name, column in columns.items()},
+        )
+        for number, last_time in enumerate(last_times):
+            connection = self._walk(keys[number], walk, bounds[number], bounds[number + 1])
+            if connection is None or connection.ended:
+                continue
+            connection.last_time = last_time
+            for side in (0, 1):
+                ack = lately.get(2 * number + side)
+                if ack is not None:
+                    connection.acknowledged(side, ack)
         self._number()
         self._forget(int(rows.time.max()))
+        return columns
 
     def _walk(
-        self,
-        key: npt.NDArray[np.uint64],
-        data: bytes,
-        columns: list[list[int]],
-        start: int,
-        stop: int,
-    ) -> None:
+        self, key: npt.NDArray[np.uint64], walk: Walk, row: int, stop: int
+    ) -> Connection | None:
         """All of a block's segments of one connection (or of several, one after the other)."""
         name = key.tobytes()
         connection = self._connections.get(name)
-        rows = zip(*(column[start:stop] for column in columns), strict=True)
-        for side, seq, ack, flags, payload, captured, wire, frame, time, window in rows:
+        while row < stop:
+            if walk.pair[row] and connection is not None:
+                taken = self._take_ordinary(connection, walk, row, stop)
+                if taken > row:
+                    row = taken
+                    continue
+            side, seq, flags = walk.side[row], walk.seq[row], walk.flags[row]
+            ack, wire, captured = walk.ack[row], walk.wire[row], walk.captured[row]
+            frame, time, payload = walk.frame[row], walk.time[row], walk.payload[row]
+            window = walk.window[row]
+            row += 1
             if connection is None:
                 connection = self._begin(name, key, frame, time)
             elif flags & SYN and self._begins_another(connection, side, seq, flags):
@@ -506,35 +635,53 @@ class Tracker:
                 if wire and flags & ACK:
                     self._anomalies.count("data-after-close")
                 continue
-            flow = connection.flows[side]
-            other = connection.flows[1 - side]
-            if flags & _PLAIN_MASK == ACK and not connection.held:
-                if not window:
-                    flow.zero_window = True
-                # The ordinary cases, without a call: a pure ack, and data in order.
-                if other.next is not None and (ack - other.next + HALF & MASK) <= HALF:
-                    if not wire:
-                        if other.acked is None or (ack - other.acked + HALF & MASK) > HALF:
-                            other.acked = ack
-                        flow.seen = True
-                        connection.last_time = time
-                        continue
-                    if seq == flow.next and captured == wire and connection.sink is not None:
-                        other.acked = ack
-                        flow.seen = True
-                        connection.last_time = time
-                        flow.next = seq + wire & MASK
-                        if connection.sink.wants_data:
-                            flow.last_seq = seq
-                            flow.last_piece = piece = data[payload : payload + captured]
-                            connection.sink.data(side, piece, frame, time, seq, ack)
-                        continue
-            piece = data[payload : payload + captured] if captured else b""
+            if not window and not flags & (SYN | FIN | RST):
+                connection.flows[side].zero_window = True
+            piece = walk.data[payload : payload + captured] if captured else b""
             if connection.sink is None and wire:
                 connection.sink = self._opener(connection)
             connection.segment(side, seq, ack, flags, piece, wire, frame, time)
             if connection.ended:
                 self._remember(name, connection)
+        return connection
+
+    def _take_ordinary(self, connection: Connection, walk: Walk, row: int, stop: int) -> int:
+        """Take ordinary exchanges from `row` on; returns the first row not taken."""
+        if connection.held or connection.ended:
+            return row
+        sink = connection.sink
+        if sink is None:
+            sink = connection.sink = self._opener(connection)
+        client = walk.side[row]
+        if sink.awaits_request_of != client:
+            return row
+        ours, theirs = connection.flows[client], connection.flows[1 - client]
+        begun, following, acked = row, ours.next, theirs.next
+        seqs, acks, payloads, wires = walk.seq, walk.ack, walk.payload, walk.wire
+        data, pair, ordinary = walk.data, walk.pair, sink.ordinary
+        while (
+            row < stop
+            and pair[row]
+            and seqs[row] == following
+            and acks[row] == acked
+            and walk.side[row] == client
+        ):
+            request, response = payloads[row], payloads[row + 1]
+            response_end = response + wires[row + 1]
+            if not ordinary(row, data, request, request + wires[row], response, response_end):
+                break
+            following = acks[row + 1]
+            acked = seqs[row + 1] + wires[row + 1] & MASK
+            row += 2
+        if row > begun:
+            sink.took_ordinary((row - begun) // 2, seqs[begun], acks[begun])
+            ours.next = ours.acked = following
+            theirs.next, theirs.acked = acked, acks[row - 2]
+            ours.seen = theirs.seen = True
+            for flow, last in ((ours, row - 2), (theirs, row - 1)):
+                flow.last_seq = seqs[last]
+                flow.last_piece = data[payloads[last] : payloads[last] + wires[last]]
+        return row
 
     def _begins_another(self, connection: Connection, side: int, seq: int, flags: int) -> bool:
         """Whether a SYN is another connection's, not a repeated one of this connection."""

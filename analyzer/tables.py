@@ -169,17 +169,30 @@ class Store:
         if len(self._rows) >= self._limit:
             self._seal()
 
+    def append_many(self, rows: Array, texts: list[bytes]) -> None:
+        """Add many rows at once; `rows` has the table's dtype."""
+        if not len(rows):
+            return
+        if self._rows:
+            self._seal()
+        for at in range(0, len(rows), self.ROWS):
+            self._keep(rows[at : at + self.ROWS], texts[at : at + self.ROWS])
+        self.length += len(rows)
+
     def _seal(self) -> None:
         rows = np.frombuffer(bytes(self._rows), dtype=self.dtype)
-        # Column by column, each as differences in time order, compresses best; whole columns are
-        # enough here: zstd finds the repeats.
+        self._rows = bytearray()
+        texts: list[bytes] = []
+        if self._text is not None:
+            texts, self._text = self._text, []
+        self._keep(rows, texts)
+
+    def _keep(self, rows: Array, texts: list[bytes]) -> None:
+        # Column by column: equal and slowly changing values then lie side by side.
         columns = b"".join(np.ascontiguousarray(rows[n]).tobytes() for n in self.dtype.names or ())
         pack = zstandard.ZstdCompressor(level=1).compress
-        text = pack(b"\n".join(self._text)) if self._text is not None else b""
+        text = pack(b"\n".join(texts)) if self._text is not None else b""
         self._sealed.append((len(rows), pack(columns), text))
-        self._rows = bytearray()
-        if self._text is not None:
-            self._text = []
 
     def extend(self, other: "Store") -> None:
         """Take over the rows of another store of the same table."""

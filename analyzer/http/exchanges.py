@@ -120,6 +120,25 @@ class HttpConnection:
             ),
         )
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is outstanding, begun or in doubt: the next request is a fresh start."""
+        return (
+            self.carries is Carries.HTTP
+            and not self._shaken
+            and not self.outstanding
+            and not self._surplus
+            and self._readers[0].idle
+            and self._readers[1].idle
+        )
+
+    def took_ordinary(self, count: int, seq: int, ack: int) -> None:
+        """`count` ordinary exchanges were read past this object, the first with these numbers."""
+        self.requests += count
+        self.answered += count
+        if self.first_request is None:
+            self.first_request = (seq, ack)
+
     # --- bytes in --------------------------------------------------------------------------
 
     def data(self, side: int, piece: bytes, frame: int, time: int, seq: int, ack: int) -> None:

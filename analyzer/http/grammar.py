@@ -105,7 +105,7 @@ class Fields:
     oddities: tuple[str, ...] = ()
 
 
-_WANTED = (
+WANTED = (
     b"content-length",
     b"transfer-encoding",
     b"content-type",
@@ -115,7 +115,7 @@ _WANTED = (
     b"upgrade",
     b"expect",
 )
-_MARKS = tuple(b"\n" + name + b":" for name in _WANTED)
+_MARKS = tuple(b"\n" + name + b":" for name in WANTED)
 
 _known: dict[tuple[bytes, ...], Fields] = {}
 
@@ -123,7 +123,7 @@ _known: dict[tuple[bytes, ...], Fields] = {}
 # space, which continues the line before it.
 _STARTS = frozenset(
     bytes(pair)
-    for name in _WANTED
+    for name in WANTED
     for pair in product(*((byte, byte - 32) for byte in name[:2]))
 ) | frozenset(bytes([blank, byte]) for blank in b" \t" for byte in range(256))
 
@@ -151,7 +151,7 @@ def fields(block: bytes) -> Fields:
 
 def _values(lines: Iterable[bytes]) -> dict[bytes, list[bytes]]:
     """The values of the wanted fields, folded lines joined (RFC 9112 §5.2)."""
-    found: dict[bytes, list[bytes]] = {name: [] for name in _WANTED}
+    found: dict[bytes, list[bytes]] = {name: [] for name in WANTED}
     last: list[bytes] = []
     for line in lines:
         if line[:1] in (b" ", b"\t"):

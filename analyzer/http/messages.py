@@ -120,14 +120,9 @@ class MessageReader:
         self._chunk_or_body_left = 0
 
     @property
-    def head_open(self) -> bool:
-        """Whether a message head has begun and not ended."""
-        return self.state is State.HEAD and bool(self._buffer)
-
-    @property
-    def head_start(self) -> tuple[int, int, int, int] | None:
-        """Frame id, time, seq and ack of the head that has begun and not ended."""
-        return self._start if self.head_open else None
+    def idle(self) -> bool:
+        """Whether the next byte begins a message."""
+        return self.state is State.HEAD and not self._buffer and self._start is None
 
     def feed(self, piece: bytes, frame: int, time: int, seq: int, ack: int) -> None:
         """The next bytes of the direction, in order; the position is that of their segment."""
