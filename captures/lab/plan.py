@@ -1,7 +1,7 @@
 """From a scenario's workers to the plan that a client program carries out.
 
 A plan is JSON: {to, start, log, workers: [{keep, steps: [...]}]}. A step is one request, sent `at`
-seconds after the start or `pause` seconds after the one before.
+seconds after the start or `pause` seconds after the one before; no worker begins before the start.
 """
 
 import random
@@ -75,7 +75,7 @@ def workers(client: Client, seed: str) -> list[dict[str, Any]]:
                     "keep": worker.get("keep", True),
                     "style": worker.get("style"),
                     "steps": [
-                        {**step, "id": f"{number}.{copy}.{n}"}
+                        {**({} if n else {"at": 0.0}), **step, "id": f"{number}.{copy}.{n}"}
                         for n, step in enumerate(steps(worker, rng))
                     ],
                 }

@@ -69,8 +69,13 @@ class Expect:
     cause: str | None = None
     also: tuple[str, ...] = ()
     owner: str | None = None
-    at_least: int = 1
+    at_least: int | None = None
     accept: str | None = None
+
+    @property
+    def needed(self) -> int:
+        """How often it must be there: once, unless told otherwise or only accepted."""
+        return self.at_least if self.at_least is not None else int(self.accept is None)
 
 
 @dataclass(frozen=True)

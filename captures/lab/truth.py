@@ -109,10 +109,10 @@ def match(observed: Sequence[Observed], expects: Sequence[Expect]) -> list[tuple
     paired: list[tuple[Observed, Expect]] = []
     for expect in sorted(expects, key=lambda one: one.request == "*"):
         taken = [one for one in left if _fits(one, expect)]
-        if len(taken) < expect.at_least and not expect.accept:
+        if len(taken) < expect.needed:
             raise RecordingFailed(
                 f"planted but not seen: {expect.kind} {expect.request} "
-                f"({len(taken)} of {expect.at_least}); seen: {_words(observed)}"
+                f"({len(taken)} of {expect.needed}); seen: {_words(observed)}"
             )
         left = [one for one in left if one not in taken]
         paired += [(one, expect) for one in taken]

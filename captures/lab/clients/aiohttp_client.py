@@ -9,13 +9,14 @@ import time
 from typing import Any
 
 import aiohttp
+import yarl
 
 from captures.lab.clients.journal import Journal, answered, delay, failed, opening, read_plan
 
 
 async def exchange(session: Any, plan: dict[str, Any], step: dict[str, Any]) -> dict[str, Any]:
     """Send one request and read its answer."""
-    url = "http://{}:{}{}".format(*plan["to"], step["target"])
+    url = yarl.URL("http://{}:{}{}".format(*plan["to"], step["target"]), encoded=True)
     row = opening(step, "unconnected")
     seen: dict[str, Any] = {}
     tracing = {"row": row, "seen": seen}

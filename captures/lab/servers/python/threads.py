@@ -48,7 +48,13 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Server(ThreadingHTTPServer):
+    """With room for clients that come at the same moment."""
+
+    request_queue_size = 64
+
+
 if __name__ == "__main__":
-    server = ThreadingHTTPServer(("0.0.0.0", CONFIG["port"]), Handler)
+    server = Server(("0.0.0.0", CONFIG["port"]), Handler)
     print("ready", flush=True)
     server.serve_forever()
