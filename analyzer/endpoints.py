@@ -32,6 +32,10 @@ _TYPED: tuple[tuple[re.Pattern[str], str], ...] = (
     # A name, a separator and a number: `order-1042`, `P_77`, `usr:12`; or four digits in all.
     (re.compile(r"[A-Za-z]{1,16}[-_.:]\d{2,}\Z"), _ID),
     (re.compile(r"(?:\D*\d){4}"), _ID),
+    # A code: capitals and a number, `SLC4`.
+    (re.compile(r"[A-Z]{2,8}\d+\Z"), _ID),
+    # Digits on both sides of a separator: `DEN1-A33`.
+    (re.compile(r"(?=.*\d.*[-_.:].*\d)[\w.:\-]+\Z"), _ID),
     # base64url, only with both cases and a digit: `subscription-plans` is a name.
     (re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=\D*\d)[A-Za-z0-9_\-]{16,}=*\Z"), _ID),
 )

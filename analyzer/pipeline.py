@@ -13,10 +13,16 @@ import numpy as np
 
 from analyzer.capture import files
 from analyzer.capture.frames import BLOCK, Capture, Frames
+from analyzer.endpoints import Endpoint
+from analyzer.endpoints import endpoints as resolve
 from analyzer.extraction import Extraction, Recorder
+from analyzer.findings.judge import judge
+from analyzer.findings.vantages import join
+from analyzer.findings.view import Tables
 from analyzer.intervals import MASK
 from analyzer.packets.decode import segments
 from analyzer.packets.segments import Segments
+from analyzer.report.result import Report
 from analyzer.streams import Rows, Tracker
 
 Progress = Callable[[int], None]
@@ -111,4 +117,44 @@ def _rows(frames: Frames, found: Segments, capture: Capture, interfaces: Interfa
         payload=found.payload,
         captured=found.captured,
         wire=found.wire,
+    )
+
+
+def scan(paths: list[str], *, progress: Progress | None = None) -> Report:
+    """Extract, then judge: everything about the captures at `paths` (files and folders).
+
+    Raises InputError when one cannot be read at all.
+    """
+    extraction, captures, interfaces = extract(files.expand(paths), progress=progress)
+    tables = _tables(extraction, captures, interfaces)
+    return Report(captures, extraction.anomalies, judge(tables), tables)
+
+
+def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfaces) -> Tables:
+    """What judging sees of an extraction."""
+    last: dict[int, int] = {}
+    for capture in captures:
+        last[capture.series] = max(last.get(capture.series, 0), capture.last or 0)
+    connections = extraction.connections.rows()
+    connections = connections[np.argsort(connections["connection"], kind="stable")]
+    joined = join(connections, interfaces.series)
+    asked = np.zeros(len(extraction.routes), dtype=np.int64)
+    for rows, _ in extraction.exchanges.chunks():
+        judged = joined.judged[rows["connection"]]
+        asked += np.bincount(rows["route"][judged], minlength=len(asked))
+    endpoints = resolve(extraction.routes, asked.tolist())
+    numbers: dict[Endpoint, int] = {}
+    for endpoint in endpoints:
+        numbers.setdefault(endpoint, len(numbers))
+    return Tables(
+        exchanges=extraction.exchanges,
+        connections=connections,
+        joined=joined,
+        endpoints=endpoints,
+        endpoint_of=np.array([numbers[e] for e in endpoints], dtype=np.int64),
+        names=list(numbers),
+        forms=extraction.forms,
+        addresses=extraction.addresses,
+        interfaces=interfaces.names,
+        ends=[last[series] for series in interfaces.series],
     )

@@ -26,10 +26,10 @@ _COMPILED = 256  # decoders kept
 _GROUPS = 4_096  # hints with decoders kept
 _SMALL = 256  # bytes; a body up to this long is remembered as a whole
 
-# Keys that are data rather than names: numbers, UUIDs, long hexadecimal, dates.
+# Keys that are data rather than names: numbers, UUIDs, long hexadecimal, dates, times of day.
 _DATA_KEY = re.compile(
     r"(?:-?\d+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
-    r"|(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{16,}|\d{4}-\d\d(?:-\d\d)?(?:[T ].*)?)\Z"
+    r"|(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{16,}|\d{4}-\d\d(?:-\d\d)?(?:[T ].*)?|\d\d:\d\d(?::\d\d)?)\Z"
 )
 _PLAIN_KEY = re.compile(r"[A-Za-z_$][\w$.\-]*\Z", re.ASCII)
 

@@ -1,0 +1,36 @@
+"""Did this HTTP response go to the request that asked for it? If not, whose was it, and why?
+
+    import analyzer
+    report = analyzer.scan("capture.pcap")
+    report.findings, report.exchanges, report.endpoints    # pandas frames
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analyzer.errors import InputError
+
+if TYPE_CHECKING:
+    from analyzer.report.result import Report
+
+__all__ = ["InputError", "scan"]
+__version__ = "0.1.0"
+
+
+def scan(
+    captures: str | Path | Sequence[str | Path],
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> "Report":
+    """Read captures, rebuild their HTTP exchanges and judge them.
+
+    `captures` is one path or several: pcap or pcapng files, plain or compressed, folders of them,
+    or "-" for standard input. `progress` is called with the number of bytes read since the last
+    call. Raises `InputError` for what cannot be read.
+    """
+    from analyzer import pipeline
+
+    single = isinstance(captures, str | Path)
+    paths = [captures] if single else list(captures)  # type: ignore[arg-type,list-item]
+    return pipeline.scan([str(path) for path in paths], progress=progress)

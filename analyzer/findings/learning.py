@@ -1,0 +1,139 @@
+"""What each endpoint's responses look like, and whose a stray one is.
+
+Law: a response never teaches its own shape (the endpoint's other responses are counted), an error
+envelope that several endpoints share says nothing, and an endpoint that answers in many forms is
+not surprised by one more.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form, Shape, merge, paths, text
+
+# A response is foreign to its endpoint when...
+LARGEST_SHARE = 0.34  # at most this share of the endpoint's responses has its form,
+LEAST_OWN = 2  # the endpoint has at least so many other responses to compare with,
+MOST_LIKE_OWN = 0.6  # and none of the forms usual there is as similar as this;
+LEAST_THERE = 2  # and another endpoint has at least so many responses
+USUAL = 0.1  # making up this share of its responses,
+LIKE_THERE = 0.9  # to which it is at least this similar.
+MOST_OWNERS = 3  # endpoints that share a form before it is nobody's in particular
+ENOUGH = 5  # responses of either endpoint from which on the comparison is `likely`
+
+Key = tuple[int, int, int]  # endpoint, status, form
+
+
+@lru_cache(4096)
+def _features(shape: Shape) -> dict[str, float]:
+    """The paths and types of a shape with their weights: optional ones weigh half."""
+    return {
+        f"{path}:{kind}": 0.5 if optional else 1.0
+        for path, kind, optional in paths(shape)
+        if kind != "null"
+    }
+
+
+def similarity(a: Form, b: Form) -> float:
+    """How alike two forms are, 0 to 1: the weighted share of paths and types in common."""
+    if a == b:
+        return 1.0
+    if a.media_type != b.media_type or a.shape is None or b.shape is None:
+        return 0.0
+    one, two = _features(a.shape), _features(b.shape)
+    common = sum(min(w, two[k]) for k, w in one.items() if k in two)
+    every = sum(max(one.get(k, 0.0), two.get(k, 0.0)) for k in {*one, *two})
+    if a.shape and isinstance(a.shape, tuple) and _nothing_inside(one, two):
+        # An empty array or object is like any other.
+        return 1.0
+    return common / every if every else 0.0
+
+
+def _nothing_inside(one: dict[str, float], two: dict[str, float]) -> bool:
+    return min(len(one), len(two)) <= 1 and next(iter(one), "") == next(iter(two), "")
+
+
+def families(
+    counted: list[tuple[int, int, int]], forms: list[Form]
+) -> list[tuple[int, Form, int]]:
+    """(status, form, count) with forms that are much alike merged, from (status, number, count).
+
+    The most frequent come first and gather those like them; ties go by their texts, so that the
+    result does not depend on the order in which forms were met.
+    """
+    ordered = sorted(
+        counted, key=lambda c: (-c[2], c[0], forms[c[1]].media_type, text(forms[c[1]].shape))
+    )
+    found: list[tuple[int, Form, int]] = []
+    for status, number, count in ordered:
+        form = forms[number]
+        for place, (known_status, known, known_count) in enumerate(found):
+            if status == known_status and similarity(form, known) >= MOST_LIKE_OWN:
+                merged = known
+                if form.shape is not None and known.shape is not None:
+                    merged = Form(form.media_type, merge(known.shape, form.shape))
+                found[place] = (status, merged, known_count + count)
+                break
+        else:
+            found.append((status, form, count))
+    return found
+
+
+def says_something(form: Form) -> bool:
+    """Whether a form has enough in it to be recognised: two fields at least."""
+    return form.shape is not None and len(_features(form.shape)) >= 3
+
+
+@dataclass(slots=True)
+class Learned:
+    """The forms of each endpoint with their counts."""
+
+    forms: list[Form]
+    counts: Counter[Key]
+    by_endpoint: dict[int, Counter[tuple[int, int]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        grouped: dict[int, Counter[tuple[int, int]]] = defaultdict(Counter)
+        for (endpoint, status, form), count in self.counts.items():
+            if form not in (NO_FORM, UNKNOWN_FORM) and status < 400:
+                grouped[endpoint][(status, form)] += count
+        self.by_endpoint = dict(grouped)
+
+    def total(self, endpoint: int) -> int:
+        """Responses of the endpoint that have a form and no error status."""
+        return self.by_endpoint.get(endpoint, Counter()).total()
+
+    def count(self, endpoint: int, form: int) -> int:
+        """How many of those have this form."""
+        found = self.by_endpoint.get(endpoint, Counter())
+        return sum(n for (_, f), n in found.items() if f == form)
+
+    def is_foreign(self, key: Key) -> bool:
+        """Whether responses under `key` look unlike what their endpoint otherwise answers."""
+        endpoint, status, form = key
+        if form in (NO_FORM, UNKNOWN_FORM) or status >= 400:
+            return False
+        total, same = self.total(endpoint), self.count(endpoint, form)
+        if total - same < LEAST_OWN or same > LARGEST_SHARE * total:
+            return False
+        usual = [
+            f for (_, f), n in self.by_endpoint[endpoint].items() if f != form and n >= USUAL * total
+        ]
+        return all(similarity(self.forms[form], self.forms[f]) < MOST_LIKE_OWN for f in usual)
+
+    def endpoints_like(self, key: Key) -> list[int]:
+        """The other endpoints whose usual responses look like those under `key`."""
+        endpoint, status, form = key
+        found = []
+        for other, counts in self.by_endpoint.items():
+            if other == endpoint:
+                continue
+            total = counts.total()
+            alike = sum(
+                n
+                for (s, f), n in counts.items()
+                if s == status and similarity(self.forms[f], self.forms[form]) >= LIKE_THERE
+            )
+            if alike >= LEAST_THERE and alike >= USUAL * total:
+                found.append(other)
+        return sorted(found)

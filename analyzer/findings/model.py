@@ -1,0 +1,145 @@
+"""What judging puts out: findings, and what was worth saying beside them.
+
+The field names are those of the report (schema.json in `report/`).
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What is wrong."""
+
+    MISDELIVERED = "misdelivered"
+    UNANSWERED = "unanswered"
+    INCOMPLETE = "incomplete"
+    UNSOLICITED = "unsolicited"
+
+
+class Confidence(StrEnum):
+    """How sure the kind and the owner are."""
+
+    CERTAIN = "certain"
+    LIKELY = "likely"
+    POSSIBLE = "possible"
+
+
+class Verdict(StrEnum):
+    """What the evidence says of a cause."""
+
+    SUPPORTED = "supported"
+    POSSIBLE = "possible"
+    RULED_OUT = "ruled-out"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as the report names it; `time` in ns since 1970, `frame` as Wireshark counts."""
+
+    method: str
+    target: str
+    endpoint: str
+    client: str
+    server: str
+    time: int
+    frame: int
+    connection: int
+    capture: int
+    interfaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response as the report names it; `length` in bytes."""
+
+    status: int
+    time: int
+    frame: int
+    length: int
+    shape: str
+    capture: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A sentence, and the frames that show it."""
+
+    fact: str
+    frames: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A cause that was considered: `layer/mechanism`."""
+
+    cause: str
+    verdict: Verdict
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One response that went astray, or never came."""
+
+    kind: Kind
+    confidence: Confidence
+    cause: str
+    causes: tuple[Cause, ...]
+    request: Request | None
+    response: Response | None
+    owner: Request | None
+    evidence: tuple[Fact, ...]
+    filter: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A request that could not be judged, and why."""
+
+    request: Request
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Worth a look, no finding."""
+
+    notice: str
+    request: Request | None
+    response: Response | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeCount:
+    """How often an endpoint answered in one form."""
+
+    status: int
+    media_type: str
+    shape: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSummary:
+    """An endpoint, how often it was asked, and what it answered."""
+
+    endpoint: str
+    host: str
+    requests: int
+    shapes: tuple[ShapeCount, ...]
+
+
+@dataclass(slots=True)
+class Judgement:
+    """All that judging puts out."""
+
+    requests: int = 0
+    answered: int = 0
+    unanswered: int = 0
+    connections: int = 0
+    endpoints: list[EndpointSummary] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    undecided: list[Undecided] = field(default_factory=list)
+    undecided_total: int = 0

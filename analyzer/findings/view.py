@@ -1,0 +1,172 @@
+"""The tables as judging looks at them: rows picked by what is odd, names looked up.
+
+Law: two passes over the exchange table and nothing else that grows with it. What is kept is counts,
+and the few rows that are odd.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from analyzer.endpoints import Endpoint
+from analyzer.findings.model import Request, Response
+from analyzer.findings.vantages import Joined
+from analyzer.shapes import Form, text
+from analyzer.tables import Array, Outcome, Store
+
+MOST_ODD = 200_000  # odd exchanges looked at one by one
+_MAPPED = 0xFFFF00000000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of EXCHANGES with its request target; columns are attributes of `at`."""
+
+    at: np.void
+    target: bytes
+
+    def __getitem__(self, column: str) -> int:
+        return int(self.at[column])
+
+
+@dataclass(slots=True)
+class Tables:
+    """All that judging sees."""
+
+    exchanges: Store
+    connections: Array  # in the order of their numbers
+    joined: Joined
+    endpoints: list[Endpoint]  # of every route
+    endpoint_of: npt.NDArray[np.int64]  # route -> number of its endpoint
+    names: list[Endpoint]  # of every endpoint number
+    forms: list[Form]
+    addresses: list[tuple[int, int]]
+    interfaces: list[str]
+    ends: list[int]  # for every interface the time of its last frame, in ns since 1970
+
+    def judged(self) -> Iterator[tuple[Array, list[bytes]]]:
+        """The exchanges that count, a chunk at a time: each once, however many places saw it."""
+        for rows, targets in self.exchanges.chunks():
+            chosen = self.joined.judged[rows["connection"]]
+            if chosen.all():
+                yield rows, targets
+            else:
+                at = np.flatnonzero(chosen)
+                yield rows[at], [targets[i] for i in at.tolist()]
+
+    def pick(self, wanted: Callable[[Array], npt.NDArray[np.bool_]]) -> list[Row]:
+        """The judged exchanges for which `wanted` holds, in the order of their frames."""
+        found: list[Row] = []
+        for rows, targets in self.judged():
+            for i in np.flatnonzero(wanted(rows)).tolist():
+                if len(found) < MOST_ODD:
+                    found.append(Row(rows[i], targets[i]))
+        found.sort(key=_in_order)
+        return found
+
+    def counts(self) -> tuple[Counter[tuple[int, int, int]], Counter[int], Counter[int]]:
+        """Answered exchanges by (endpoint, status, form); requests by endpoint; all by outcome."""
+        keys: Counter[tuple[int, int, int]] = Counter()
+        asked: Counter[int] = Counter()
+        outcomes: Counter[int] = Counter()
+        for rows, _ in self.judged():
+            endpoint = self.endpoint_of[rows["route"]]
+            requests = rows["request_frame"] > 0
+            _add(asked, endpoint[requests])
+            _add(outcomes, rows["outcome"])
+            answered = rows["outcome"] == Outcome.ANSWERED
+            key = self.keys(rows)[answered]
+            for value, count in zip(*np.unique(key, return_counts=True), strict=True):
+                number = int(value)
+                keys[(number >> 40, number >> 24 & 0xFFFF, number & 0xFFFFFF)] += int(count)
+        return keys, asked, outcomes
+
+    def keys(self, rows: Array) -> npt.NDArray[np.int64]:
+        """(endpoint, status, form) of rows as one number each: endpoint << 40 | status << 24."""
+        endpoint = self.endpoint_of[rows["route"]]
+        return endpoint << 40 | rows["status"].astype(np.int64) << 24 | rows["form"]
+
+    # --- names -----------------------------------------------------------------------------
+
+    def key(self, row: Row) -> tuple[int, int, int]:
+        """(endpoint, status, form) of a row."""
+        return int(self.endpoint_of[row["route"]]), row["status"], row["form"]
+
+    def connection(self, row: Row) -> np.void:
+        """The row of CONNECTIONS that an exchange belongs to."""
+        found: np.void = self.connections[row["connection"]]
+        return found
+
+    def request(self, row: Row) -> Request:
+        """The request of a row, as the report names it."""
+        connection = self.connection(row)
+        members = self.joined.members(row["connection"])
+        nearest = min(members, key=lambda n: int(self.connections["first_time"][n]))
+        client = self.connections[nearest]
+        endpoint = self.names[int(self.endpoint_of[row["route"]])]
+        return Request(
+            method=endpoint.method,
+            target=row.target.decode("latin-1"),
+            endpoint=endpoint.name,
+            client=self.place(int(client["client"]), int(client["client_port"])),
+            server=self.place(int(connection["server"]), int(connection["server_port"])),
+            time=row["request_time"],
+            frame=row["request_frame"],
+            connection=int(connection["stream"]),
+            capture=row["request_capture"],
+            interfaces=tuple(
+                dict.fromkeys(
+                    name
+                    for n in sorted(members, key=lambda n: int(self.connections["first_time"][n]))
+                    if (name := self.interfaces[int(self.connections["interface"][n])])
+                )
+            ),
+        )
+
+    def response(self, row: Row) -> Response | None:
+        """The response of a row, as the report names it."""
+        if not row["response_frame"]:
+            return None
+        return Response(
+            status=row["status"],
+            time=row["response_time"],
+            frame=row["response_frame"],
+            length=row["response_length"],
+            shape=form_text(self.forms[row["form"]]),
+            capture=row["response_capture"],
+        )
+
+    def place(self, address: int, port: int) -> str:
+        """`ip:port`, an IPv6 address in brackets."""
+        high, low = self.addresses[address]
+        if high == 0 and low >> 32 == _MAPPED >> 32:
+            return f"{IPv4Address(low & 0xFFFFFFFF)}:{port}"
+        return f"[{IPv6Address(high << 64 | low)}]:{port}"
+
+    def server(self, row: Row) -> tuple[int, int]:
+        """What tells servers apart: address and port."""
+        connection = self.connection(row)
+        return int(connection["server"]), int(connection["server_port"])
+
+
+def form_text(form: Form) -> str:
+    """A form as a person reads it: the shape of JSON, else the media type."""
+    if form.shape is not None:
+        return text(form.shape)
+    return f"({form.media_type or 'no body'})"
+
+
+def _in_order(row: Row) -> tuple[int, int, int]:
+    if row["request_frame"]:
+        return row["request_time"], row["request_capture"], row["request_frame"]
+    return row["response_time"], row["response_capture"], row["response_frame"]
+
+
+def _add(counter: Counter[int], values: npt.NDArray[Any]) -> None:
+    for value, count in zip(*np.unique(values, return_counts=True), strict=True):
+        counter[int(value)] += int(count)

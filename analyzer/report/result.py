@@ -1,0 +1,247 @@
+"""The one result that every renderer renders: what `analyzer.scan` returns."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from analyzer.anomalies import Anomalies
+from analyzer.capture.frames import Capture
+from analyzer.findings.model import Finding, Judgement, Request, Response
+from analyzer.findings.view import Tables, form_text
+from analyzer.report.escape import rfc3339
+from analyzer.tables import Outcome
+
+if TYPE_CHECKING:
+    import pandas
+
+SCHEMA = 1
+
+# Columns of `Report.findings` and of the CSV: name -> meaning.
+FINDING_COLUMNS: dict[str, str] = {
+    "id": "name of the finding, the same from run to run",
+    "kind": "misdelivered, unanswered, incomplete or unsolicited",
+    "confidence": "certain, likely or possible",
+    "cause": "layer/mechanism, the best supported",
+    **{
+        f"{who}_{name}": meaning
+        for who in ("request", "owner")
+        for name, meaning in (
+            ("method", "its method"),
+            ("target", "its target, exactly as sent"),
+            ("endpoint", "method and path template"),
+            ("client", "ip:port at the vantage nearest the client"),
+            ("server", "ip:port"),
+            ("time", "RFC 3339, UTC: its first byte"),
+            ("frame", "frame number of its first byte"),
+            ("connection", "number of the connection"),
+        )
+    },
+    "response_status": "status code",
+    "response_time": "RFC 3339, UTC: its first byte",
+    "response_frame": "frame number of its first byte",
+    "response_length": "body length in bytes, transfer coding removed",
+    "response_shape": "shape of the body",
+    "causes": "each considered cause with its verdict and reason",
+    "evidence": "facts with their frames",
+    "filter": "Wireshark display filter",
+}
+
+# Columns of `Report.exchanges`: name -> meaning.
+EXCHANGE_COLUMNS: dict[str, str] = {
+    "outcome": "answered, unanswered, incomplete or unsolicited",
+    "method": "request method",
+    "target": "request target, exactly as sent",
+    "endpoint": "method and path template",
+    "host": "Host field",
+    "client": "ip:port",
+    "server": "ip:port",
+    "interface": "interface of the judged sighting",
+    "connection": "number of the connection",
+    "request_capture": "index of the file",
+    "request_frame": "frame number, 0: none",
+    "request_time": "first byte (datetime64[ns], UTC)",
+    "request_length": "body bytes",
+    "status": "status code, 0: none",
+    "response_capture": "index of the file",
+    "response_frame": "frame number, 0: none",
+    "response_time": "first byte (datetime64[ns], UTC)",
+    "response_end_frame": "frame number of the last byte",
+    "response_end_time": "last byte (datetime64[ns], UTC)",
+    "response_length": "body bytes",
+    "media_type": "of the response",
+    "shape": "of the response's body",
+    "flags": "what qualifies the exchange, as in analyzer.tables.Flag",
+}
+
+ENDPOINT_COLUMNS: dict[str, str] = {
+    "endpoint": "method and path template",
+    "host": "Host field",
+    "requests": "requests to the endpoint",
+    "status": "status code of this form of response",
+    "media_type": "its media type",
+    "shape": "its shape",
+    "count": "responses in this form",
+}
+
+
+@dataclass
+class Report:
+    """What a scan found. `findings`, `exchanges` and `endpoints` are pandas frames.
+
+    Their columns are documented in FINDING_COLUMNS, EXCHANGE_COLUMNS and ENDPOINT_COLUMNS.
+    """
+
+    captures: list[Capture]
+    anomalies: Anomalies  # of connections and messages; those of frames are in `captures`
+    judgement: Judgement
+    tables: Tables
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """The counts that the report begins with."""
+        judged = self.judgement
+        return {
+            "frames": sum(capture.frames for capture in self.captures),
+            "connections": judged.connections,
+            "requests": judged.requests,
+            "answered": judged.answered,
+            "unanswered": judged.unanswered,
+            "findings": len(judged.findings),
+            "undecided": judged.undecided_total,
+        }
+
+    @cached_property
+    def findings(self) -> "pandas.DataFrame":
+        """The findings, a row each; columns as in FINDING_COLUMNS."""
+        import pandas
+
+        return pandas.DataFrame(list(finding_rows(self)), columns=list(FINDING_COLUMNS))
+
+    @cached_property
+    def endpoints(self) -> "pandas.DataFrame":
+        """The forms of response of every endpoint, a row each; columns as in ENDPOINT_COLUMNS."""
+        import pandas
+
+        rows = [
+            (e.endpoint, e.host, e.requests, s.status, s.media_type, s.shape, s.count)
+            for e in self.judgement.endpoints
+            for s in e.shapes
+        ]
+        return pandas.DataFrame(rows, columns=list(ENDPOINT_COLUMNS))
+
+    @cached_property
+    def exchanges(self) -> "pandas.DataFrame":
+        """All exchanges in the order of their requests; columns as in EXCHANGE_COLUMNS."""
+        import pandas
+
+        parts = list(exchange_frames(self))
+        if not parts:
+            return pandas.DataFrame(columns=list(EXCHANGE_COLUMNS))
+        whole = pandas.concat(parts, ignore_index=True)
+        order = ["request_time", "request_capture", "request_frame", "response_frame"]
+        return whole.sort_values(order, kind="stable", ignore_index=True)
+
+
+def as_dict(report: Report) -> dict[str, Any]:
+    """The whole report as JSON types, as `schema.json` describes it."""
+    judged = report.judgement
+    return {
+        "schema": SCHEMA,
+        "captures": [_capture(capture) for capture in report.captures],
+        "totals": report.totals,
+        "anomalies": dict(sorted(report.anomalies.items())),
+        "endpoints": [asdict(endpoint) for endpoint in judged.endpoints],
+        "findings": [_finding(finding) for finding in judged.findings],
+        "notices": [
+            {
+                "notice": notice.notice,
+                "request": _timed(notice.request),
+                "response": _timed(notice.response),
+            }
+            for notice in judged.notices
+        ],
+        "undecided": [
+            {"request": _timed(one.request), "why": one.why} for one in judged.undecided
+        ],
+    }
+
+
+def _capture(capture: Capture) -> dict[str, Any]:
+    return {
+        "path": capture.path,
+        "format": capture.format,
+        "link_types": list(dict.fromkeys(i.link_type for i in capture.interfaces)),
+        "frames": capture.frames,
+        "first": None if capture.first is None else rfc3339(capture.first),
+        "last": None if capture.last is None else rfc3339(capture.last),
+        "anomalies": dict(sorted(capture.anomalies.items())),
+    }
+
+
+def _timed(what: Request | Response | None) -> dict[str, Any] | None:
+    return None if what is None else {**asdict(what), "time": rfc3339(what.time)}
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        **asdict(finding),
+        "request": _timed(finding.request),
+        "response": _timed(finding.response),
+        "owner": _timed(finding.owner),
+    }
+
+
+def finding_rows(report: Report) -> Iterator[list[Any]]:
+    """The findings as rows of FINDING_COLUMNS."""
+    for finding in report.judgement.findings:
+        flat: dict[str, Any] = {
+            "id": finding.id,
+            "kind": str(finding.kind),
+            "confidence": str(finding.confidence),
+            "cause": finding.cause,
+            "causes": "; ".join(f"{c.cause} {c.verdict}: {c.because}" for c in finding.causes),
+            "evidence": "; ".join(
+                f"{f.fact} [{' '.join(map(str, f.frames))}]" for f in finding.evidence
+            ),
+            "filter": finding.filter,
+        }
+        for who in ("request", "response", "owner"):
+            part = _timed(getattr(finding, who)) or {}
+            flat.update({f"{who}_{name}": value for name, value in part.items()})
+        yield [flat.get(column, "") for column in FINDING_COLUMNS]
+
+
+def exchange_frames(report: Report) -> Iterator["pandas.DataFrame"]:
+    """The exchanges as pandas frames, a chunk at a time, in no particular order."""
+    import pandas
+
+    tables = report.tables
+    forms = [(form.media_type, form_text(form)) for form in tables.forms]
+    for rows, targets in tables.judged():
+        if not len(rows):
+            continue
+        connections = tables.connections[rows["connection"]]
+        names = [tables.names[n] for n in tables.endpoint_of[rows["route"]].tolist()]
+        columns: dict[str, Any] = {
+            "outcome": [Outcome(n).name.lower() for n in rows["outcome"].tolist()],
+            "method": [name.method for name in names],
+            "target": [target.decode("latin-1") for target in targets],
+            "endpoint": [name.name for name in names],
+            "host": [name.host for name in names],
+            "connection": connections["stream"],
+            "interface": [tables.interfaces[n] for n in connections["interface"].tolist()],
+            "media_type": [forms[n][0] for n in rows["form"].tolist()],
+            "shape": [forms[n][1] for n in rows["form"].tolist()],
+        }
+        for who in ("client", "server"):
+            places = zip(
+                connections[who].tolist(), connections[f"{who}_port"].tolist(), strict=True
+            )
+            columns[who] = [tables.place(address, port) for address, port in places]
+        for name in EXCHANGE_COLUMNS:
+            if name.endswith("_time"):
+                columns[name] = pandas.to_datetime(rows[name], unit="ns", utc=True)
+            elif name not in columns:
+                columns[name] = rows[name]
+        yield pandas.DataFrame({name: columns[name] for name in EXCHANGE_COLUMNS})

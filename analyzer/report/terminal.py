@@ -1,0 +1,209 @@
+"""The report in a terminal: a summary, the endpoints, the findings; readable at 80 columns."""
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from analyzer.anomalies import SENTENCES, Anomalies
+from analyzer.findings.model import Confidence, Finding, Kind, Request, Verdict
+from analyzer.report.escape import rfc3339, shortened, visible
+from analyzer.report.result import Report
+
+MOST_ENDPOINTS = 20
+MOST_FORMS = 4  # of one endpoint
+MOST_FINDINGS = 50
+MOST_UNDECIDED = 5
+_LONGEST_TARGET = 200
+_LONGEST_SHAPE = 160
+
+_HEADLINES = {
+    Kind.MISDELIVERED: "got another request's response",
+    Kind.UNANSWERED: "never got a response",
+    Kind.INCOMPLETE: "got a response that never ended",
+    Kind.UNSOLICITED: "a response that nobody asked for",
+}
+_STYLES = {Verdict.SUPPORTED: "bold", Verdict.POSSIBLE: "", Verdict.RULED_OUT: "dim"}
+_CONFIDENCES = {
+    Confidence.CERTAIN: "certain",
+    Confidence.LIKELY: "likely",
+    Confidence.POSSIBLE: "only possible",
+}
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the report."""
+    console.print(_summary(report))
+    if report.judgement.endpoints:
+        console.print()
+        console.print(_endpoints(report, console.width))
+    if report.judgement.findings:
+        console.print()
+        console.print(_findings(report))
+    for part in (_undecided(report), _notices(report)):
+        if part is not None:
+            console.print()
+            console.print(part)
+    console.print()
+    console.print(_verdict(report))
+
+
+def _plain(text: str) -> Text:
+    return Text(visible(text))
+
+
+def _summary(report: Report) -> RenderableType:
+    totals = report.totals
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for capture in report.captures:
+        grid.add_row("capture", _plain(f"{capture.path} ({capture.format})"))
+    first = min((c.first for c in report.captures if c.first is not None), default=None)
+    last = max((c.last for c in report.captures if c.last is not None), default=None)
+    if first is not None and last is not None:
+        seconds = (last - first) / 1e9
+        grid.add_row("time", f"{rfc3339(first)[:23]}Z, {seconds:,.1f} s long")
+    grid.add_row(
+        "read",
+        f"{totals['frames']:,} frames, {totals['connections']:,} HTTP connections, "
+        f"{totals['requests']:,} requests",
+    )
+    grid.add_row(
+        "answered",
+        f"{totals['answered']:,} answered, {totals['unanswered']:,} unanswered",
+    )
+    names = [name for name in report.tables.interfaces if name]
+    if len(names) > 1:
+        shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+        grid.add_row("interfaces", _plain(f"{shown}; each exchange is counted once"))
+    anomalies = Anomalies(report.anomalies)
+    for capture in report.captures:
+        anomalies.update(capture.anomalies)
+    for name, count in sorted(anomalies.items(), key=lambda item: (-item[1], item[0])):
+        grid.add_row("noted", f"{count:,} × {name}: {SENTENCES[name]}")
+    return grid
+
+
+def _endpoints(report: Report, width: int) -> RenderableType:
+    table = Table(
+        title="Endpoints, and the shapes of their responses",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("count", justify="right", no_wrap=True)
+    table.add_column("status", justify="right", no_wrap=True)
+    table.add_column("endpoint and shape", overflow="fold")
+    endpoints = report.judgement.endpoints
+    hosts = {endpoint.host for endpoint in endpoints}
+    longest = _LONGEST_SHAPE if width < 120 else 3 * _LONGEST_SHAPE
+    for endpoint in endpoints[:MOST_ENDPOINTS]:
+        name = endpoint.endpoint + (f"  ({endpoint.host})" if len(hosts) > 1 else "")
+        label = Text(visible(shortened(name, _LONGEST_TARGET)), style="bold")
+        table.add_row(f"{endpoint.requests:,}", "", label)
+        for form in endpoint.shapes[:MOST_FORMS]:
+            shape = Text(visible(shortened(form.shape, longest)), style="cyan")
+            table.add_row(f"{form.count:,}", str(form.status), shape)
+        more = len(endpoint.shapes) - MOST_FORMS
+        if more > 0:
+            table.add_row("", "", Text(f"and {more} more", style="dim"))
+    more = len(endpoints) - MOST_ENDPOINTS
+    if more > 0:
+        table.caption = f"and {more:,} more endpoints; --json has them all"
+    return table
+
+
+def _findings(report: Report) -> RenderableType:
+    table = Table(
+        title="Findings", title_justify="left", show_header=False, show_lines=True, expand=True
+    )
+    table.add_column("which", no_wrap=True)
+    table.add_column("what", overflow="fold")
+    findings = report.judgement.findings
+    for number, finding in enumerate(findings[:MOST_FINDINGS], 1):
+        sure = _CONFIDENCES[finding.confidence]
+        table.add_row(
+            Text.assemble((f"{number}\n", "bold"), f"{sure}\n", (finding.id, "dim")),
+            _details(finding),
+        )
+    if len(findings) > MOST_FINDINGS:
+        table.caption = f"and {len(findings) - MOST_FINDINGS:,} more; --csv and --json have them all"
+    return table
+
+
+def _details(finding: Finding) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    if finding.request is not None:
+        grid.add_row("request", _request(finding.request))
+    response = finding.response
+    if response is not None:
+        grid.add_row(
+            "response", f"{response.status}, {response.length:,} bytes, frame {response.frame}"
+        )
+        grid.add_row("shape", Text(visible(shortened(response.shape, _LONGEST_SHAPE)), style="cyan"))
+    if finding.kind is Kind.MISDELIVERED:
+        owner = _request(finding.owner) if finding.owner is not None else Text("not known")
+        grid.add_row("belongs to", owner)
+    for cause in finding.causes:
+        grid.add_row(
+            "cause",
+            Text(f"{cause.cause} {cause.verdict}: {cause.because}", style=_STYLES[cause.verdict]),
+        )
+    for fact in finding.evidence:
+        grid.add_row("evidence", _plain(fact.fact))
+    headline = Text.assemble(
+        (finding.kind.upper(), "bold red"), (f": {_HEADLINES[finding.kind]}", "bold")
+    )
+    return Group(headline, grid)
+
+
+def _request(request: Request) -> Text:
+    target = visible(shortened(request.target, _LONGEST_TARGET))
+    return Text.assemble(
+        (f"{visible(request.method)} {target}", "bold"),
+        f"\nfrom {request.client} to {request.server}, frame {request.frame}",
+    )
+
+
+def _undecided(report: Report) -> RenderableType | None:
+    total = report.judgement.undecided_total
+    if not total:
+        return None
+    lines = [Text(f"{total:,} undecided, because of what the capture lacks:", style="bold")]
+    for one in report.judgement.undecided[:MOST_UNDECIDED]:
+        lines.append(_plain(f"  frame {one.request.frame}: {one.request.endpoint}: {one.why}"))
+    if total > MOST_UNDECIDED:
+        lines.append(Text(f"  and {total - MOST_UNDECIDED:,} more; --json lists them", style="dim"))
+    return Group(*lines)
+
+
+def _notices(report: Report) -> RenderableType | None:
+    notices = report.judgement.notices
+    if not notices:
+        return None
+    lines = [Text(f"{len(notices):,} worth a look, no finding:", style="bold")]
+    for notice in notices[:MOST_UNDECIDED]:
+        frame = notice.response.frame if notice.response else 0
+        if not frame and notice.request is not None:
+            frame = notice.request.frame
+        name = f"{notice.request.endpoint}: " if notice.request is not None else ""
+        lines.append(_plain(f"  frame {frame}: {name}{notice.notice}"))
+    if len(notices) > MOST_UNDECIDED:
+        more = len(notices) - MOST_UNDECIDED
+        lines.append(Text(f"  and {more:,} more; --json lists them", style="dim"))
+    return Group(*lines)
+
+
+def _verdict(report: Report) -> str:
+    kinds: dict[str, int] = {}
+    for finding in report.judgement.findings:
+        kinds[finding.kind] = kinds.get(finding.kind, 0) + 1
+    if not kinds:
+        return "[bold green]No finding.[/] Every response that could be judged is its request's own."
+    counts = ", ".join(f"{count} {escape(kind)}" for kind, count in kinds.items())
+    total = sum(kinds.values())
+    return f"[bold red]{total} finding{'s' if total > 1 else ''}:[/] {counts}."
