@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from captures.lab import recording, scenario
+from captures.lab import soak as soaking
 from captures.lab.errors import LabError, RecordingFailed
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
@@ -66,3 +67,51 @@ def _record(variant: scenario.Variant, out: Path, tries: int, keep: bool) -> boo
         f"{len(told['planted']):3} planted  {frames:7} frames"
     )
     return True
+
+
+@main.command()
+@click.option("--exchanges", default=1_000_000, show_default=True, help="How many requests.")
+@click.option("--faults", default=10, show_default=True, help="How many of them meet the bug.")
+@click.option("--rate", default=800.0, show_default=True, help="Requests a second, at most.")
+@click.option("--seed", default=1, show_default=True, help="One seed, one load.")
+@click.option("--node", default="14", show_default=True, help="The server's version of Node.")
+@click.option(
+    "--vantage",
+    "vantages",
+    multiple=True,
+    default=("bridge",),
+    show_default=True,
+    help="Where to capture; may be given several times.",
+)
+@click.option("--keep", is_flag=True, help="Keep the logs.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="The directory to write; a million exchanges need 3 GB for each vantage.",
+)
+def soak(
+    exchanges: int,
+    faults: int,
+    rate: float,
+    seed: int,
+    node: str,
+    vantages: tuple[str, ...],
+    keep: bool,
+    out: Path,
+) -> None:
+    """Record a long clean load with rare faults at random places."""
+    wanted = soaking.Soak(exchanges, faults, rate, seed, node, vantages)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        told = soaking.record(wanted, out, keep)
+    except (LabError, ValueError) as error:
+        click.echo(f"captures.lab: {error}", err=True)
+        sys.exit(2)
+    except RecordingFailed as failure:
+        click.echo(f"captures.lab: {failure}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        click.echo("captures.lab: interrupted; everything was taken down", err=True)
+        sys.exit(130)
+    click.echo(f"{out}: {told['totals']}, {len(told['planted'])} planted")

@@ -111,8 +111,8 @@ def perform(run: Run) -> list[tuple[Capture, sniffers.Sniffer]]:
     while any(client.poll() is None for client in clients) or timeline:
         while timeline and timeline[0][0] <= time.time():
             timeline.pop(0)[1]()
-        if time.time() > start + 900:
-            raise RecordingFailed("the clients did not finish within 15 minutes")
+        if time.time() > start + scenario.patience:
+            raise RecordingFailed(f"the clients did not finish in {scenario.patience:.0f} s")
         time.sleep(0.01)
     for number, client in enumerate(clients, 1):
         if client.returncode:
@@ -220,6 +220,7 @@ def start_client(run: Run, client: Client, number: int, start: float) -> subproc
                 "log": str(run.directory / f"{name}.log"),
                 "host": client.host,
                 "workers": plan.workers(client, f"{run.variant.scenario.seed}/{number}"),
+                **client.more,
             }
         )
     )

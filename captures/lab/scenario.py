@@ -36,6 +36,7 @@ class Client:
     python: tuple[str, ...] = ()
     node: str = "20"
     to: str | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class Scenario:
     seed: int = 1
     settle: float = 1.0
     compact: bool = False
+    patience: float = 900
     foreign: tuple[int, ...] = ()
     stray: tuple[int, ...] = ()
     plain: tuple[str, ...] = ()

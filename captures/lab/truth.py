@@ -78,22 +78,25 @@ def observe(
     servers: Iterable[Row],
     foreign: Iterable[int] = (),
     stray: Iterable[int] = (),
+    askers: Sequence[Row] | None = None,
 ) -> list[Observed]:
-    """Everything that went wrong.
+    """Everything that went wrong with these clients' rows.
 
     `foreign` are statuses that answer the request though no handler made them (a parser's 400);
     `stray` are those sent before any request (an idle connection's 408), whoever read them.
+    `askers` are the rows among which an owner is looked for, by default the same.
     """
     made = index(servers)
     expected_foreign, expected_stray = set(foreign), set(stray)
+    askers = clients if askers is None else askers
     found: list[Observed] = []
     for row in clients:
         if row["outcome"] == "surplus":
-            found.append(Observed("unsolicited", row, owner_of(row, made, clients)))
+            found.append(Observed("unsolicited", row, owner_of(row, made, askers)))
         elif row["outcome"] != "answered":
             found.append(Observed("incomplete" if row["began"] else "unanswered", row))
         elif not belongs(row, made):
-            owner = owner_of(row, made, clients)
+            owner = owner_of(row, made, askers)
             if owner is None and row["status"] in expected_foreign:
                 continue
             if owner is None and row["status"] in expected_stray:

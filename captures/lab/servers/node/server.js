@@ -79,7 +79,7 @@ function serve (req, res, body) {
     send(to, wire)
     log(row)
   }
-  const context = { name, request, req, res, wire, done, send, log, row, seconds, render, config, planted: config.fault && matches(config.fault.on, name) }
+  const context = { name, request, req, res, wire, done, send, log, row, seconds, render, matches, config, planted: config.fault && matches(config.fault.on, name) }
   const wait = slowness(name)
   if (fault.request && fault.request(context)) return
   setTimeout(() => { if (!(fault.answer && fault.answer(context))) done(res) }, wait)

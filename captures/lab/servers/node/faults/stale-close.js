@@ -2,8 +2,8 @@
 // A descriptor closed by somebody who no longer owns its number (S1, S2).
 //
 // {on, after, inherit}: `after` ms into the chosen request, the number of its own connection is closed behind
-// libuv's back, as a library does that closes a file twice. With `inherit` a child process still holds the
-// socket, so the kernel sends no FIN for it.
+// libuv's back, as a library does that closes a file twice. With `inherit` (true, or the requests that are meant)
+// a child process still holds the socket, so the kernel sends no FIN for it.
 
 const childProcess = require('child_process')
 const fs = require('fs')
@@ -13,7 +13,8 @@ exports.request = context => {
   const { after, inherit } = context.config.fault
   setTimeout(() => {
     const descriptor = context.req.socket._handle.fd
-    if (inherit) childProcess.spawn('sleep', ['30'], { stdio: ['ignore', 'ignore', 'ignore', descriptor] })
+    const held = inherit === true || (inherit && context.matches(inherit, context.name))
+    if (held) childProcess.spawn('sleep', ['30'], { stdio: ['ignore', 'ignore', 'ignore', descriptor] })
     fs.closeSync(descriptor)
     context.log({ fault: 'stale-close', request: context.name, descriptor, at: context.seconds() })
   }, after)
