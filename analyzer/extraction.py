@@ -295,7 +295,7 @@ class HttpSink:
     Until that is known the pieces are kept, then replayed to an `HttpConnection`.
     """
 
-    __slots__ = ("_carries", "_number", "_waiting", "client", "connection", "http", "recorder")
+    __slots__ = ("_carries", "_gapped", "_number", "_waiting", "client", "connection", "http", "recorder")
 
     def __init__(self, recorder: Recorder, connection: Connection) -> None:
         self.recorder = recorder
@@ -305,6 +305,7 @@ class HttpSink:
         self.http: HttpConnection | None = None
         self._carries = Carries.UNKNOWN
         self._waiting: list[tuple[int, bytes, int, int, int, int]] = []
+        self._gapped = False  # bytes were missing before it was known what the connection carries
 
     @property
     def wants_data(self) -> bool:
@@ -319,7 +320,7 @@ class HttpSink:
         """The client's side, when nothing is outstanding and its next bytes begin a request."""
         if self.http is not None:
             return self.client if self.http.idle else None
-        if self._carries is Carries.UNKNOWN and not self._waiting:
+        if self._carries is Carries.UNKNOWN and not self._waiting and not self._gapped:
             return self.connection.initiator
         return None
 
@@ -358,7 +359,7 @@ class HttpSink:
         midstream = self.connection.midstream
         start = b"".join(piece for s, piece, *_ in self._waiting if s == side)[:16_384]
         client, carries = roles(side, start)
-        if carries is Carries.OTHER and midstream:
+        if carries is Carries.OTHER and (midstream or self._gapped):
             # The middle of a message, most likely. The next piece may begin one.
             self._waiting.clear()
             return
@@ -384,7 +385,11 @@ class HttpSink:
         self._carries = Carries.HTTP
         self._number = recorder.next_number()
         self.http = HttpConnection(
-            self._number, recorder, recorder.into.anomalies, midstream=midstream
+            self._number,
+            recorder,
+            recorder.into.anomalies,
+            midstream=midstream,
+            gapped=self._gapped,
         )
         return self.http
 
@@ -394,6 +399,7 @@ class HttpSink:
             self.http.gap(side ^ self.client, size)
         else:
             self._waiting.clear()
+            self._gapped = True
 
     def close(self, side: int, frame: int, time: int) -> None:
         """A side's FIN."""

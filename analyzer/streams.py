@@ -135,6 +135,7 @@ class Connection:
 
     __slots__ = (
         "anomalies",
+        "copies_differ",
         "ended",
         "endpoints",
         "first_close",
@@ -182,6 +183,7 @@ class Connection:
         self.reset_frame = 0
         self.reset_time = 0
         self.ended = False
+        self.copies_differ = False  # a second copy of some bytes differed from the first
 
     @property
     def midstream(self) -> bool:
@@ -210,6 +212,7 @@ class Connection:
             ConnectionFlag.ONE_WAY: not (ours.seen and theirs.seen),
             ConnectionFlag.OPEN_AT_END: not self.ended,
             ConnectionFlag.CLIENT_ZERO_WINDOW: ours.zero_window,
+            ConnectionFlag.COPIES_DIFFER: self.copies_differ,
         }
         flags = ConnectionFlag(0)
         for flag, holds in known.items():
@@ -328,6 +331,7 @@ class Connection:
             known = flow.last_piece[at : at + len(piece)]
             if piece[: len(known)] != known:
                 self.anomalies.count("retransmission-differs")
+                self.copies_differ = True
 
     # --- segments that wait ----------------------------------------------------------------
 

@@ -82,6 +82,7 @@ class ConnectionFlag(IntFlag):
     OPEN_AT_END = 1 << 6
     ONE_WAY = 1 << 7
     CLIENT_ZERO_WINDOW = 1 << 8
+    COPIES_DIFFER = 1 << 9
 
 
 EXCHANGES: tuple[Column, ...] = (

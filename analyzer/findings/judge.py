@@ -29,7 +29,7 @@ from analyzer.findings.model import (
     Verdict,
 )
 from analyzer.findings.view import Row, Tables, form_text
-from analyzer.tables import Array, Close, Flag, Outcome
+from analyzer.tables import Array, Close, ConnectionFlag, Flag, Outcome
 
 GAVE_UP = 1_000_000_000  # ns that the capture must go on after a client closed, at least
 LONGEST_WAIT = 600_000_000_000  # ns that an owner may have been waiting
@@ -49,8 +49,9 @@ _REASONS: tuple[tuple[Flag, str], ...] = (
     (Flag.AFTER_GAP, "it follows a gap or a late start of the capture on its connection"),
     (Flag.MIDSTREAM, "its connection was open before the capture began"),
     (Flag.OPEN_AT_END, "the capture ends while it is outstanding"),
-    (Flag.DAMAGED, "too many requests were outstanding on its connection"),
+    (Flag.DAMAGED, "bytes on its connection could not be read as HTTP/1.x"),
 )
+_COPIES_DIFFER = "two copies of the same bytes on its connection differ"
 
 
 def judge(tables: Tables) -> Judgement:
@@ -90,7 +91,7 @@ def judge(tables: Tables) -> Judgement:
         elif row["outcome"] == Outcome.UNSOLICITED:
             _unsolicited(tables, row, out)
         elif row["outcome"] in (Outcome.UNANSWERED, Outcome.INCOMPLETE) or row in refused:
-            if row["flags"] & (_LOSS | _DAMAGED):
+            if _touched(tables, row):
                 _undecided(tables, row, out)
             elif row["flags"] & _REQUEST_OPEN:
                 request = tables.request(row)
@@ -138,6 +139,12 @@ def _is_refused(tables: Tables, row: Row) -> bool:
         and int(connection["first_close"]) == Close.CLIENT_FIN
         and int(connection["reset_time"]) >= row["response_time"]
     )
+
+
+def _touched(tables: Tables, row: Row, *, but: int = 0) -> bool:
+    """Whether the capture's own limits, or bytes that cannot be read, could explain an oddity."""
+    copies = int(tables.connection(row)["flags"]) & int(ConnectionFlag.COPIES_DIFFER)
+    return bool(row["flags"] & (_LOSS | _DAMAGED) & ~but or copies)
 
 
 def _settled(tables: Tables, row: Row, waits: dict[int, int]) -> Row:
@@ -192,7 +199,7 @@ def _swaps(
     for row in rows:
         answered = row["outcome"] == Outcome.ANSWERED and id(row) not in late
         if answered and row["flags"] & _SURPLUS:
-            if row["flags"] & _LOSS:
+            if _touched(tables, row):
                 _undecided(tables, row, out)
             else:
                 swaps[id(row)] = (row, None, False)
@@ -250,7 +257,7 @@ def _match(
         crossed = [
             row for row in crossed if key[0] in learned.endpoints_like(tables.key(row))
         ]
-        if stray["flags"] & _LOSS:
+        if _touched(tables, stray):
             if candidates or crossed:
                 _undecided(tables, stray, out)
             continue
@@ -259,7 +266,7 @@ def _match(
             _foreign_notice(tables, stray, out)
             continue
         owner = min(best, key=lambda row: (bool(row["flags"] & _LOSS), row["request_time"]))
-        if owner["flags"] & _LOSS & ~_OPEN_AT_END:
+        if _touched(tables, owner, but=_OPEN_AT_END):
             _undecided(tables, stray, out)
             continue
         claimed[key] = claimed.get(key, 0) + 1
@@ -446,7 +453,7 @@ def _incomplete(tables: Tables, row: Row) -> Finding:
 def _unsolicited(tables: Tables, row: Row, out: Judgement) -> None:
     response = tables.response(row)
     assert response is not None
-    if row["flags"] & _LOSS & ~_OPEN_AT_END:
+    if _touched(tables, row, but=_OPEN_AT_END):
         return
     if row["status"] == REQUEST_TIMEOUT:
         # What a server may say to an idle connection before it closes it (RFC 9110 §15.5.9).
@@ -480,7 +487,7 @@ def _undecided(tables: Tables, row: Row, out: Judgement) -> None:
     out.undecided_total += 1
     if len(out.undecided) < MOST_UNDECIDED and row["request_frame"]:
         flags = row["flags"]
-        why = next((why for flag, why in _REASONS if flags & flag), "the capture is incomplete")
+        why = next((why for flag, why in _REASONS if flags & flag), _COPIES_DIFFER)
         out.undecided.append(Undecided(tables.request(row), why))
 
 

@@ -25,7 +25,7 @@ _GAP_REQUEST, _GAP_RESPONSE = int(Flag.GAP_REQUEST), int(Flag.GAP_RESPONSE)
 _AFTER_GAP, _MIDSTREAM = int(Flag.AFTER_GAP), int(Flag.MIDSTREAM)
 _SURPLUS, _PIPELINED, _INTERIM = int(Flag.SURPLUS), int(Flag.PIPELINED), int(Flag.INTERIM)
 _AFTER_CLIENT_CLOSE, _TUNNEL = int(Flag.AFTER_CLIENT_CLOSE), int(Flag.TUNNEL)
-_OPEN_AT_END, _LOST = int(Flag.OPEN_AT_END), int(Flag.LOSS & ~Flag.OPEN_AT_END)
+_OPEN_AT_END, _LOST = int(Flag.OPEN_AT_END), int((Flag.LOSS | Flag.DAMAGED) & ~Flag.OPEN_AT_END)
 _REQUEST_OPEN, _DAMAGED = int(Flag.REQUEST_OPEN), int(Flag.DAMAGED)
 
 
@@ -88,7 +88,13 @@ class HttpConnection:
     )
 
     def __init__(
-        self, number: int, recorder: Recorder, anomalies: Anomalies, *, midstream: bool
+        self,
+        number: int,
+        recorder: Recorder,
+        anomalies: Anomalies,
+        *,
+        midstream: bool,
+        gapped: bool = False,
     ) -> None:
         self.number = number
         self.anomalies = anomalies
@@ -101,7 +107,7 @@ class HttpConnection:
         self._midstream = midstream
         # After a gap, and before the first exchange of a connection that was open when the capture
         # began, order alone does not pair. An exchange that the numbers prove ends this.
-        self._shaken = midstream
+        self._shaken = midstream or gapped
         self._client_closed = False
         self._surplus: deque[Message] = deque()
         self._most_recent: Message | None = None  # the request that the current response answers
@@ -109,13 +115,15 @@ class HttpConnection:
             MessageReader(
                 is_request=True,
                 on_head=self._request_head,
-                on_end=_ignore,
+                on_end=self._request_end,
+                on_lost=self._request_lost,
                 anomalies=anomalies,
             ),
             MessageReader(
                 is_request=False,
                 on_head=self._response_head,
                 on_end=self._response_end,
+                on_lost=self._response_lost,
                 anomalies=anomalies,
             ),
         )
@@ -147,15 +155,14 @@ class HttpConnection:
 
     def gap(self, side: int, size: int) -> None:
         """`size` bytes of a side are missing here."""
+        self._shake(_GAP_RESPONSE if side else _GAP_REQUEST)
+        self._readers[side].gap(size)
+
+    def _shake(self, flag: int) -> None:
+        """From here on order alone does not pair, and what is outstanding is touched."""
         self._shaken = True
-        flag = _GAP_RESPONSE if side else _GAP_REQUEST
         for request in self.outstanding:
             request.flags |= flag
-        reader = self._readers[side]
-        lost = reader.message
-        reader.gap(size)
-        if lost is not None and reader.message is None and not lost.complete:
-            self._abandon(side, lost)
 
     def close(self, side: int, frame: int, time: int) -> None:
         """A side's FIN, in order."""
@@ -171,7 +178,7 @@ class HttpConnection:
             flags |= _AFTER_GAP
         response = self._readers[1].message
         if response is not None and response.status >= 200:
-            self._abandon(1, response, flags)
+            self._abandon(response, flags)
         while self._surplus:
             self._lone(self._surplus.popleft(), flags)
         while self.outstanding:
@@ -198,6 +205,15 @@ class HttpConnection:
             self.outstanding.remove(request)
             self._pair(request, surplus, _SURPLUS)
         return b""
+
+    def _request_end(self, request: Message) -> None:
+        if request.doubtful:
+            self._shake(_DAMAGED)
+
+    def _request_lost(self, request: Message | None, by_gap: bool) -> None:
+        self._shake(_GAP_REQUEST if by_gap else _DAMAGED)
+        if request is not None:
+            request.flags |= _GAP_REQUEST if by_gap else _DAMAGED
 
     # --- responses -------------------------------------------------------------------------
 
@@ -250,6 +266,11 @@ class HttpConnection:
         if self._shaken:
             self._lone(response, _MIDSTREAM if self._midstream else _AFTER_GAP)
             return
+        if not self.outstanding and not self._readers[0].idle:
+            # An answer to a request that has begun and whose head may never end.
+            self._shake(_DAMAGED)
+            self._lone(response, _DAMAGED)
+            return
         late = self.outstanding
         if late and not covers(response.ack, late[0].seq):
             # Sent before the server had this request, and read as its answer all the same.
@@ -264,24 +285,28 @@ class HttpConnection:
             self.carries = Carries.TUNNEL
         if response.complete:
             self.answered += 1
+        if response.doubtful:
+            flags |= _DAMAGED
+            self._shake(_DAMAGED)
         self._put(request, response, outcome, flags)
 
-    def _abandon(self, side: int, message: Message, flags: int = 0) -> None:
-        """A message that began and will not end."""
-        if side == 0:
-            message.flags |= _GAP_REQUEST
-            return
-        if message.status < 200:
+    def _response_lost(self, response: Message | None, by_gap: bool) -> None:
+        flag = _GAP_RESPONSE if by_gap else _DAMAGED
+        self._shake(flag)
+        if response is not None:
+            self._abandon(response, flag)
+
+    def _abandon(self, response: Message, flags: int) -> None:
+        """A response that began and will not end."""
+        if response.status < 200:
             return
         request, self._most_recent = self._most_recent, None
-        if message.gap:
-            flags |= _GAP_RESPONSE
         if request is not None:
-            self._put(request, message, Outcome.INCOMPLETE, flags)
+            self._put(request, response, Outcome.INCOMPLETE, flags)
         elif self.outstanding and not self._shaken:
-            self._put(self.outstanding.popleft(), message, Outcome.INCOMPLETE, flags | _SURPLUS)
+            self._put(self.outstanding.popleft(), response, Outcome.INCOMPLETE, flags | _SURPLUS)
         else:
-            self._lone(message, flags)
+            self._lone(response, flags)
 
     def _lone(self, response: Message, flags: int) -> None:
         if self._shaken:
@@ -304,10 +329,6 @@ class HttpConnection:
             if response.gap:
                 flags |= _GAP_RESPONSE
         self._recorder.exchange(self.number, request, response, outcome, flags)
-
-
-def _ignore(_: Message) -> None:
-    """A request needs no attention when it ends; it was taken when its head was complete."""
 
 
 def roles(side: int, piece: bytes) -> tuple[int | None, Carries]:

@@ -30,6 +30,7 @@ class Message:
         "ack",
         "body",
         "complete",
+        "doubtful",
         "end_frame",
         "end_time",
         "fields",
@@ -61,6 +62,7 @@ class Message:
         self.body: list[bytes] | None = None  # None: not kept
         self.complete = False
         self.gap = False
+        self.doubtful = False  # its framing is ambiguous
         self.tunnel = False
         self.flags = 0
         self.route = 0
@@ -85,13 +87,15 @@ class State(Enum):
 
 OnHead = Callable[[Message], bytes]
 OnEnd = Callable[[Message], None]
+OnLost = Callable[[Message | None, bool], None]
 
 
 class MessageReader:
     """Reads the messages of one direction.
 
     `on_head` is told of a message when its head is complete and returns the method of the request
-    that it answers (b"" for requests); `on_end` when its last byte has come.
+    that it answers (b"" for requests); `on_end` when its last byte has come; `on_lost` when framing
+    is lost: of the message that was being read, if any, and whether a gap was the reason.
     """
 
     __slots__ = (
@@ -100,6 +104,7 @@ class MessageReader:
         "_is_request",
         "_on_end",
         "_on_head",
+        "_on_lost",
         "_start",
         "anomalies",
         "message",
@@ -107,11 +112,18 @@ class MessageReader:
     )
 
     def __init__(
-        self, *, is_request: bool, on_head: OnHead, on_end: OnEnd, anomalies: Anomalies
+        self,
+        *,
+        is_request: bool,
+        on_head: OnHead,
+        on_end: OnEnd,
+        on_lost: OnLost,
+        anomalies: Anomalies,
     ) -> None:
         self._is_request = is_request
         self._on_head = on_head
         self._on_end = on_end
+        self._on_lost = on_lost
         self.anomalies = anomalies
         self.state = State.HEAD
         self.message: Message | None = None
@@ -195,10 +207,13 @@ class MessageReader:
             self._lose()
             return len(data)
         message.fields = grammar.fields(block)
-        for oddity in message.fields.oddities:
-            self.anomalies.count(oddity)
         method = self._on_head(message)
-        self._begin_body(message, framing(message.fields, status=message.status, method=method))
+        how = framing(message.fields, status=message.status, method=method)
+        for oddity in (*message.fields.oddities, *([how.oddity] if how.oddity else [])):
+            # Two readers of such a message may disagree on where it ends (RFC 9112 §11.2).
+            self.anomalies.count(oddity)
+            message.doubtful = True
+        self._begin_body(message, how)
         if message.complete:
             self._end(frame, time)
         return at + size
@@ -224,8 +239,6 @@ class MessageReader:
     # --- bodies ----------------------------------------------------------------------------
 
     def _begin_body(self, message: Message, how: Framing) -> None:
-        if how.oddity:
-            self.anomalies.count(how.oddity)
         kind = how.kind
         self.message = message
         if kind is Kind.NONE:
@@ -324,9 +337,9 @@ class MessageReader:
             message.gap = True
             message.body = None
             return
-        elif self.state is State.TUNNEL:
+        elif self.state is State.TUNNEL or self.state is State.LOST:
             return
-        self._lose()
+        self._lose(by_gap=True)
 
     def close(self, frame: int, time: int) -> None:
         """The direction's FIN: it ends a body that is delimited by the close."""
@@ -335,16 +348,14 @@ class MessageReader:
 
     def _break(self) -> None:
         self.anomalies.count("chunk-invalid")
-        if self.message is not None:
-            self.message.gap = True
         self._lose()
 
-    def _lose(self) -> None:
+    def _lose(self, *, by_gap: bool = False) -> None:
         """Framing is lost; a message in progress stays incomplete."""
-        if self.message is not None:
-            self.message.gap = True
-            self.message.body = None
-        self.message = None
+        message, self.message = self.message, None
+        if message is not None:
+            message.body = None
         self._buffer = b""
         self._start = None
         self.state = State.LOST
+        self._on_lost(message, by_gap)
