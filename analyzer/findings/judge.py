@@ -76,12 +76,14 @@ def judge(tables: Tables) -> Judgement:
         )
         return found
 
-    rows = tables.pick(odd)
+    rows = [part for row in tables.pick(odd) for part in _parted(row)]
     waits = _longest_waits(tables)
     rows = [_settled(tables, row, waits) for row in rows]
     refused = [row for row in rows if _is_refused(tables, row)]
-    out.answered -= len(refused)
-    out.unanswered += len(refused)
+    lost = [r for r in refused if r["outcome"] == Outcome.ANSWERED]
+    lost += [r for r in rows if r["outcome"] == Outcome.UNANSWERED and r["flags"] & _SURPLUS]
+    out.answered -= len(lost)
+    out.unanswered += len(lost)
     swaps = _swaps(tables, learned, foreign, rows, refused, out)
     owners = {id(owner): (victim, both) for victim, owner, both in swaps.values() if owner}
     for row in rows:
@@ -96,7 +98,7 @@ def judge(tables: Tables) -> Judgement:
             elif row["flags"] & _REQUEST_OPEN:
                 request = tables.request(row)
                 out.notices.append(Notice("the client never finished sending", request, None))
-            elif row["outcome"] == Outcome.INCOMPLETE:
+            elif row["outcome"] == Outcome.INCOMPLETE and row not in refused:
                 out.findings.append(_incomplete(tables, row))
             else:
                 stolen = owners.get(id(row))
@@ -139,6 +141,24 @@ def _is_refused(tables: Tables, row: Row) -> bool:
         and int(connection["first_close"]) == Close.CLIENT_FIN
         and int(connection["reset_time"]) >= row["response_time"]
     )
+
+
+def _parted(row: Row) -> tuple[Row, ...]:
+    """A 408 that crossed a request is not read as its answer: two rows instead of one.
+
+    It ends an idle connection (RFC 9110 §15.5.9), whose client then asks again elsewhere.
+    """
+    if row["status"] != REQUEST_TIMEOUT or not row["flags"] & _SURPLUS:
+        return (row,)
+    alone, unanswered = row.at.copy(), row.at.copy()
+    for name in row.at.dtype.names or ():
+        if name.startswith("request_"):
+            alone[name] = 0
+        elif name.startswith("response_"):
+            unanswered[name] = 0
+    alone["outcome"], unanswered["outcome"] = Outcome.UNSOLICITED, Outcome.UNANSWERED
+    unanswered["status"] = unanswered["form"] = 0
+    return Row(alone, b""), Row(unanswered, row.target)
 
 
 def _touched(tables: Tables, row: Row, *, but: int = 0) -> bool:
@@ -224,8 +244,6 @@ def _own_surplus(tables: Tables, swaps: dict[int, _Swap]) -> None:
     for row in tables.pick(lambda rows: np.isin(rows["connection"], wanted)):
         history.setdefault(row["connection"], []).append(row)
     for key, (victim, _, both) in list(swaps.items()):
-        if victim["status"] == REQUEST_TIMEOUT:
-            continue
         earlier = [
             row
             for row in history[victim["connection"]]
@@ -455,7 +473,7 @@ def _unsolicited(tables: Tables, row: Row, out: Judgement) -> None:
     assert response is not None
     if _touched(tables, row, but=_OPEN_AT_END):
         return
-    if row["status"] == REQUEST_TIMEOUT:
+    if row["status"] == REQUEST_TIMEOUT and not row["flags"] & _SURPLUS:
         # What a server may say to an idle connection before it closes it (RFC 9110 §15.5.9).
         out.notices.append(Notice("a 408 on an idle connection, read by nobody", None, response))
         return

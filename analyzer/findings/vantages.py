@@ -98,7 +98,6 @@ def _are_one(connections: Array, series: list[int], a: int, b: int) -> bool:
     return places != others or ends_differ
 
 
-def _shortcomings(connection: np.void) -> tuple[int, int, int]:
+def _shortcomings(connection: np.void) -> tuple[int, int]:
     flags = int(connection["flags"])
-    gaps = (flags & _INCOMPLETE).bit_count()
-    return gaps, -(flags & _SYNS).bit_count(), -int(connection["answered"])
+    return (flags & _INCOMPLETE).bit_count(), -(flags & _SYNS).bit_count()

@@ -244,12 +244,12 @@ class HttpConnection:
         # received everything up to here is being answered here.
         covered = [r for r in outstanding if covers(response.ack, r.seq)]
         exact = [r for r in covered if r.ack == response.seq]
-        chosen = exact[-1] if exact else covered[-1] if covered else None
+        chosen = exact[0] if exact else covered[-1] if covered else None
         if chosen is None:
             return None
-        if not exact:
+        if len(exact) != 1:
             chosen.flags |= _AFTER_GAP
-        elif chosen is outstanding[-1]:
+        elif len(covered) == 1 and chosen is outstanding[-1]:
             self._shaken = self._midstream = False
         while outstanding[0] is not chosen:
             passed = outstanding.popleft()
