@@ -1,5 +1,6 @@
 """The lab's command line; the only place that prints results and sets an exit status."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -15,6 +16,8 @@ RECORDINGS = Path(__file__).parents[1] / "recordings"
 @click.group()
 def main() -> None:
     """Reproduce the ways in which an HTTP response is lost or goes to the wrong request."""
+    for one in (signal.SIGINT, signal.SIGTERM):  # everything is taken down then, too
+        signal.signal(one, signal.default_int_handler)
 
 
 @main.command()
@@ -40,7 +43,7 @@ def record(
         scenarios = scenario.load_all()
         if not names and not everything:
             for one in scenarios.values():
-                click.echo(f"{one.name:28} {one.mechanism or 'control':8} {one.title}")
+                click.echo(f"{one.name:22} {one.mechanism or 'control':8} {one.title}")
             return
         chosen = scenario.choose(tuple(scenarios) if everything else names, scenarios, node)
         failed = [one.name for one in chosen if not _record(one, out, tries, keep)]
@@ -88,7 +91,7 @@ def _record(variant: scenario.Variant, out: Path, tries: int, keep: bool) -> boo
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     required=True,
-    help="The directory to write; a million exchanges need 3 GB for each vantage.",
+    help="The directory to write; a million exchanges need 1 GB for each vantage.",
 )
 def soak(
     exchanges: int,

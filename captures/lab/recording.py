@@ -275,7 +275,7 @@ def ship(
         plain = sniffer.vantage in scenario.plain
         name = f"{sniffer.vantage}.pcap" + ("" if plain else ".zst")
         if plain:
-            shutil.copyfile(sniffer.path, fresh / name)
+            compress.place(sniffer.path, fresh / name)
         else:
             compress.compress(sniffer.path, fresh / name)
         shipped.append(
@@ -302,7 +302,7 @@ def ship(
         },
         "planted": truth.planted(pairs),
         "tolerated": truth.tolerated(pairs),
-        "server_notes": notes(servers, bool(scenario.mechanism)),
+        "server_notes": notes(servers, pairs),
     }
     if scenario.compact:
         told["endpoints"] = truth.by_target(clients)
@@ -314,18 +314,23 @@ def ship(
     return told
 
 
-def notes(servers: Iterable[Mapping[str, Any]], wanted: bool) -> list[Mapping[str, Any]]:
-    """What the servers said about the planted bug, and about responses without a socket."""
-    if not wanted:
-        return []
+def notes(
+    servers: Iterable[Mapping[str, Any]], pairs: Iterable[tuple[truth.Observed, Any]]
+) -> list[Mapping[str, Any]]:
+    """What the servers logged about the planted bug and the requests that it touched."""
+    rows = [row for one, _ in pairs for row in (one.row, one.owner) if row]
+    names = {f"{row['method']} {row['target']}" for row in rows}
+    times = [row["sent"] for row in rows]
     return [
         row
         for row in servers
         if "fault" in row
         or "uncaught" in row
-        or row.get("socket") == "gone"
-        or row.get("requestSocketDestroyed")
-    ][:60]
+        or (
+            (row.get("finish") or f"{row.get('method')} {row.get('target')}") in names
+            and any(abs(row.get("received", row.get("at", 0)) - time) < 10 for time in times)
+        )
+    ][:80]
 
 
 def provenance(variant: Variant) -> dict[str, Any]:

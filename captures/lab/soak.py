@@ -121,9 +121,13 @@ def record(soak: Soak, to: Path, keep: bool = False) -> dict[str, Any]:
         servers = directory / "server-server.log"
         observed = list(observe_in_slices(rows, read(servers)))
         pairs = truth.match(observed, variant.scenario.expects)
-        noted = [row for row in read(servers) if "fault" in row]
+        noted = [row for row in read(servers) if "fault" in row or "uncaught" in row]
         told = recording.ship(run, captures, rows, noted, observed, pairs, to)
         told["soak"] = asdict(soak)
+        told["provenance"]["command"] = (
+            f"python -m captures.lab soak --exchanges {soak.exchanges} --faults {soak.faults} "
+            f"--rate {soak.rate:g} --seed {soak.seed} --node {soak.node}"
+        )
         (to / "truth.json").write_text(truth.dump(told))
         return told
     finally:

@@ -1,0 +1,55 @@
+"""The lab records again what is shipped; needs root, the tools, and Node from npm or the cache."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from captures.lab import recording, scenario
+from captures.lab.errors import LabError
+
+SHIPPED = Path(__file__).parents[2] / "captures" / "recordings"
+QUICK = ("handler-closes-node22", "crossed-same-shape-node22")
+
+
+def essence(told: dict[str, Any]) -> dict[str, Any]:
+    """What two recordings of one scenario must agree in: all but times, ports and frames."""
+
+    def request(one: dict[str, str] | None) -> tuple[str, ...] | None:
+        if one is None:
+            return None
+        return one["method"], one["target"], one["client"].partition(":")[0]
+
+    return {
+        "mechanism": told["mechanism"],
+        "totals": told["totals"],
+        "clients": told["clients"],
+        "vantages": [one["vantage"] for one in told["captures"]],
+        "planted": [
+            (
+                one["kind"],
+                one["cause"],
+                one["outcome"],
+                request(one["request"]),
+                request(one["owner"]),
+            )
+            for one in told["planted"]
+        ],
+    }
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_new_recording_agrees_with_the_shipped_one(name: str, tmp_path: Path) -> None:
+    (variant,) = scenario.choose((name,), scenario.load_all())
+    try:
+        recording.check(variant)
+    except LabError as missing:
+        pytest.skip(str(missing))
+    if not os.access("/var/run", os.W_OK):
+        pytest.skip("network namespaces need a writable /var/run")
+    told = recording.record(variant, tmp_path / name)
+    assert essence(told) == essence(json.loads((SHIPPED / name / "truth.json").read_text()))
+    names = [path.name for path in Path("/var/run/netns").glob(f"wf{os.getpid():x}-*")]
+    assert names == []

@@ -1,0 +1,103 @@
+"""Truth is made from logs: what belongs to whom, and what makes a recording fail."""
+
+from typing import Any
+
+import pytest
+
+from captures.lab import truth
+from captures.lab.errors import RecordingFailed
+from captures.lab.scenario import Expect
+
+OWN, OTHER = "aa", "bb"
+
+
+def asked(target: str, sent: float, **more: Any) -> dict[str, Any]:
+    row = {
+        "method": "GET",
+        "target": target,
+        "client": "10.0.0.1:5000",
+        "from": "app1",
+        "sent": sent,
+        "ended": sent + 1,
+        "outcome": "answered",
+        "began": True,
+        "status": 200,
+        "sha256": OWN,
+        "length": 2,
+    }
+    return row | more
+
+
+def made(target: str, received: float, sha256: str = OWN, status: int = 200) -> dict[str, Any]:
+    return {
+        "method": "GET",
+        "target": target,
+        "received": received,
+        "sha256": sha256,
+        "status": status,
+    }
+
+
+def test_a_body_made_for_this_request_in_its_time_is_its_own() -> None:
+    assert truth.observe([asked("/a", 10)], [made("/a", 10.1)]) == []
+
+
+def test_a_body_made_for_another_request_is_misdelivered_and_has_its_owner() -> None:
+    first = asked("/a", 10, outcome="timeout", began=False, ended=13)
+    second = asked("/b", 11)
+    found = truth.observe([first, second], [made("/a", 10.1), made("/b", 11.1, OTHER)])
+    assert [(one.kind, one.row, one.owner) for one in found] == [
+        ("unanswered", first, None),
+        ("misdelivered", second, first),
+    ]
+
+
+def test_the_same_body_made_long_before_is_not_this_requests() -> None:
+    (found,) = truth.observe([asked("/a", 10)], [made("/a", 2)])
+    assert found.kind == "misdelivered"
+
+
+def test_an_answer_that_began_and_never_ended_is_incomplete() -> None:
+    (found,) = truth.observe([asked("/a", 10, outcome="closed")], [made("/a", 10)])
+    assert found.kind == "incomplete"
+
+
+def test_a_stray_answer_leaves_its_reader_unanswered() -> None:
+    found = truth.observe([asked("/a", 10, status=408)], [], stray=[408])
+    assert [one.kind for one in found] == ["unsolicited", "unanswered"]
+
+
+def test_a_parsers_own_refusal_is_an_answer() -> None:
+    assert truth.observe([asked("/a", 10, status=400)], [], foreign=[400]) == []
+
+
+def test_a_fault_that_did_not_happen_fails_the_recording() -> None:
+    with pytest.raises(RecordingFailed, match="planted but not seen"):
+        truth.match([], [Expect("unanswered", "R1", "server/silent")])
+
+
+def test_a_fault_that_was_not_planted_fails_the_recording() -> None:
+    seen = truth.Observed("unanswered", asked("/a", 10, mark=None))
+    with pytest.raises(RecordingFailed, match="seen but not planted"):
+        truth.match([seen], [])
+
+
+def test_the_owner_must_be_the_planted_one() -> None:
+    stranger = asked("/x", 9, mark="R9")
+    seen = truth.Observed("misdelivered", asked("/b", 10, mark="R2"), stranger)
+    with pytest.raises(RecordingFailed):
+        truth.match([seen], [Expect("misdelivered", "R2", "server/stolen", owner="R1")])
+
+
+def test_a_request_without_a_connection_counts_apart() -> None:
+    rows = [asked("/a", 1), asked("/b", 2, client=truth.UNCONNECTED, outcome="timeout")]
+    assert truth.totals(rows) == {
+        "requests": 1,
+        "answered": 1,
+        "unanswered": 0,
+        "unconnected": 1,
+    }
+
+
+def test_times_are_written_as_the_report_writes_them() -> None:
+    assert truth.instant(1795407119.632651) == "2026-11-23T04:11:59.632651Z"
