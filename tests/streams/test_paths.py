@@ -1,0 +1,78 @@
+"""Ordinary exchanges read in one step, and block sizes: the tables stay the same."""
+
+from pathlib import Path
+
+import pytest
+
+from analyzer.streams import Connection, Tracker, Walk
+from tests.builder import Conversation, as_json, in_time, pcap, request, response
+from tests.recordings import Recording, recordings
+from tests.tools import Row, connections_of, extracted, rows_of
+
+KINDS = [r for r in recordings() if r.vantage == "container"]
+
+
+def tables(path: Path, block: int = 1 << 24) -> tuple[list[Row], list[Row], dict[str, int]]:
+    """Exchanges, connections and anomalies."""
+    extraction = extracted(path, block=block)
+    return rows_of(extraction), connections_of(extraction), dict(extraction.anomalies)
+
+
+def without_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave everything to the state machine."""
+
+    def take_none(_: Tracker, __: Connection, ___: Walk, row: int, ____: int) -> int:
+        return row
+
+    monkeypatch.setattr(Tracker, "_take_ordinary", take_none)
+
+
+@pytest.mark.parametrize("recording", [r for r in recordings() if r.vantage != "host-any"], ids=str)
+def test_one_step_and_state_machine_agree(
+    recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_one_step = tables(recording.path)
+    without_fast_path(monkeypatch)
+    assert tables(recording.path) == in_one_step
+
+
+def ordinary_traffic() -> bytes:
+    talks = []
+    for number in range(12):
+        talk = Conversation(("10.0.0.1", 40_000 + number), isns=(number, 2**32 - 300 * number))
+        talk.open()
+        for item in range(8):
+            body = as_json({"id": item, "name": "n" * item})
+            asked = request(f"/items/{item}?n={number}", "POST" if item % 3 else "GET", body=body)
+            talk.ask(asked).answer(response(body, 200 + item % 2, fields=f"X-N: {item}\r\n"))
+        talks.append(talk.close().frames)
+    return pcap(in_time(*talks))
+
+
+def test_the_fast_path_takes_ordinary_traffic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "c.pcap"
+    path.write_bytes(ordinary_traffic())
+    taken = []
+    take = Tracker._take_ordinary
+
+    def counted(self: Tracker, connection: Connection, walk: Walk, row: int, stop: int) -> int:
+        after = take(self, connection, walk, row, stop)
+        taken.append(after - row)
+        return after
+
+    monkeypatch.setattr(Tracker, "_take_ordinary", counted)
+    in_one_step = tables(path)
+    assert sum(taken) > 0.8 * 2 * 12 * 8
+    without_fast_path(monkeypatch)
+    assert tables(path) == in_one_step
+    assert len(in_one_step[0]) == 96
+
+
+@pytest.mark.parametrize("recording", KINDS, ids=str)
+def test_block_sizes_agree(recording: Recording) -> None:
+    # The recordings are small: 4 KiB cuts them where 64 KiB cuts a long one.
+    whole = tables(recording.path)
+    for block in (4_096, 65_536, 1 << 20):
+        assert tables(recording.path, block) == whole, block

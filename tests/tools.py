@@ -1,0 +1,85 @@
+"""What several tests need: a capture's exchanges as plain rows that can be compared."""
+
+from pathlib import Path
+from typing import Any
+
+import analyzer
+from analyzer import pipeline
+from analyzer.capture.frames import BLOCK
+from analyzer.extraction import Extraction
+from analyzer.findings.model import Finding
+from analyzer.findings.view import form_text
+from analyzer.report.result import Report
+from tests.builder import Frame, pcap
+
+Row = dict[str, Any]
+
+
+def extracted(path: Path, *, block: int = BLOCK) -> Extraction:
+    """What extraction reads out of a capture."""
+    return pipeline.extract([str(path)], block=block)[0]
+
+
+def rows_of(extraction: Extraction) -> list[Row]:
+    """The exchange table with its numbers looked up, in the order of the frames.
+
+    Numbers that only say in which order something was met are replaced by what they stand for.
+    """
+    connections = {int(row["connection"]): row for row in extraction.connections.rows()}
+    found = []
+    for rows, targets in extraction.exchanges.chunks():
+        for row, target in zip(rows, targets, strict=True):
+            plain = {name: row[name].item() for name in row.dtype.names or ()}
+            plain["connection"] = int(connections[plain["connection"]]["stream"])
+            plain["route"] = extraction.routes[plain["route"]]
+            form = extraction.forms[plain["form"]]
+            plain["form"] = (form.media_type, form_text(form))
+            plain["target"] = target
+            found.append(plain)
+    return sorted(
+        found,
+        key=lambda r: (
+            r["request_capture"], r["request_frame"], r["response_frame"], r["request_seq"],
+            r["response_seq"],
+        ),
+    )  # fmt: skip
+
+
+def connections_of(extraction: Extraction) -> list[Row]:
+    """The connection table, with addresses looked up, in the order of Wireshark's numbers."""
+    found = []
+    for row in extraction.connections.rows():
+        plain = {name: row[name].item() for name in row.dtype.names or ()}
+        for who in ("client", "server"):
+            plain[who] = extraction.addresses[plain[who]]
+        del plain["connection"]
+        found.append(plain)
+    return sorted(found, key=lambda r: r["stream"])
+
+
+def exchanges(path: Path, *, block: int = BLOCK) -> list[Row]:
+    """A capture's exchanges."""
+    return rows_of(extracted(path, block=block))
+
+
+def scanned(folder: Path, frames: list[Frame], **how: Any) -> Report:
+    """The report on a capture of these frames."""
+    path = folder / "built.pcap"
+    path.write_bytes(pcap(frames, **how))
+    return analyzer.scan(path)
+
+
+def brief(finding: Finding) -> tuple[str, str, str, str]:
+    """Kind, cause, the request's target and the owner's, of a finding."""
+    request, owner = finding.request, finding.owner
+    return (
+        str(finding.kind),
+        finding.cause,
+        request.target if request else "",
+        owner.target if owner and finding.kind == "misdelivered" else "",
+    )
+
+
+def found(report: Report) -> list[tuple[str, str, str, str]]:
+    """All findings in brief, sorted."""
+    return sorted(brief(finding) for finding in report.judgement.findings)
