@@ -76,34 +76,16 @@ def extract(
 
 def _link_types(capture: Capture, frames: Frames) -> np.ndarray:
     of_interface = np.array([*(i.link_type for i in capture.interfaces), -1], dtype=np.int64)
+    if len(capture.interfaces) == 1:
+        return np.full(len(frames), of_interface[0])
     chosen: np.ndarray = of_interface[frames.interface]
     return chosen
 
 
 def _rows(frames: Frames, found: Segments, capture: Capture, interfaces: Interfaces) -> Rows:
     """Segments as the streams stage takes them: both directions under one key."""
-    local = frames.interface[found.row]
-    interface = np.zeros(len(found), dtype=np.uint64)
-    for pair in np.unique(np.stack([local, found.scope], axis=1), axis=0) if len(found) else ():
-        number = interfaces.number(capture, int(pair[0]), int(pair[1]))
-        interface[(local == pair[0]) & (found.scope == pair[1])] = number
-    source = (found.source_high, found.source_low, found.source_port.astype(np.uint64))
-    target = (found.target_high, found.target_low, found.target_port.astype(np.uint64))
-    # The lower endpoint comes first in a key; `side` says whether it is the sender.
-    swapped = np.zeros(len(found), dtype=bool)
-    decided = np.zeros(len(found), dtype=bool)
-    for one, two in zip(source, target, strict=True):
-        swapped |= ~decided & (one > two)
-        decided |= one != two
-    key = np.empty((len(found), 5), dtype=np.uint64)
-    for place, (one, two) in enumerate(
-        [(source[0], target[0]), (source[1], target[1])]
-    ):
-        key[:, place] = np.where(swapped, two, one)
-        key[:, place + 2] = np.where(swapped, one, two)
-    low_port = np.where(swapped, target[2], source[2])
-    high_port = np.where(swapped, source[2], target[2])
-    key[:, 4] = low_port << np.uint64(16) | high_port | interface << np.uint64(32)
+    key, swapped = _keys(found)
+    key[:, 4] |= _interface_numbers(frames, found, capture, interfaces) << np.uint64(32)
     return Rows(
         data=frames.data,
         key=key,
@@ -118,6 +100,41 @@ def _rows(frames: Frames, found: Segments, capture: Capture, interfaces: Interfa
         captured=found.captured,
         wire=found.wire,
     )
+
+
+def _keys(found: Segments) -> tuple[np.ndarray, np.ndarray]:
+    """The key of each segment, both directions alike, and whether the higher endpoint sent it.
+
+    A key is five words: the lower and the higher address in two words each, and their ports.
+    """
+    one, two = found.source_port.astype(np.uint64), found.target_port.astype(np.uint64)
+    swapped = found.source_low > found.target_low
+    undecided = found.source_low == found.target_low
+    if undecided.any():
+        swapped |= undecided & (one > two)
+    high = found.source_high != found.target_high
+    if high.any():
+        swapped = np.where(high, found.source_high > found.target_high, swapped)
+    key = np.empty((len(found), 5), dtype=np.uint64)
+    key[:, 0] = np.where(swapped, found.target_high, found.source_high)
+    key[:, 1] = np.where(swapped, found.target_low, found.source_low)
+    key[:, 2] = np.where(swapped, found.source_high, found.target_high)
+    key[:, 3] = np.where(swapped, found.source_low, found.target_low)
+    key[:, 4] = np.where(swapped, two << np.uint64(16) | one, one << np.uint64(16) | two)
+    return key, swapped
+
+
+def _interface_numbers(
+    frames: Frames, found: Segments, capture: Capture, interfaces: Interfaces
+) -> np.ndarray:
+    """The number of the interface of each segment, shape (n,), uint64."""
+    local = frames.interface[found.row]
+    numbers = np.zeros(len(found), dtype=np.uint64)
+    # Both are small: an interface of the file, and the 32-bit index of a cooked header.
+    for pair in np.unique(local << 32 | found.scope).tolist():
+        chosen = local << 32 | found.scope == pair
+        numbers[chosen] = interfaces.number(capture, pair >> 32, pair & MASK)
+    return numbers
 
 
 def scan(paths: list[str], *, progress: Progress | None = None) -> Report:

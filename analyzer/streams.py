@@ -639,6 +639,13 @@ class Tracker:
                 if wire and flags & ACK:
                     self._anomalies.count("data-after-close")
                 continue
+            if not wire and window and flags & _PLAIN_MASK == ACK and not connection.held:
+                # A pure ack with nothing waiting for it only says what was received; and, after
+                # a SYN, where the other side's bytes begin.
+                if connection.flows[1 - side].next is not None:
+                    connection.acknowledged(side, ack)
+                    connection.last_time = time
+                    continue
             if not window and not flags & (SYN | FIN | RST):
                 connection.flows[side].zero_window = True
             piece = walk.data[payload : payload + captured] if captured else b""

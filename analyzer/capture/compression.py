@@ -48,7 +48,8 @@ class Decompressed(io.RawIOBase):
     _PIECE = 1 << 20
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+        # One step of the decompressor at a time: what was readable before the damage is kept.
+        self._read = cast(io.BufferedReader, stream).read1
         self.damaged = False
 
     def read(self, size: int = -1) -> bytes:
@@ -56,8 +57,7 @@ class Decompressed(io.RawIOBase):
         parts: list[bytes] = []
         while size > 0 and not self.damaged:
             try:
-                # In small pieces: what was readable before the damage is kept.
-                part = self._stream.read(min(size, self._PIECE))
+                part = self._read(min(size, self._PIECE))
             except DAMAGE:
                 self.damaged = True
                 break

@@ -110,7 +110,7 @@ def series_of(source: Source, earlier: list[Capture]) -> int:
         if source.first is not None
         and c.first is not None
         and c.last is not None
-        and source.first >= max(c.last - _OVERLAP, c.first)
+        and source.first >= c.last - min(_OVERLAP, (c.last - c.first) // 10)
         and tuple(i.link_type for i in c.interfaces)[:1] == source.link_types[:1]
     ]
     if not fitting:

@@ -18,6 +18,7 @@ from analyzer.http.messages import Message, MessageReader
 from analyzer.intervals import covers
 from analyzer.tables import Flag, Outcome
 
+_PROOFS = 3  # exchanges in a row after which a connection is in step again
 _MOST_OUTSTANDING = 4_096  # requests, or surplus responses, kept for one connection
 
 # Plain integers: these are combined for every message.
@@ -74,6 +75,7 @@ class HttpConnection:
         "_client_closed",
         "_midstream",
         "_most_recent",
+        "_proofs",
         "_readers",
         "_recorder",
         "_shaken",
@@ -105,9 +107,11 @@ class HttpConnection:
         self.outstanding: deque[Message] = deque()
         self._recorder = recorder
         self._midstream = midstream
-        # After a gap, and before the first exchange of a connection that was open when the capture
-        # began, order alone does not pair. An exchange that the numbers prove ends this.
+        # After a gap, and where a connection was open when the capture began, order alone does not
+        # pair: a request that was lost may still be answered. Exchanges in a row whose numbers
+        # leave no other reading end this.
         self._shaken = midstream or gapped
+        self._proofs = 0
         self._client_closed = False
         self._surplus: deque[Message] = deque()
         self._most_recent: Message | None = None  # the request that the current response answers
@@ -161,6 +165,7 @@ class HttpConnection:
     def _shake(self, flag: int) -> None:
         """From here on order alone does not pair, and what is outstanding is touched."""
         self._shaken = True
+        self._proofs = 0
         for request in self.outstanding:
             request.flags |= flag
 
@@ -247,9 +252,10 @@ class HttpConnection:
         chosen = exact[0] if exact else covered[-1] if covered else None
         if chosen is None:
             return None
-        if len(exact) != 1:
-            chosen.flags |= _AFTER_GAP
-        elif len(covered) == 1 and chosen is outstanding[-1]:
+        chosen.flags |= _AFTER_GAP
+        clear = len(exact) == len(outstanding) == 1
+        self._proofs = self._proofs + 1 if clear else 0
+        if self._proofs >= _PROOFS:
             self._shaken = self._midstream = False
         while outstanding[0] is not chosen:
             passed = outstanding.popleft()
@@ -311,6 +317,7 @@ class HttpConnection:
     def _lone(self, response: Message, flags: int) -> None:
         if self._shaken:
             flags |= _AFTER_GAP
+        self._proofs = 0
         if flags & _LOST:
             self.anomalies.count("response-without-request")
             return
