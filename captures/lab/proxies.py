@@ -12,6 +12,7 @@ from captures.lab.topology import SERVICE, Topology
 PROGRAMS = ("nginx", "haproxy")
 
 NGINX = """
+user root;
 worker_processes 1;
 pid {directory}/nginx.pid;
 error_log {directory}/nginx.error.log;
@@ -23,6 +24,7 @@ http {{
   fastcgi_temp_path {directory}/nginx-fastcgi;
   uwsgi_temp_path {directory}/nginx-uwsgi;
   scgi_temp_path {directory}/nginx-scgi;
+  {cache_path}
   upstream app {{ server {upstream}; keepalive 4; }}
   server {{
     listen {port};
@@ -31,10 +33,15 @@ http {{
       proxy_http_version 1.1;
       proxy_set_header Connection "";
       proxy_set_header X-Forwarded-For $remote_addr;
+      {cache}
     }}
   }}
 }}
 """
+
+# A cache that looks at the path alone, whoever asks.
+CACHE_PATH = "proxy_cache_path {directory}/nginx-cache keys_zone=shared:1m;"
+CACHE = "proxy_cache shared; proxy_cache_key $uri; proxy_cache_valid 200 4s;"
 
 HAPROXY = """
 global
@@ -63,7 +70,15 @@ def command(server: Server, directory: Path) -> list[str]:
     if "health" in server.config:
         asked = f"  option httpchk GET {server.config['health']}"
         health = f"{asked}\n{health} check inter 500"
-    text = template.format(directory=directory, port=server.port, upstream=upstream, health=health)
+    cached = bool(server.config.get("cache"))
+    text = template.format(
+        directory=directory,
+        port=server.port,
+        upstream=upstream,
+        health=health,
+        cache_path=CACHE_PATH.format(directory=directory) if cached else "",
+        cache=CACHE if cached else "",
+    )
     path.write_text(text)
     binary = tools.find(server.program) or server.program
     if server.program == "nginx":

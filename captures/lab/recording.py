@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from captures.lab import compress, plan, proxies, runtimes, sniffers, tools, truth
+from captures.lab import compress, plan, proxies, runtimes, sniffers, tools, truth, wire
 from captures.lab.errors import RecordingFailed
 from captures.lab.processes import Processes
 from captures.lab.scenario import Capture, Client, Event, Server, Variant
@@ -300,7 +300,7 @@ def ship(
             host: truth.totals(row for row in clients if row["from"] == host)
             for host in sorted({row["from"] for row in clients})
         },
-        "planted": truth.planted(pairs),
+        "planted": where_seen(truth.planted(pairs), captures),
         "tolerated": truth.tolerated(pairs),
         "server_notes": notes(servers, pairs),
     }
@@ -312,6 +312,15 @@ def ship(
     shutil.rmtree(to, ignore_errors=True)
     fresh.rename(to)
     return told
+
+
+def where_seen(
+    planted: list[dict[str, Any]], captures: Iterable[tuple[Capture, sniffers.Sniffer]]
+) -> list[dict[str, Any]]:
+    """The planted faults, each with the vantages that saw its request at all."""
+    paths = {sniffer.vantage: sniffer.path for _, sniffer in captures}
+    seen = wire.seen_at(paths, [one["request"] for one in planted])
+    return [{**one, "seen_at": vantages} for one, vantages in zip(planted, seen, strict=True)]
 
 
 def notes(

@@ -172,6 +172,14 @@ PORTAL: list[tuple[int, Maker]] = [
     (3, get("/status")),
     (1, get("/no/such/{id}")),
 ]
+PORTAL_FRESH: list[tuple[int, Maker]] = [
+    (4, with_body("PUT", "/settings/{id}", lambda rng: {"newsletter": rng.random() < 0.5}, 900)),
+    (3, _login),
+    (3, lambda rng: Request("DELETE", f"/status/{rng.randint(100, 99999)}")),
+    (4, get("/news/{id}", 100, 99999)),
+    (3, get("/images/{id}.png", 1000, 99999)),
+    (3, get("/export/{id}.ndjson", 100, 99999)),
+]
 PORTAL_BODILESS: list[tuple[int, Maker]] = [
     (4, lambda rng: Request("HEAD", f"/news/{rng.randint(1, 90)}")),
     (3, lambda rng: Request("HEAD", f"/images/{rng.randint(1, 900)}.png")),
@@ -232,6 +240,7 @@ APIS: dict[str, list[tuple[int, Maker]]] = {
     "warehouse": WAREHOUSE,
     "clinic": CLINIC,
     "portal": PORTAL,
+    "portal-fresh": PORTAL_FRESH,
     "portal-bodiless": PORTAL_BODILESS,
     "catalog": CATALOG,
     "loans": LOANS,

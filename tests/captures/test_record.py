@@ -1,4 +1,7 @@
-"""The lab records again what is shipped; needs root, the tools, and Node from npm or the cache."""
+"""The lab records again what is shipped; needs root, the tools, and Node from npm or the cache.
+
+Two quick recordings by default; all of them, in a quarter of an hour, with WRANGLER_FORENSICS_LAB=all.
+"""
 
 import json
 import os
@@ -12,6 +15,11 @@ from captures.lab.errors import LabError
 
 SHIPPED = Path(__file__).parents[2] / "captures" / "recordings"
 QUICK = ("handler-closes-node22", "crossed-same-shape-node22")
+SCENARIOS = scenario.load_all()
+EVERY = tuple(variant.name for one in SCENARIOS.values() for variant in scenario.variants(one))
+NAMES = EVERY if os.environ.get("WRANGLER_FORENSICS_LAB") == "all" else QUICK
+# How many of its requests meet the bug is a matter of timing.
+BY_CHANCE = ("pool-reuse",)
 
 
 def essence(told: dict[str, Any]) -> dict[str, Any]:
@@ -22,27 +30,22 @@ def essence(told: dict[str, Any]) -> dict[str, Any]:
             return None
         return one["method"], one["target"], one["client"].partition(":")[0]
 
+    planted = [
+        (one["kind"], one["cause"], request(one["request"]), request(one["owner"]))
+        for one in told["planted"]
+    ]
+    by_chance = told["scenario"] in BY_CHANCE
     return {
         "mechanism": told["mechanism"],
-        "totals": told["totals"],
-        "clients": told["clients"],
         "vantages": [one["vantage"] for one in told["captures"]],
-        "planted": [
-            (
-                one["kind"],
-                one["cause"],
-                one["outcome"],
-                request(one["request"]),
-                request(one["owner"]),
-            )
-            for one in told["planted"]
-        ],
+        "planted": sorted({one[:2] for one in planted}) if by_chance else planted,
+        "totals": None if by_chance else (told["totals"], told["clients"]),
     }
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_new_recording_agrees_with_the_shipped_one(name: str, tmp_path: Path) -> None:
-    (variant,) = scenario.choose((name,), scenario.load_all())
+    (variant,) = scenario.choose((name,), SCENARIOS)
     try:
         recording.check(variant)
     except LabError as missing:

@@ -80,6 +80,8 @@ def test_planted_faults_are_named_in_the_reports_words(recording: Path) -> None:
         assert one["kind"] in scenario.KINDS
         assert {one["cause"], *one.get("also", ())} <= CAUSES
         assert one["kind"] != "misdelivered" or one["owner"]
+        assert one["seen_at"] or one["request"]["method"] == "-"
+        assert set(one["seen_at"]) <= {capture["vantage"] for capture in told["captures"]}
         for request in (one["request"], one["owner"]):
             assert request is None or set(request) == {"method", "target", "client", "time"}
 

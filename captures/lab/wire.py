@@ -1,0 +1,46 @@
+"""Which captures hold a request at all: the one thing in truth.json that is read from packets."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dpkt
+
+LINUX_SLL2 = 276
+SLL2_HEADER = 20
+
+
+def segments(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The sender (`ip:port`) and payload of every TCP segment over IPv4 in a capture."""
+    with path.open("rb") as file:
+        reader = dpkt.pcap.Reader(file)
+        header = SLL2_HEADER if reader.datalink() == LINUX_SLL2 else 14
+        for _, frame in reader:
+            kind = frame[0:2] if header == SLL2_HEADER else frame[12:14]
+            if kind != b"\x08\x00":
+                continue
+            packet = frame[header:]
+            start = (packet[0] & 15) * 4
+            if packet[9] != dpkt.ip.IP_PROTO_TCP or len(packet) < start + 20:
+                continue
+            tcp = packet[start:]
+            payload = tcp[(tcp[12] >> 4) * 4 :]
+            if payload:
+                host = ".".join(str(byte) for byte in packet[12:16])
+                yield f"{host}:{int.from_bytes(tcp[:2], 'big')}", payload
+
+
+def seen_at(captures: Mapping[str, Path], requests: list[Mapping[str, Any]]) -> list[list[str]]:
+    """For each request, the vantages whose captures hold its first line from its own address."""
+    lines = [f"{one['method']} {one['target']} HTTP/1.1\r\n".encode() for one in requests]
+    senders = {one["client"] for one in requests}
+    found: list[list[str]] = [[] for _ in requests]
+    for vantage, path in sorted(captures.items()):
+        sent: dict[str, list[bytes]] = {sender: [] for sender in senders}
+        for sender, payload in segments(path):
+            if sender in senders:
+                sent[sender].append(payload)
+        for number, one in enumerate(requests):
+            if any(lines[number] in payload for payload in sent[one["client"]]):
+                found[number].append(vantage)
+    return found
