@@ -23,7 +23,9 @@ def main() -> None:
 @main.command()
 @click.argument("names", nargs=-1, metavar="[SCENARIO]...")
 @click.option("--all", "everything", is_flag=True, help="Record every scenario.")
-@click.option("--node", help="Only with this version of Node: 12, 14, 16, 20, 22 or a full one.")
+@click.option(
+    "--node", help="Only with this version of Node: 12, 14, 16, 18, 20, 22 or a full one."
+)
 @click.option("--keep", is_flag=True, help="Keep the logs and raw captures of every try.")
 @click.option("--tries", default=3, show_default=True, help="How often a failed run is repeated.")
 @click.option(

@@ -6,18 +6,18 @@ from typing import Any
 
 import dpkt
 
-LINUX_SLL2 = 276
-SLL2_HEADER = 20
+# link type -> (length of its header, where it holds the type of what follows)
+LINKS = {1: (14, 12), 113: (16, 14), 276: (20, 0)}
+IPV4 = b"\x08\x00"
 
 
 def segments(path: Path) -> Iterator[tuple[str, bytes]]:
     """The sender (`ip:port`) and payload of every TCP segment over IPv4 in a capture."""
     with path.open("rb") as file:
         reader = dpkt.pcap.Reader(file)
-        header = SLL2_HEADER if reader.datalink() == LINUX_SLL2 else 14
+        header, kind = LINKS[reader.datalink()]
         for _, frame in reader:
-            kind = frame[0:2] if header == SLL2_HEADER else frame[12:14]
-            if kind != b"\x08\x00":
+            if frame[kind : kind + 2] != IPV4:
                 continue
             packet = frame[header:]
             start = (packet[0] & 15) * 4

@@ -1,6 +1,6 @@
 """The lab records again what is shipped; needs root, the tools, and Node from npm or the cache.
 
-Two quick recordings by default; all of them, in a quarter of an hour, with WRANGLER_FORENSICS_LAB=all.
+Two quick recordings by default; all of them, in fifteen minutes, with WRANGLER_FORENSICS_LAB=all.
 """
 
 import json

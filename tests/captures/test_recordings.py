@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from captures.lab import scenario
+from captures.lab import scenario, wire
 
 CAPTURES = Path(__file__).parents[2] / "captures"
 RECORDINGS = sorted(path.parent for path in (CAPTURES / "recordings").glob("*/truth.json"))
@@ -94,6 +94,18 @@ def test_planted_requests_are_on_the_wire(recording: Path) -> None:
         for request in (one["request"], one["owner"]):
             if request and request["method"] != "-":
                 assert f"{request['method']} {request['target']} HTTP/1.1".encode() in whole
+
+
+@pytest.mark.parametrize("name", ["story-node12", "request-lost-node12", "proxy-mixes-node16"])
+def test_where_a_request_is_seen_can_be_read_again(name: str, tmp_path: Path) -> None:
+    recording = CAPTURES / "recordings" / name
+    told = truth(recording)
+    captures = {}
+    for one in told["captures"]:
+        captures[one["vantage"]] = tmp_path / one["vantage"]
+        captures[one["vantage"]].write_bytes(plain(recording / one["file"]))
+    requests = [one["request"] for one in told["planted"]]
+    assert wire.seen_at(captures, requests) == [one["seen_at"] for one in told["planted"]]
 
 
 def test_every_scenario_is_recorded_and_every_recording_has_its_scenario() -> None:

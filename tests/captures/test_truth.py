@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from captures.lab import truth
+from captures.lab import soak, truth
 from captures.lab.errors import RecordingFailed
 from captures.lab.scenario import Expect
 
@@ -101,3 +101,21 @@ def test_a_request_without_a_connection_counts_apart() -> None:
 
 def test_times_are_written_as_the_report_writes_them() -> None:
     assert truth.instant(1795407119.632651) == "2026-11-23T04:11:59.632651Z"
+
+
+def test_a_long_log_is_judged_in_slices_as_it_is_in_one_piece() -> None:
+    clients, servers = [], []
+    for number in range(200):
+        sent = 1000 + number * 1.7
+        clients.append(asked(f"/{number}", sent, sha256=f"{number}", ended=sent + 0.5))
+        servers.append(made(f"/{number}", sent, f"{number}") | {"written": sent + 0.4})
+    for number in (17, 18, 90, 145):  # the next one is given this one's answer, which is lost
+        clients[number] |= {"outcome": "timeout", "began": False, "ended": 1003 + number * 1.7}
+        clients[number + 1] |= {"sha256": f"{number}"}
+    clients[18] |= {"outcome": "timeout"}
+    rows = sorted(clients, key=lambda row: float(row["ended"]))
+    whole = truth.observe(rows, servers)
+    sliced = list(soak.observe_in_slices(rows, servers))
+    assert sliced == whole
+    assert len(whole) == 7
+    assert all(one.owner for one in whole if one.kind == "misdelivered")
