@@ -61,26 +61,12 @@ def test_cut_compression_keeps_what_can_be_read(tmp_path: Path, name: str) -> No
     path = tmp_path / "c"
     path.write_bytes(packed[: int(len(packed) * 0.6)])
     capture, found = read(path)
-    assert 0.25 * len(frames) < len(found) <= 0.6 * len(frames)
+    assert 0.5 * len(frames) < len(found) <= 0.6 * len(frames)
     assert set(capture.anomalies) <= {"compression-damaged", "capture-cut-short"}
     assert capture.anomalies
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "zstd",
-        *(
-            pytest.param(
-                name,
-                marks=pytest.mark.xfail(
-                    strict=True, reason="up to 1 MiB in front of the damage is thrown away"
-                ),
-            )
-            for name in ("gzip", "lz4", "xz")
-        ),
-    ],
-)
+@pytest.mark.parametrize("name", ["gzip", "zstd", "lz4", "xz"])
 def test_compression_cut_at_its_end_loses_the_end_only(tmp_path: Path, name: str) -> None:
     data = random.Random(3).randbytes(800_000)
     frames = [Frame(START + at, data[at : at + 1_000]) for at in range(0, len(data), 1_000)]
@@ -213,7 +199,7 @@ def test_connections_go_on_over_the_files_of_a_rotated_set(tmp_path: Path) -> No
 
 
 def test_files_that_overlap_in_time_are_two_vantages(tmp_path: Path) -> None:
-    talk = Conversation().open().ask(request("/a")).wait(SECOND).answer(response(b"{}"))
+    talk = Conversation().open().ask(request("/a")).answer(response(b"{}"))
     one = talk.close().frames
     two = [Frame(frame.time + 100_000, frame.packet) for frame in one]
     for name, frames in (("one", one), ("two", two)):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from analyzer.streams import Connection, Tracker, Walk
-from tests.builder import Conversation, as_json, in_time, pcap, request, response
+from tests.builder import CLIENT, Conversation, as_json, in_time, pcap, request, response
 from tests.recordings import Recording, recordings
 from tests.tools import Row, connections_of, extracted, rows_of
 
@@ -44,7 +44,8 @@ def ordinary_traffic() -> bytes:
         for item in range(8):
             body = as_json({"id": item, "name": "n" * item})
             asked = request(f"/items/{item}?n={number}", "POST" if item % 3 else "GET", body=body)
-            talk.ask(asked).answer(response(body, 200 + item % 2, fields=f"X-N: {item}\r\n"))
+            talk.send(CLIENT, asked)
+            talk.answer(response(body, 200 + item % 2, fields=f"X-N: {item}\r\n"))
         talks.append(talk.close().frames)
     return pcap(in_time(*talks))
 
