@@ -15,9 +15,9 @@ from analyzer.http import content
 from analyzer.http.exchanges import Carries, HttpConnection, roles
 from analyzer.http.grammar import Fields
 from analyzer.http.messages import Message
-from analyzer.http.ordinary import OrdinaryReader
+from analyzer.http.ordinary import Glance, OrdinaryReader
 from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form, Forms, may_be_json
-from analyzer.streams import Connection, Ints
+from analyzer.streams import Connection, Ints, Mask
 from analyzer.tables import CONNECTIONS, EXCHANGES, Flag, Outcome, Store, packer_of
 
 _MOST_UNDECIDED = 256  # pieces kept while it is not known what a connection carries
@@ -54,12 +54,14 @@ class Recorder:
         into.routes = self.routes.routes
         into.forms = self.forms.forms
         self._addresses: dict[Address, int] = {}
-        self.upcoming = 0  # the number of the next connection that carries HTTP
+        self._connections = 0
         self._finished: list[HttpSink] = []
         self._reader = OrdinaryReader()
-        # Ordinary exchanges of the block: what the columns of the block do not have.
-        self._ordinary: list[tuple[int, int, int, int, int, int, int, int]] = []
-        self._ordinary_targets: list[bytes] = []
+        # The block's ordinary exchanges: what their heads say, and which were taken (connection,
+        # first row, how many).
+        self._glance: Glance | None = None
+        self._data = b""
+        self._taken: list[tuple[int, int, int]] = []
 
     # --- the http stage's Recorder -------------------------------------------------------------
 
@@ -139,7 +141,9 @@ class Recorder:
         media_type = fields.media_type
         if not body:
             return NO_FORM, 0
-        if not may_be_json(media_type):
+        if not may_be_json(media_type) or len(body) > content.LONGEST_BODY:
+            if may_be_json(media_type):
+                return UNKNOWN_FORM, 0
             return self.forms.number(Form(media_type, None)), 0
         if fields.content_coding:
             plain = content.decoded(body, fields.content_coding)
@@ -155,24 +159,15 @@ class Recorder:
 
     # --- ordinary exchanges --------------------------------------------------------------------
 
-    def ordinary(
-        self, connection: int, row: int, data: bytes, request: int, request_end: int,
-        response: int, response_end: int,
-    ) -> bool:
-        """Take the exchange if it is an ordinary one (see `http.ordinary`)."""  # fmt: skip
-        found = self._reader.read(data, request, request_end, response, response_end)
-        if found is None:
-            return False
-        method, target, asked, length, status, fields, body = found
-        if response_end - body > content.LONGEST_BODY:
-            return False
-        route = self.routes.number(method, asked.host, target)
-        form, flags = self._form_of(fields, data[body:response_end], route, target)
-        self._ordinary.append(
-            (connection, row, length, response_end - body, status, route, form, flags)
-        )
-        self._ordinary_targets.append(target)
-        return True
+    def glance(self, data: bytes, start: Ints, end: Ints, pair: Mask) -> Mask:
+        """Which of a block's candidate pairs are ordinary exchanges (a `streams.Glance`)."""
+        self._data = data
+        self._glance = self._reader.glance(data, start, end, pair)
+        return self._glance.ordinary
+
+    def take_ordinary(self, connection: int, row: int, count: int) -> None:
+        """Take ordinary exchanges of a connection, two rows of the block each, from `row` on."""
+        self._taken.append((connection, row, count))
 
     def flush(self, columns: dict[str, Ints]) -> None:
         """The end of a block: write the rows that waited for it.
@@ -185,21 +180,52 @@ class Recorder:
         self._finished.clear()
 
     def _flush_ordinary(self, columns: dict[str, Ints]) -> None:
-        if not self._ordinary:
+        if not self._taken or self._glance is None:
             return
-        connection, row, request_length, length, status, route, form, flags = np.array(
-            self._ordinary, dtype=np.int64
-        ).T
+        runs = np.array(self._taken, dtype=np.int64)
+        self._taken.clear()
+        counts = runs[:, 2]
+        # Row numbers of the requests: from each run's first row on, every second one.
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        row = np.repeat(runs[:, 1], counts) + 2 * within
+        glance, data = self._glance, self._data
+        targets = [
+            data[start:end]
+            for start, end in zip(
+                glance.target[row].tolist(), glance.target_end[row].tolist(), strict=True
+            )
+        ]
+        asked = [(t.method, t.fields.host) for t in glance.templates]
+        number = self.routes.number
+        routes = [
+            number(*asked[which], target)
+            for which, target in zip(glance.asked[row].tolist(), targets, strict=True)
+        ]
+        answered = [t.fields for t in glance.templates]
+        form_of = self._form_of
+        looks = [
+            form_of(answered[which], data[body : body + length], route, target)
+            for which, body, length, route, target in zip(
+                glance.answered[row].tolist(),
+                glance.body[row].tolist(),
+                glance.length[row].tolist(),
+                routes,
+                targets,
+                strict=True,
+            )
+        ]
+        statuses = np.array([t.status for t in glance.templates], dtype=np.int64)
+        forms = np.array(looks, dtype=np.int64)
         rows = np.zeros(len(row), dtype=self.into.exchanges.dtype)
         for name, value in (
-            ("connection", connection),
+            ("connection", np.repeat(runs[:, 0], counts)),
             ("outcome", int(Outcome.ANSWERED)),
-            ("flags", flags),
-            ("request_length", request_length),
-            ("response_length", length),
-            ("status", status),
-            ("route", route),
-            ("form", form),
+            ("flags", forms[:, 1]),
+            ("request_length", glance.request_length[row]),
+            ("response_length", glance.length[row]),
+            ("status", statuses[glance.answered[row]]),
+            ("route", np.array(routes)),
+            ("form", forms[:, 0]),
         ):
             rows[name] = value
         for side, at in (("request", row), ("response", row + 1)):
@@ -211,9 +237,7 @@ class Recorder:
             rows[f"{side}_ack"] = columns["ack"][at]
         rows["response_end_frame"] = rows["response_frame"]
         rows["response_end_time"] = rows["response_time"]
-        self.into.exchanges.append_many(rows, self._ordinary_targets)
-        self._ordinary.clear()
-        self._ordinary_targets = []
+        self.into.exchanges.append_many(rows, targets)
 
     # --- connections ---------------------------------------------------------------------------
 
@@ -223,8 +247,8 @@ class Recorder:
 
     def next_number(self) -> int:
         """A number for a connection that carries HTTP."""
-        number = self.upcoming
-        self.upcoming += 1
+        number = self._connections
+        self._connections += 1
         return number
 
     def finished(self, sink: "HttpSink") -> None:
@@ -282,9 +306,12 @@ _DIGIT = re.compile(rb"\d")
 def token_of(target: bytes) -> bytes:
     """What of a request target its response may repeat: its last path segment that has a digit."""
     path = target.partition(b"?")[0]
+    segment = path[path.rfind(b"/") + 1 :]
+    if segment.isdigit() and len(segment) >= _SHORTEST_TOKEN:
+        return segment
     while path:
         path, _, segment = path.rpartition(b"/")
-        if len(segment) >= _SHORTEST_TOKEN and (segment.isdigit() or _DIGIT.search(segment)):
+        if len(segment) >= _SHORTEST_TOKEN and _DIGIT.search(segment):
             return segment
     return b""
 
@@ -324,26 +351,15 @@ class HttpSink:
             return self.connection.initiator
         return None
 
-    def ordinary(
-        self, row: int, data: bytes, request: int, request_end: int, response: int, response_end: int
-    ) -> bool:
-        """Take a whole request and its whole response, if they are an ordinary exchange."""
-        number = self._number
-        if number < 0:
+    def take_ordinary(self, row: int, count: int, seq: int, ack: int) -> None:
+        """Take that many ordinary exchanges; the numbers are those of the first request."""
+        if self.http is None:
             # The first bytes of a connection: what it carries shows only now.
-            number = self.recorder.upcoming
-        taken = self.recorder.ordinary(
-            number, row, data, request, request_end, response, response_end
-        )
-        if taken and self.http is None:
             assert self.connection.initiator is not None
             self._begin(self.connection.initiator)
-        return taken
-
-    def took_ordinary(self, count: int, seq: int, ack: int) -> None:
-        """That many ordinary exchanges were taken, the first with these numbers."""
         assert self.http is not None
         self.http.took_ordinary(count, seq, ack)
+        self.recorder.take_ordinary(self._number, row, count)
 
     def data(self, side: int, piece: bytes, frame: int, time: int, seq: int, ack: int) -> None:
         """The next bytes of a side."""

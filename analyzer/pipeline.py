@@ -57,7 +57,7 @@ def extract(
     """
     extraction = Extraction()
     recorder = Recorder(extraction)
-    tracker = Tracker(recorder.open, extraction.anomalies)
+    tracker = Tracker(recorder.open, recorder.glance, extraction.anomalies)
     interfaces = Interfaces()
     captures: list[Capture] = []
     for source in files.in_order(paths):

@@ -9,7 +9,7 @@ the result does not depend on which were tried.
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 
@@ -219,6 +219,9 @@ def may_be_json(media_type: str) -> bool:
     return media_type in _PERHAPS_JSON or _JSON_TYPES.match(media_type) is not None
 
 
+_REFUSALS = (msgspec.DecodeError, ValueError, RecursionError)
+
+
 class Forms:
     """All forms met so far, numbered; `of` finds the number of a body's form."""
 
@@ -227,7 +230,7 @@ class Forms:
         self._numbers: dict[Form, int] = {form: n for n, form in enumerate(self.forms)}
         self._anomalies = anomalies
         # Decoders of the shapes met last, for each hint; and small bodies met before.
-        self._decoders: dict[tuple[int, str], list[tuple[msgspec.json.Decoder[Any], int]]] = {}
+        self._decoders: dict[tuple[int, str], list[tuple[Callable[[bytes], Any], int]]] = {}
         self._compiled: dict[int, msgspec.json.Decoder[Any] | None] = {}
         self._small: dict[tuple[str, bytes], int] = {}
 
@@ -252,20 +255,26 @@ class Forms:
                     self._small.clear()
                 known = self._small[key] = self._read(media_type, body, hint)
             return known
+        decoders = self._decoders.get((hint, media_type))
+        if decoders:
+            decode, number = decoders[0]
+            try:
+                decode(body)
+            except _REFUSALS:
+                return self._read(media_type, body, hint)
+            return number
         return self._read(media_type, body, hint)
 
     def _read(self, media_type: str, body: bytes, hint: int) -> int:
         group = (hint, media_type)
-        decoders = self._decoders.get(group)
-        if decoders:
-            for place, (decoder, number) in enumerate(decoders):
-                try:
-                    decoder.decode(body)
-                except (msgspec.DecodeError, ValueError, RecursionError):
-                    continue
-                if place:
-                    decoders.insert(0, decoders.pop(place))
-                return number
+        decoders = self._decoders.get(group, [])
+        for place, (decode, number) in enumerate(decoders):
+            try:
+                decode(body)
+            except _REFUSALS:
+                continue
+            decoders.insert(0, decoders.pop(place))
+            return number
         try:
             value = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -292,7 +301,7 @@ class Forms:
         if len(self._decoders) >= _GROUPS:
             self._decoders.clear()
         decoders = self._decoders.setdefault(group, [])
-        decoders.insert(0, (exact, number))
+        decoders.insert(0, (exact.decode, number))
         del decoders[_TRIED:]
 
 

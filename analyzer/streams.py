@@ -26,6 +26,9 @@ from analyzer.tables import Close, ConnectionFlag
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 _PLAIN_MASK = FIN | SYN | RST | ACK
 
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
 # How long out-of-order data waits.
 REORDERING = 100_000_000  # ns, for a hole that the receiver has acknowledged
 MOST_HELD = 1_024  # segments of one connection
@@ -60,16 +63,18 @@ class Sink(Protocol):
     def awaits_request_of(self) -> int | None:
         """The client's side, when its next bytes begin a request and nothing is outstanding."""
 
-    def ordinary(
-        self, row: int, data: bytes, request: int, request_end: int, response: int, response_end: int
-    ) -> bool:
-        """Take data[request:request_end] and its response whole, if they are an ordinary exchange.
+    def take_ordinary(self, row: int, count: int, seq: int, ack: int) -> None:
+        """Take that many ordinary exchanges, two rows of the block each, from `row` on.
 
-        `row` is the request's in the block's `Walk`; the response's is the next.
+        The numbers are those of the first request.
         """
 
-    def took_ordinary(self, count: int, seq: int, ack: int) -> None:
-        """That many were taken; the numbers are those of the first request."""
+
+class Glance(Protocol):
+    """Looks at all segments of a block that may be a request before its response."""
+
+    def __call__(self, data: bytes, start: Ints, end: Ints, pair: Mask) -> Mask:
+        """Which of the rows in `pair` are ordinary exchanges; all arrays have shape (n,)."""
 
 
 class Opener(Protocol):
@@ -460,8 +465,9 @@ class Rows:
 class Walk:
     """A block's segments by connection, in the order of the frames within each.
 
-    Acks that say nothing new are left out. The lists are columns; `pair` marks a segment that may
-    be a whole request whose response is the segment behind it, as far as the numbers tell.
+    Acks that say nothing new are left out. The lists are columns; `pair` marks a
+    segment that is a whole request, and the segment behind it its whole response, as far as the
+    numbers and the heads tell.
     """
 
     data: bytes
@@ -486,10 +492,6 @@ _MIX = np.array(
     dtype=np.uint64,
 )  # fmt: skip
 _HTTP = int.from_bytes(b"HTTP", "big")
-
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
-
 
 def by_connection(key: npt.NDArray[np.uint64]) -> tuple[Ints, Ints]:
     """The order that brings rows of equal `key` (shape (n, 5)) together, and where each begins.
@@ -520,7 +522,7 @@ def _distance(a: Ints, b: Ints) -> Ints:
 def _redundant(columns: dict[str, Ints], group: Ints) -> Mask:
     """Pure acks that say nothing new: nothing beyond the data segment before them.
 
-    Where a connection begins within the block, all acks are kept.
+    Before a SYN all acks are kept: they may be another connection's.
     """
     flags, wire = columns["flags"], columns["wire"]
     plain = flags & _PLAIN_MASK == ACK
@@ -536,8 +538,10 @@ def _redundant(columns: dict[str, Ints], group: Ints) -> Mask:
         & plain[known]
         & (_distance(end, columns["ack"]) <= 0)
     )
-    begins = np.bincount(group, flags & SYN != 0, minlength=int(group[-1]) + 1) > 0
-    return pure & stale & ~begins[group]
+    last_syn = np.full(int(group[-1]) + 1, -1, dtype=np.int64)
+    syns = np.flatnonzero(flags & SYN)
+    last_syn[group[syns]] = syns
+    return pure & stale & (index > last_syn[group])
 
 
 def _pairs(data: bytes, columns: dict[str, Ints], group: Ints) -> Mask:
@@ -563,8 +567,9 @@ def _pairs(data: bytes, columns: dict[str, Ints], group: Ints) -> Mask:
 class Tracker:
     """Follows all connections; feed it blocks, then finish it."""
 
-    def __init__(self, opener: Opener, anomalies: Anomalies) -> None:
+    def __init__(self, opener: Opener, glance: Glance, anomalies: Anomalies) -> None:
         self._opener = opener
+        self._glance = glance
         self._anomalies = anomalies
         self._connections: dict[bytes, Connection] = {}
         self._ended: deque[tuple[int, bytes, Connection]] = deque()
@@ -595,9 +600,11 @@ class Tracker:
         columns = {name: column[kept] for name, column in columns.items()}
         group = group[kept]
         bounds = np.searchsorted(group, np.arange(len(starts) + 1)).tolist()
+        start = columns["payload"]
+        pair = _pairs(rows.data, columns, group)
         walk = Walk(
             data=rows.data,
-            pair=_pairs(rows.data, columns, group).tolist(),
+            pair=self._glance(rows.data, start, start + columns["wire"], pair).tolist(),
             **{name: column.tolist() for name, column in columns.items()},
         )
         for number, last_time in enumerate(last_times):
@@ -669,29 +676,25 @@ class Tracker:
         ours, theirs = connection.flows[client], connection.flows[1 - client]
         begun, following, acked = row, ours.next, theirs.next
         seqs, acks, payloads, wires = walk.seq, walk.ack, walk.payload, walk.wire
-        data, pair, ordinary = walk.data, walk.pair, sink.ordinary
+        pair, sides = walk.pair, walk.side
         while (
             row < stop
             and pair[row]
             and seqs[row] == following
             and acks[row] == acked
-            and walk.side[row] == client
+            and sides[row] == client
         ):
-            request, response = payloads[row], payloads[row + 1]
-            response_end = response + wires[row + 1]
-            if not ordinary(row, data, request, request + wires[row], response, response_end):
-                break
             following = acks[row + 1]
             acked = seqs[row + 1] + wires[row + 1] & MASK
             row += 2
         if row > begun:
-            sink.took_ordinary((row - begun) // 2, seqs[begun], acks[begun])
+            sink.take_ordinary(begun, (row - begun) // 2, seqs[begun], acks[begun])
             ours.next = ours.acked = following
             theirs.next, theirs.acked = acked, acks[row - 2]
             ours.seen = theirs.seen = True
             for flow, last in ((ours, row - 2), (theirs, row - 1)):
                 flow.last_seq = seqs[last]
-                flow.last_piece = data[payloads[last] : payloads[last] + wires[last]]
+                flow.last_piece = walk.data[payloads[last] : payloads[last] + wires[last]]
         return row
 
     def _begins_another(self, connection: Connection, side: int, seq: int, flags: int) -> bool:
