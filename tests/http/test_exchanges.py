@@ -1,0 +1,231 @@
+"""Which response answers which request: order and causality, and what a loss leaves open."""
+
+import pytest
+
+from analyzer.http.exchanges import Carries
+from analyzer.tables import Flag
+from tests.builder import request, response
+from tests.http.reading import Wire
+
+A, B, C = request("/a"), request("/b"), request("/c")
+OK = response(b"{}")
+LOSS = Flag.LOSS & ~Flag.OPEN_AT_END
+
+
+def test_one_after_the_other() -> None:
+    wire = Wire().client(A).server(OK).client(B).server(response(b"", 404))
+    assert wire.finish() == [(b"/a", 200, "answered", 0), (b"/b", 404, "answered", 0)]
+    assert (wire.http.requests, wire.http.answered) == (2, 2)
+
+
+def test_pipelined_requests_are_answered_in_order() -> None:
+    wire = Wire().client(A + B).client(C).server(OK + response(b"", 201)).server(response(b"", 202))
+    assert wire.finish() == [
+        (b"/a", 200, "answered", 0),
+        (b"/b", 201, "answered", Flag.PIPELINED),
+        (b"/c", 202, "answered", Flag.PIPELINED),
+    ]
+
+
+@pytest.mark.parametrize("status", [100, 102, 103])
+def test_interim_responses_leave_the_request_outstanding(status: int) -> None:
+    interim = f"HTTP/1.1 {status} Wait\r\n\r\n".encode()
+    wire = Wire().client(A).server(interim).server(interim).server(OK).client(B)
+    assert wire.finish() == [
+        (b"/a", 200, "answered", Flag.INTERIM),
+        (b"/b", 0, "unanswered", 0),
+    ]
+
+
+def test_an_interim_response_alone_is_no_answer() -> None:
+    wire = Wire().client(A).server(b"HTTP/1.1 100 Continue\r\n\r\n")
+    assert wire.finish() == [(b"/a", 0, "unanswered", Flag.INTERIM)]
+
+
+def test_a_body_sent_after_100_continue() -> None:
+    head = request("/up", "PUT", fields="Content-Length: 5\r\nExpect: 100-continue\r\n")
+    wire = Wire().client(head).server(b"HTTP/1.1 100 Continue\r\n\r\n").client(b"hello").server(OK)
+    assert wire.client(B).server(OK).outcomes() == [
+        (b"/up", 200, "answered"),
+        (b"/b", 200, "answered"),
+    ]
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_no_body_whatever_is_said(status: int) -> None:
+    wire = Wire().client(A).server(response(b"", status, length=50)).client(B).server(OK)
+    assert wire.outcomes() == [(b"/a", status, "answered"), (b"/b", 200, "answered")]
+
+
+def test_answers_to_head_have_no_body() -> None:
+    wire = (
+        Wire().client(request("/a", "HEAD")).server(response(b"", length=50)).client(B).server(OK)
+    )
+    assert wire.outcomes() == [(b"/a", 200, "answered"), (b"/b", 200, "answered")]
+
+
+def test_head_and_get_pipelined() -> None:
+    wire = Wire().client(request("/a", "HEAD") + B + request("/c", "HEAD"))
+    wire.server(response(b"", length=50) + OK + response(b"", length=7))
+    assert [one[2] for one in wire.outcomes()] == ["answered"] * 3
+
+
+def test_a_response_until_the_close() -> None:
+    wire = Wire().client(request("/a", version="1.0")).server(b"HTTP/1.0 200 OK\r\n\r\nsome")
+    wire.server(b"more").close(1)
+    assert wire.outcomes() == [(b"/a", 200, "answered")]
+
+
+def test_a_response_until_a_close_that_never_came_is_incomplete() -> None:
+    wire = Wire().client(A).server(b"HTTP/1.0 200 OK\r\n\r\nsome")
+    assert wire.finish() == [(b"/a", 200, "incomplete", 0)]
+
+
+def test_an_upgrade_ends_http() -> None:
+    wire = Wire().client(request("/ws", fields="Upgrade: websocket\r\nConnection: Upgrade\r\n"))
+    wire.server(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x05hello")
+    wire.client(b"\x81\x85GET / HTTP/1.1\r\n\r\n").server(b"HTTP/1.1 200 OK\r\n\r\n")
+    assert wire.finish() == [(b"/ws", 101, "answered", Flag.TUNNEL)]
+    assert wire.http.carries is Carries.TUNNEL
+
+
+def test_a_refused_upgrade_goes_on_in_http() -> None:
+    wire = Wire().client(request("/ws", fields="Upgrade: h2c\r\n")).server(OK).client(B).server(OK)
+    assert [one[2] for one in wire.outcomes()] == ["answered", "answered"]
+
+
+def test_connect_opens_a_tunnel_when_it_succeeds() -> None:
+    connect = b"CONNECT host:443 HTTP/1.1\r\nHost: host:443\r\n\r\n"
+    wire = Wire().client(connect).server(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    wire.client(b"\x16\x03\x01").server(b"\x16\x03\x03")
+    assert wire.finish() == [(b"host:443", 200, "answered", Flag.TUNNEL)]
+    refused = Wire().client(connect).server(response(b"no", 407)).client(connect).server(OK)
+    assert refused.outcomes() == [(b"host:443", 407, "answered"), (b"host:443", 200, "answered")]
+
+
+def test_an_answer_before_the_body_has_been_sent() -> None:
+    head = request("/up", "POST", fields="Content-Length: 1000\r\n")
+    wire = Wire().client(head + b"x" * 10).server(response(b"", 413)).client(b"x" * 990)
+    assert wire.client(B).server(OK).outcomes() == [
+        (b"/up", 413, "answered"),
+        (b"/b", 200, "answered"),
+    ]
+
+
+def test_a_request_without_an_answer() -> None:
+    assert Wire().client(A).finish() == [(b"/a", 0, "unanswered", 0)]
+    assert Wire().client(A).finish(open_at_end=True) == [(b"/a", 0, "unanswered", Flag.OPEN_AT_END)]
+
+
+def test_a_request_that_never_ended() -> None:
+    wire = Wire().client(request("/a", "POST", fields="Content-Length: 9\r\n") + b"part")
+    assert wire.finish() == [(b"/a", 0, "unanswered", Flag.REQUEST_OPEN)]
+
+
+def test_a_response_that_never_ended() -> None:
+    wire = Wire().client(A).server(response(b"abc", length=10)).close(1)
+    assert wire.finish() == [(b"/a", 200, "incomplete", 0)]
+
+
+def test_an_answer_after_the_clients_close() -> None:
+    wire = Wire().client(A).close(0).server(OK).close(1)
+    assert wire.finish() == [(b"/a", 200, "answered", Flag.AFTER_CLIENT_CLOSE)]
+
+
+# --- where order and causality disagree --------------------------------------------------------
+
+
+def test_a_surplus_response_is_read_as_the_answer_to_the_next_request() -> None:
+    wire = (
+        Wire().client(A).server(OK).server(response(b"", 201)).client(B).server(response(b"", 202))
+    )
+    found = wire.finish()
+    assert found[:2] == [
+        (b"/a", 200, "answered", 0),
+        (b"/b", 201, "answered", Flag.SURPLUS),
+    ]
+    assert [one[:3] for one in found[2:]] == [(b"", 202, "unsolicited")]
+
+
+def test_a_response_sent_before_its_request_had_arrived() -> None:
+    wire = Wire().client(A).server(OK)
+    acked = wire.next[0]
+    wire.client(B).server(response(b"", 201), ack=acked)
+    assert wire.finish()[1] == (b"/b", 201, "answered", Flag.SURPLUS)
+
+
+def test_a_lone_response_is_unsolicited() -> None:
+    wire = Wire().client(A).server(OK).server(response(b"", 201))
+    assert wire.finish() == [(b"/a", 200, "answered", 0), (b"", 201, "unsolicited", 0)]
+    assert wire.anomalies == {"response-unsolicited": 1}
+
+
+# --- losses --------------------------------------------------------------------------------
+
+
+def test_after_a_gap_only_the_numbers_pair() -> None:
+    wire = Wire().client(A).server(OK)
+    wire.gap(0, len(B))  # a request nobody saw
+    wire.server(response(b"", 201)).client(C).server(response(b"", 202))
+    found = wire.finish()
+    assert [(one.target, one.status) for one in found] == [(b"/a", 200), (b"/c", 202)]
+    assert found[1].flags & LOSS
+    assert wire.anomalies == {"response-without-request": 1}
+
+
+def test_a_lost_response_leaves_its_request_undecided() -> None:
+    wire = Wire().client(A).gap(1, len(OK)).client(B).server(response(b"", 202))
+    found = wire.finish()
+    assert [one[:3] for one in found] == [(b"/a", 0, "unanswered"), (b"/b", 202, "answered")]
+    assert found[0].flags & Flag.GAP_RESPONSE
+    assert found[1].flags & LOSS
+
+
+def test_several_clear_exchanges_end_the_doubt() -> None:
+    wire = Wire().client(A).gap(1, len(OK))
+    for _ in range(6):
+        wire.client(B).server(OK)
+    found = wire.finish()
+    assert found[1].flags & LOSS
+    assert not found[-1].flags & LOSS
+
+
+def test_a_gap_inside_a_body_leaves_the_pairing() -> None:
+    wire = Wire().client(A).server(response(b"abc", length=100)).gap(1, 97).client(B).server(OK)
+    found = wire.finish()
+    assert [one[:3] for one in found] == [(b"/a", 200, "answered"), (b"/b", 200, "answered")]
+    assert found[0].flags & Flag.GAP_RESPONSE
+
+
+def test_a_late_start_begins_with_a_response() -> None:
+    wire = Wire(midstream=True).server(OK).client(A).server(response(b"", 201))
+    found = wire.finish()
+    assert [one[:3] for one in found] == [(b"/a", 201, "answered")]
+    assert wire.anomalies == {"response-without-request": 1}
+
+
+def test_bytes_that_are_no_http_damage_what_they_touch() -> None:
+    wire = Wire().client(A).server(b"\x00\x01\x02 what is this\r\n\r\n").client(B)
+    found = wire.finish()
+    assert [one[:3] for one in found] == [(b"/a", 0, "unanswered"), (b"/b", 0, "unanswered")]
+    assert found[0].flags & Flag.DAMAGED
+
+
+def test_ambiguous_framing_makes_the_rest_doubtful() -> None:
+    both = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    wire = Wire().client(A).server(both).client(B)
+    found = wire.finish()
+    assert found[0][:3] == (b"/a", 200, "answered")
+    assert found[1].flags & (LOSS | Flag.DAMAGED)
+    assert wire.anomalies["content-length-and-chunked"] == 1
+
+
+def test_the_number_of_outstanding_requests_is_limited() -> None:
+    wire = Wire()
+    for _ in range(5_000):
+        wire.client(A)
+    found = wire.finish()
+    assert len(found) == 5_000
+    assert all(one.outcome == "unanswered" for one in found)
+    assert len(wire.http.outstanding) == 0
+    assert found[0].flags & Flag.DAMAGED

@@ -1,0 +1,317 @@
+"""Shapes of bodies: their texts, merging, data keys, and decoders that accept exactly one shape."""
+
+import math
+import string
+from typing import Any
+
+import msgspec
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyzer.anomalies import Anomalies
+from analyzer.shapes import (
+    DEEP,
+    DEEPEST,
+    MOST_KEYS,
+    NO_FORM,
+    NUMBER,
+    STRING,
+    UNKNOWN_FORM,
+    Form,
+    Forms,
+    Items,
+    Shape,
+    compiled,
+    may_be_json,
+    merge,
+    paths,
+    shape_of,
+    text,
+)
+
+UUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1, "number"),
+        (1.5, "number"),
+        ("x", "string"),
+        (True, "boolean"),
+        (None, "null"),
+        ([], "[]"),
+        ({}, "{}"),
+        ([1, 2], "[number]"),
+        ([1, "x"], "[number | string]"),
+        ([1, None], "[null | number]"),
+        ({"b": 1, "a": "x"}, "{a: string, b: number}"),
+        ([{"a": 1}, {"a": 2, "b": "x"}], "[{a: number, b?: string}]"),
+        ([{"a": 1}, {"a": "x"}], "[{a: number | string}]"),
+        ([[1], []], "[[number]]"),
+        ([{"a": []}, {"a": [1]}], "[{a: [number]}]"),
+        ({"a": {"b": [{"c": None}]}}, "{a: {b: [{c: null}]}}"),
+        ({"with space": 1, "quote\"": 2}, '{"quote\\"": number, "with space": number}'),
+        ({"1042": {"n": 1}, "77": {"n": 2}}, "{*: {n: number}}"),
+        ({UUID: 1}, "{*: number}"),
+        ({"2026-01-31": [1], "2026-02": []}, "{*: [number]}"),
+        ({"09:30": "open"}, "{*: string}"),
+        ({"1042": 1, "total": 2}, '{"1042": number, total: number}'),
+        ({"deadbeefdeadbee1": 1}, "{*: number}"),
+        ({f"k{n}": n for n in range(MOST_KEYS + 1)}, "{*: number}"),
+    ],
+)  # fmt: skip
+def test_texts(value: Any, expected: str) -> None:
+    assert text(shape_of(value)) == expected
+
+
+def test_values_do_not_matter() -> None:
+    assert shape_of({"a": 1, "b": "x"}) == shape_of({"b": "", "a": -2.5e99})
+
+
+def test_the_depth_is_limited() -> None:
+    value: Any = 1
+    for _ in range(200):
+        value = [value]
+    shape, depth = shape_of(value), 0
+    while isinstance(shape, Items):
+        assert shape.item is not None
+        shape, depth = shape.item, depth + 1
+    assert (shape, depth) == (DEEP, DEEPEST)
+
+
+SHORT = st.text(max_size=4)
+KEYS = st.sampled_from(["a", "b", "c", "id", "1", "22", UUID, "x y"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9) | SHORT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+SHAPES = JSON.map(shape_of)
+
+
+@given(SHAPES, SHAPES)
+def test_merging_is_commutative(a: Shape, b: Shape) -> None:
+    assert text(merge(a, b)) == text(merge(b, a))
+
+
+@given(SHAPES, SHAPES)
+def test_merging_again_changes_nothing(a: Shape, b: Shape) -> None:
+    both = merge(a, b)
+    assert merge(a, a) == a
+    assert merge(both, a) == both
+    assert merge(both, b) == both
+
+
+@given(st.lists(JSON, max_size=5), st.randoms(use_true_random=False))
+def test_the_order_of_items_does_not_matter(items: list[Any], random: Any) -> None:
+    shuffled = list(items)
+    random.shuffle(shuffled)
+    assert shape_of(items) == shape_of(shuffled)
+
+
+@given(SHAPES, SHAPES)
+def test_a_merged_shape_has_the_paths_of_both(a: Shape, b: Shape) -> None:
+    both = {(path, kind) for path, kind, _ in paths(merge(a, b))}
+    for one in (a, b):
+        assert {(path, kind) for path, kind, _ in paths(one)} <= both
+
+
+def test_paths_say_what_may_be_missing() -> None:
+    shape = shape_of([{"a": 1}, {"a": 2, "b": "x"}])
+    assert sorted(paths(shape)) == [
+        ("", "array", False),
+        ("[]", "object", True),
+        ("[].a", "number", True),
+        ("[].b", "string", True),
+    ]
+
+
+# --- decoders -------------------------------------------------------------------------------
+
+
+def accepts(shape: Shape, body: bytes) -> bool | None:
+    """Whether the decoder compiled from a shape accepts a body; None without a decoder."""
+    decoder = compiled(shape)
+    if decoder is None:
+        return None
+    try:
+        decoder.decode(body)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def has_empty_inner_array(value: Any, *, inside: bool = False) -> bool:
+    """Whether arrays of an array differ in being empty or not: those are left to the slow way."""
+    if isinstance(value, list):
+        inner = any(has_empty_inner_array(item, inside=True) for item in value)
+        return inner or (inside and not value)
+    if isinstance(value, dict):
+        return any(has_empty_inner_array(item, inside=inside) for item in value.values())
+    return False
+
+
+def check(one: Any, two: Any) -> None:
+    """A decoder made for `one` accepts `two` if and only if it has that shape."""
+    shape, body = shape_of(one), orjson.dumps(two)
+    accepted = accepts(shape, body)
+    alike = shape_of(orjson.loads(body)) == shape
+    if accepted is None or (alike and has_empty_inner_array(two)):
+        return
+    assert accepted is alike
+
+
+@settings(max_examples=400, deadline=None)
+@given(JSON, JSON)
+def test_a_decoder_accepts_exactly_its_shape(one: Any, two: Any) -> None:
+    check(one, one)
+    check(one, two)
+
+
+@st.composite
+def altered(draw: st.DrawFn) -> tuple[Any, Any]:
+    """A value and nearly the same value."""
+    value = draw(JSON)
+    return value, _altered(draw, value)
+
+
+def _altered(draw: st.DrawFn, value: Any) -> Any:
+    if isinstance(value, dict) and value and draw(st.booleans()):
+        key = draw(st.sampled_from(sorted(value)))
+        return {**value, key: _altered(draw, value[key])}
+    if isinstance(value, dict) and draw(st.booleans()):
+        return {
+            **value,
+            draw(st.sampled_from(["a", "new", "33"])): draw(st.sampled_from([1, "x", None])),
+        }
+    if isinstance(value, list) and value and draw(st.booleans()):
+        at = draw(st.integers(0, len(value) - 1))
+        return [*value[:at], _altered(draw, value[at]), *value[at + 1 :]]
+    return draw(st.sampled_from([value, 0, 1.5, "x", True, None, [], {}, [1], {"a": 1}]))
+
+
+@settings(max_examples=400, deadline=None)
+@given(altered())
+def test_a_decoder_sees_a_small_difference(values: tuple[Any, Any]) -> None:
+    check(*values)
+
+
+@pytest.mark.parametrize(
+    ("value", "body"),
+    [
+        ({"a": 1}, b'{"a": 1, "a": "x"}'),
+        ({"a": 1}, b'{"a": "x", "a": 1}'),
+        ({"a": 1}, b'{"a": 1} '),
+        ({"a": 1}, b'{"a": 1} trailing'),
+        ({"a": 1}, b'{"a": 1e5}'),
+        ({"a": 1}, b'{"a": 123456789012345678901234567890}'),
+        ({"a": 1}, b'{"a": NaN}'),
+        ({"a": 1}, b'{"a": 1e999}'),
+        ({"a": 1}, b'{"a": "1"}'),
+        ({"a": 1}, b'{"a": true}'),
+        ({"a": True}, b'{"a": 1}'),
+        ({"a": "x"}, b'{"a": "\\ud83d"}'),
+        ({"a": "x"}, b'{"a": "\xff"}'),
+        ({"a": "x"}, b'\xef\xbb\xbf{"a": "x"}'),
+        ({"a": "x"}, b"{'a': 'x'}"),
+        ({"a": []}, b'{"a": [1]}'),
+        ({"a": [1]}, b'{"a": []}'),
+        ({"a": {}}, b'{"a": {"b": 1}}'),
+        ({}, b'{"a": 1}'),
+        ([], b"[]"),
+        ([], b"[null]"),
+    ],
+)
+def test_tricky_bodies_give_the_same_form_either_way(value: Any, body: bytes) -> None:
+    forms = Forms(Anomalies())
+    for _ in range(2):
+        forms.of("application/json", orjson.dumps(value) + b" " * 300, 1)
+    taught = forms.forms[forms.of("application/json", body + b" " * 300, 1)]
+    fresh = Forms(Anomalies())
+    assert taught == fresh.forms[fresh.of("application/json", body + b" " * 300, 1)]
+
+
+# --- forms ----------------------------------------------------------------------------------
+
+
+def form(media_type: str, body: bytes) -> tuple[Form, Anomalies]:
+    anomalies = Anomalies()
+    forms = Forms(anomalies)
+    return forms.forms[forms.of(media_type, body, 0)], anomalies
+
+
+def test_forms() -> None:
+    assert form("application/json", b"[1]") == (Form("application/json", Items(NUMBER)), {})
+    assert form("application/problem+json", b'"x"')[0].shape == STRING
+    assert form("text/plain", b"1") == (Form("text/plain", None), {})
+    assert form("text/plain", b"[1]")[0].shape == Items(NUMBER)
+    assert form("", b"not json") == (Form("", None), {})
+    assert form("application/json", b"{broken") == (
+        Form("application/json", None),
+        {"json-invalid": 1},
+    )
+
+
+@pytest.mark.parametrize(
+    ("media_type", "expected"),
+    [
+        ("application/json", True),
+        ("application/vnd.api+json", True),
+        ("text/json", True),
+        ("text/plain", True),
+        ("", True),
+        ("text/html", False),
+        ("application/jsonp", False),
+        ("application/octet-stream", False),
+    ],
+)
+def test_which_media_types_may_be_json(media_type: str, expected: bool) -> None:
+    assert may_be_json(media_type) is expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(JSON, st.sampled_from(["", "application/json"]), st.integers(0, 3)), max_size=12
+    )
+)
+def test_what_was_read_before_does_not_change_a_form(bodies: list[tuple[Any, str, int]]) -> None:
+    used = Forms(Anomalies())
+    for value, media_type, hint in bodies * 2:
+        body = orjson.dumps(value)
+        fresh = Forms(Anomalies())
+        expected = fresh.forms[fresh.of(media_type, body, hint)]
+        assert used.forms[used.of(media_type, body, hint)] == expected
+
+
+def test_too_many_forms_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analyzer.shapes.MOST_FORMS", 5)
+    anomalies = Anomalies()
+    forms = Forms(anomalies)
+    numbers = [forms.of("application/json", orjson.dumps({letter: 1}), 0) for letter in "abcde"]
+    assert numbers[3:] == [UNKNOWN_FORM, UNKNOWN_FORM]
+    assert len(set(numbers)) == 4
+    assert anomalies == {"shapes-limit": 2}
+    assert NO_FORM not in numbers
+
+
+def test_a_deep_body_does_no_harm() -> None:
+    body = b"[" * 5_000 + b"]" * 5_000
+    found, anomalies = form("application/json", body)
+    assert found.shape is None or text(found.shape).startswith("[[")
+    assert set(anomalies) <= {"json-invalid"}
+
+
+def test_alphabet_of_plain_keys() -> None:
+    assert text(shape_of({"a.b-c_$1": 1})) == "{a.b-c_$1: number}"
+    assert text(shape_of({"ключ": 1})) == '{"ключ": number}'
+    assert text(shape_of({"evil\x1b[31m": 1})) == '{"evil\\u001b[31m": number}'
+    assert set(string.ascii_letters) & set("{}?:,|*[]") == set()
+
+
+def test_nan_is_no_number_in_json() -> None:
+    assert math.isnan(float("nan"))
+    assert form("application/json", b"[NaN]")[1] == {"json-invalid": 1}
