@@ -1,0 +1,536 @@
+"""Each kind of finding and cause from a small conversation, and honest traffic without any."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from analyzer.findings.model import Confidence
+from analyzer.report.result import Report
+from tests.builder import (
+    ACK,
+    CLIENT,
+    FIN,
+    MILLISECOND,
+    PSH,
+    RST,
+    SECOND,
+    SERVER,
+    SYN,
+    Conversation,
+    Frame,
+    request,
+    response,
+)
+from tests.findings.stable import (
+    LATER,
+    OCCUPANCY,
+    VET,
+    crossed,
+    epilogue,
+    judged,
+    occupancy,
+    ordinary,
+    swap,
+    talk,
+    vet_report,
+)
+from tests.tools import found, scanned
+
+ANSWER = response(vet_report())
+Incident = Callable[[], Conversation]
+
+
+def asked() -> Conversation:
+    """A client that has asked for a vet report."""
+    return talk().ask(request(VET))
+
+
+# --- unanswered ----------------------------------------------------------------------------
+
+
+def silent() -> Conversation:
+    return asked().wait(30 * SECOND).close()
+
+
+def silent_and_orphaned() -> Conversation:
+    return asked().wait(30 * SECOND).fin(CLIENT)
+
+
+def silent_until_the_client_resets() -> Conversation:
+    return asked().wait(30 * SECOND).reset(CLIENT)
+
+
+def closed() -> Conversation:
+    return asked().wait(SECOND).close(SERVER)
+
+
+def reset() -> Conversation:
+    return asked().wait(SECOND).reset(SERVER)
+
+
+def gave_up() -> Conversation:
+    # The others wait two seconds for theirs.
+    return asked().wait(100 * MILLISECOND).close()
+
+
+def answered_too_late() -> Conversation:
+    late = asked().wait(3 * SECOND).fin(CLIENT).wait(SECOND)
+    late.send(SERVER, ANSWER, ACK | PSH)
+    return late.reset(CLIENT)
+
+
+def lost() -> Conversation:
+    one = talk()
+    start = one.next[CLIENT]
+    for _ in range(4):
+        one.wait(SECOND).send(CLIENT, request(VET), ACK | PSH, seq=start)
+    one.next[CLIENT] = start + len(request(VET))
+    return one.wait(SECOND).reset(CLIENT)
+
+
+def interim_only() -> Conversation:
+    return asked().answer(b"HTTP/1.1 100 Continue\r\n\r\n").wait(30 * SECOND).close()
+
+
+def second_of_two() -> Conversation:
+    return asked().answer(ANSWER).ask(request("/horses/418/vet-report")).wait(30 * SECOND).close()
+
+
+@pytest.mark.parametrize(
+    ("incident", "cause"),
+    [
+        (silent, "server/silent"),
+        (silent_and_orphaned, "server/silent"),
+        pytest.param(
+            silent_until_the_client_resets,
+            "server/silent",
+            marks=pytest.mark.xfail(strict=True, reason="an ack in the block of the reset is lost"),
+        ),
+        (closed, "server/closed"),
+        (reset, "server/reset"),
+        (answered_too_late, "client/gave-up"),
+        (lost, "network/lost"),
+        (interim_only, "server/silent"),
+    ],
+)
+def test_unanswered(tmp_path: Path, incident: Incident, cause: str) -> None:
+    report = judged(tmp_path, incident())
+    assert found(report) == [("unanswered", cause, VET, "")]
+    assert report.totals["unanswered"] == 1
+    (finding,) = report.judgement.findings
+    assert finding.confidence is Confidence.CERTAIN
+    assert finding.response is None
+    assert finding.causes[0].verdict == "supported"
+    assert finding.evidence
+    assert all(fact.frames for fact in finding.evidence)
+
+
+def test_a_client_that_left_sooner_than_answers_come(tmp_path: Path) -> None:
+    report = judged(tmp_path, gave_up(), wait=2 * SECOND)
+    assert found(report) == [("unanswered", "client/gave-up", VET, "")]
+
+
+def test_one_of_two_on_a_connection(tmp_path: Path) -> None:
+    report = judged(tmp_path, second_of_two())
+    assert found(report) == [("unanswered", "server/silent", "/horses/418/vet-report", "")]
+
+
+# --- incomplete ----------------------------------------------------------------------------
+
+PART = response(vet_report()[:20], length=len(vet_report()))
+
+
+def cut_by_the_server() -> Conversation:
+    return asked().answer(PART).close(SERVER)
+
+
+def cut_by_a_reset() -> Conversation:
+    return asked().answer(PART).reset(SERVER)
+
+
+def cut_by_the_client() -> Conversation:
+    return asked().answer(PART).wait(5 * SECOND).close()
+
+
+def cut_by_a_closed_window() -> Conversation:
+    one = asked().answer(PART)
+    one.send(CLIENT, window=0)
+    return one.wait(60 * SECOND).reset(CLIENT)
+
+
+def chunks_without_an_end() -> Conversation:
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    return asked().answer(head + b'5\r\n{"a":\r\n').close(SERVER)
+
+
+@pytest.mark.parametrize(
+    ("incident", "cause"),
+    [
+        (cut_by_the_server, "server/closed"),
+        (cut_by_a_reset, "server/reset"),
+        (cut_by_the_client, "client/gave-up"),
+        (cut_by_a_closed_window, "client/gave-up"),
+        (chunks_without_an_end, "server/closed"),
+    ],
+)
+def test_incomplete(tmp_path: Path, incident: Incident, cause: str) -> None:
+    report = judged(tmp_path, incident())
+    ((kind, _, target, _),) = found(report)
+    assert (kind, target) == ("incomplete", VET)
+    if incident is not cut_by_the_client:
+        assert found(report)[0][1] == cause
+    (finding,) = report.judgement.findings
+    assert finding.response is not None
+    assert finding.owner == finding.request
+
+
+# --- more answers than requests ------------------------------------------------------------
+
+
+def test_a_surplus_response_slips_the_connection(tmp_path: Path) -> None:
+    one = asked().answer(ANSWER).wait(MILLISECOND).answer(ANSWER)
+    one.wait(SECOND).ask(request(OCCUPANCY)).answer(response(occupancy())).close()
+    report = judged(tmp_path, one)
+    assert found(report) == [
+        ("misdelivered", "connection/desync", OCCUPANCY, VET),
+        ("unsolicited", "connection/desync", "", ""),
+    ]
+
+
+def test_a_surplus_response_nobody_read(tmp_path: Path) -> None:
+    report = judged(tmp_path, asked().answer(ANSWER).answer(ANSWER).close())
+    assert found(report) == [("unsolicited", "connection/desync", "", "")]
+
+
+def test_a_408_on_an_idle_connection_is_a_notice(tmp_path: Path) -> None:
+    one = asked().answer(ANSWER).wait(30 * SECOND)
+    report = judged(tmp_path, one.answer(response(b"", 408)).close(SERVER))
+    assert found(report) == []
+    assert len(report.judgement.notices) == 1
+
+
+# --- somebody else's answer ----------------------------------------------------------------
+
+
+def test_the_story(tmp_path: Path) -> None:
+    report = judged(tmp_path, *swap())
+    assert found(report) == [
+        ("misdelivered", "server/descriptor", OCCUPANCY, VET),
+        ("unanswered", "server/descriptor", VET, ""),
+    ]
+    misdelivered = next(f for f in report.judgement.findings if f.kind == "misdelivered")
+    assert misdelivered.confidence is Confidence.LIKELY
+    assert misdelivered.owner is not None
+    assert misdelivered.owner.client == "10.0.1.1:41001"
+    assert misdelivered.request is not None
+    assert misdelivered.request.client == "10.0.1.2:41002"
+    assert report.totals["answered"] == 8 * 2 + 1 + 1
+
+
+def test_the_story_when_the_server_closes_first(tmp_path: Path) -> None:
+    report = judged(tmp_path, *swap(first_closes=True))
+    assert found(report) == [
+        ("misdelivered", "server/descriptor", OCCUPANCY, VET),
+        ("unanswered", "server/descriptor", VET, ""),
+    ]
+
+
+def test_a_server_that_owned_both_connections_mixed_up_the_answers(tmp_path: Path) -> None:
+    # The second connection is older than the first request: its number cannot have been reused.
+    two = talk(2, start=LATER - SECOND).ask(request("/paddocks/9/occupancy"))
+    two.answer(response(occupancy(9)))
+    one = asked()
+    two.time = one.time + 50 * MILLISECOND
+    two.ask(request(OCCUPANCY)).answer(ANSWER).close()
+    one.wait(20 * SECOND).close()
+    assert found(judged(tmp_path, one, two)) == [
+        ("misdelivered", "server/stolen", OCCUPANCY, VET),
+        ("unanswered", "server/stolen", VET, ""),
+    ]
+
+
+def test_two_answers_crossed(tmp_path: Path) -> None:
+    report = judged(tmp_path, *crossed())
+    assert found(report) == [
+        ("misdelivered", "server/crossed", VET, OCCUPANCY),
+        ("misdelivered", "server/crossed", OCCUPANCY, VET),
+    ]
+    assert report.totals["unanswered"] == 0
+
+
+def test_a_strange_shape_without_anybody_waiting_is_a_notice(tmp_path: Path) -> None:
+    _, two = swap()
+    report = judged(tmp_path, two)
+    assert found(report) == []
+    assert len(report.judgement.notices) == 1
+
+
+def test_an_owner_has_to_have_waited_at_the_same_server(tmp_path: Path) -> None:
+    one = Conversation(("10.0.1.1", 41_001), ("10.0.0.3", 8080), isns=(5, 6), start=LATER).open()
+    one.ask(request(VET)).wait(20 * SECOND).close()
+    _, two = swap()
+    assert found(judged(tmp_path, one, two)) == [("unanswered", "server/silent", VET, "")]
+
+
+def test_an_owner_has_to_have_asked_before(tmp_path: Path) -> None:
+    _, two = swap()
+    late = talk(1, start=two.time + SECOND).ask(request(VET)).wait(20 * SECOND).close()
+    assert found(judged(tmp_path, late, two)) == [("unanswered", "server/silent", VET, "")]
+
+
+def test_an_error_is_nobodys_in_particular(tmp_path: Path) -> None:
+    one = asked().wait(20 * SECOND).close()
+    two = talk(2, start=LATER + SECOND).ask(request(OCCUPANCY))
+    two.answer(response(vet_report(), 500)).close()
+    assert found(judged(tmp_path, one, two)) == [("unanswered", "server/silent", VET, "")]
+
+
+def test_with_little_to_compare_it_is_only_possible(tmp_path: Path) -> None:
+    one, two = swap()
+    report = scanned(tmp_path, sorted([*ordinary(3), *one.frames, *two.frames, *epilogue()]))
+    misdelivered = [f for f in report.judgement.findings if f.kind == "misdelivered"]
+    assert [f.confidence for f in misdelivered] == [Confidence.POSSIBLE]
+
+
+# --- honest traffic ------------------------------------------------------------------------
+
+
+def plain() -> Conversation:
+    return asked().answer(ANSWER).close()
+
+
+def early_answer() -> Conversation:
+    head = request("/uploads", "POST", fields="Content-Length: 5000\r\n")
+    one = talk().ask(head + b"x" * 100).answer(response(b"too large", 413))
+    return one.ask(b"x" * 4_900).close()
+
+
+def early_answer_and_close() -> Conversation:
+    head = request("/uploads", "POST", fields="Content-Length: 5000\r\n")
+    return talk().ask(head + b"x" * 100).answer(response(b"too large", 413)).close(SERVER)
+
+
+def half_closed_client() -> Conversation:
+    return asked().fin(CLIENT).wait(SECOND).answer(ANSWER).fin(SERVER)
+
+
+def late_syn() -> Conversation:
+    one = plain()
+    one.frames[0], one.frames[1] = one.frames[1], one.frames[0]
+    return one
+
+
+def keep_alive_probes() -> Conversation:
+    one = asked().answer(ANSWER)
+    for _ in range(3):
+        one.wait(30 * SECOND).send(CLIENT, b"\0", seq=one.next[CLIENT] - 1)
+        one.send(SERVER)
+    return one.ask(request(OCCUPANCY)).answer(response(occupancy())).close()
+
+
+def head_and_not_modified() -> Conversation:
+    one = talk().ask(request(VET, "HEAD")).answer(response(b"", length=90))
+    one.ask(request(VET)).answer(response(b"", 304, length=90))
+    return one.ask(request(VET)).answer(response(b"", 204)).ask(request(VET)).answer(ANSWER).close()
+
+
+def pipelined() -> Conversation:
+    one = talk().ask(request(VET) + request(OCCUPANCY) + request(VET))
+    return one.answer(ANSWER + response(occupancy()) + ANSWER).close()
+
+
+def connection_without_requests() -> Conversation:
+    return talk().wait(SECOND).close()
+
+
+def closed_when_idle() -> Conversation:
+    return asked().answer(ANSWER).wait(5 * SECOND).close(SERVER)
+
+
+def reset_when_done() -> Conversation:
+    return asked().answer(ANSWER).reset(CLIENT)
+
+
+def until_the_close() -> Conversation:
+    body = b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + vet_report()
+    return talk().ask(request(VET, version="1.0")).answer(body).close(SERVER)
+
+
+def until_the_close_in_the_fin() -> Conversation:
+    one = talk().ask(request(VET, version="1.0"))
+    one.send(SERVER, b"HTTP/1.0 200 OK\r\n\r\n" + vet_report(), FIN | ACK)
+    one.send(CLIENT)
+    return one.fin(CLIENT)
+
+
+def expectation() -> Conversation:
+    one = talk().ask(
+        request("/uploads", "PUT", fields="Content-Length: 4\r\nExpect: 100-continue\r\n")
+    )
+    return one.answer(b"HTTP/1.1 100 Continue\r\n\r\n").ask(b"data").answer(ANSWER).close()
+
+
+def upgraded() -> Conversation:
+    one = talk().ask(request("/live", fields="Upgrade: websocket\r\nConnection: Upgrade\r\n"))
+    one.answer(b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n").answer(b"\x81\x02hi")
+    return one.ask(b"\x81\x82abcdhi").close()
+
+
+def retransmitted() -> Conversation:
+    one = asked()
+    one.frames.append(one.frames[3]._replace(time=one.time + MILLISECOND))
+    return one.wait(2 * MILLISECOND).answer(ANSWER, 40).close()
+
+
+def refused_connection() -> Conversation:
+    one = Conversation(("10.0.1.1", 41_001), start=LATER)
+    one.send(CLIENT, flags=SYN)
+    one.send(SERVER, flags=RST | ACK)
+    return one
+
+
+def error_pages() -> Conversation:
+    page = response(b"<h1>No</h1>", 404, fields="Content-Type: text/html\r\n")
+    return asked().answer(page).ask(request(OCCUPANCY)).answer(page).close()
+
+
+def empty_lists() -> Conversation:
+    body = occupancy().replace(b"[4, 7]", b"[]")
+    return talk().ask(request(OCCUPANCY)).answer(response(body)).close()
+
+
+@pytest.mark.parametrize(
+    "honest",
+    [
+        plain,
+        early_answer,
+        early_answer_and_close,
+        half_closed_client,
+        late_syn,
+        keep_alive_probes,
+        head_and_not_modified,
+        pipelined,
+        connection_without_requests,
+        closed_when_idle,
+        reset_when_done,
+        until_the_close,
+        until_the_close_in_the_fin,
+        expectation,
+        upgraded,
+        retransmitted,
+        refused_connection,
+        error_pages,
+        empty_lists,
+    ],
+)
+def test_honest_traffic_has_no_finding(tmp_path: Path, honest: Incident) -> None:
+    report = judged(tmp_path, honest())
+    assert found(report) == []
+    assert report.totals["undecided"] == 0
+    assert report.totals["answered"] == report.totals["requests"]
+
+
+# --- what the capture lacks ----------------------------------------------------------------
+
+
+def undecided(report: Report) -> list[str]:
+    assert found(report) == []
+    assert report.totals["undecided"] == len(report.judgement.undecided)
+    return [one.request.target for one in report.judgement.undecided]
+
+
+def test_outstanding_when_the_capture_ends(tmp_path: Path) -> None:
+    report = scanned(tmp_path, [*ordinary(), *asked().frames])
+    assert undecided(report) == [VET]
+    assert report.judgement.undecided[0].why == "the capture ends while it is outstanding"
+
+
+def test_a_client_that_closed_as_the_capture_ended(tmp_path: Path) -> None:
+    report = scanned(tmp_path, [*ordinary(), *asked().wait(SECOND).fin(CLIENT).frames])
+    assert undecided(report) == [VET]
+
+
+def test_an_answer_that_was_not_captured(tmp_path: Path) -> None:
+    one = asked()
+    one.send(SERVER, ANSWER, captured=False)
+    one.send(CLIENT)
+    assert undecided(judged(tmp_path, one.close())) == [VET]
+
+
+def test_an_answer_whose_end_was_not_captured(tmp_path: Path) -> None:
+    one = asked()
+    one.send(SERVER, ANSWER[:-30])
+    one.send(SERVER, ANSWER[-30:], captured=False)
+    one.send(CLIENT)
+    report = judged(tmp_path, one.close())
+    assert found(report) == []
+
+
+def test_one_direction_alone(tmp_path: Path) -> None:
+    server = bytes([10, 0, 0, 2])
+    frames = [f for f in silent().frames if f.packet[12:16] != server]
+    report = scanned(tmp_path, sorted([*ordinary(), *frames, *epilogue()]))
+    assert undecided(report) == [VET]
+
+
+def test_a_connection_that_was_open_before(tmp_path: Path) -> None:
+    one = asked().wait(30 * SECOND).close()
+    one.frames = one.frames[3:]
+    report = judged(tmp_path, one)
+    assert undecided(report) == [VET]
+
+
+def test_the_story_with_a_gap_in_the_owners_connection(tmp_path: Path) -> None:
+    one, two = swap()
+    gapped = talk(1).ask(request(VET))
+    gapped.send(SERVER, ANSWER, captured=False)
+    gapped.send(CLIENT)
+    gapped.wait(10 * SECOND).fin(CLIENT)
+    report = judged(tmp_path, gapped, two)
+    assert found(report) == []
+    assert sorted(undecided(report)) == [VET, OCCUPANCY]
+    assert found(judged(tmp_path, one, two)) != []
+
+
+def test_a_snaplen_that_cuts_the_bodies(tmp_path: Path) -> None:
+    one, two = swap()
+    frames = sorted([*ordinary(), *one.frames, *two.frames, *epilogue()])
+    whole = scanned(tmp_path, frames)
+    report = scanned(tmp_path, frames, snaplen=150)
+    assert not [kind for kind, *_ in found(report) if kind == "misdelivered"]
+    assert report.totals["requests"] == whole.totals["requests"]
+
+
+def test_frames_are_named_as_the_capture_numbers_them(tmp_path: Path) -> None:
+    one, two = swap()
+    frames = sorted([*ordinary(), *one.frames, *two.frames, *epilogue()], key=lambda f: f.time)
+    report = scanned(tmp_path, frames)
+    misdelivered = next(f for f in report.judgement.findings if f.kind == "misdelivered")
+    assert misdelivered.request is not None
+    assert misdelivered.response is not None
+    assert misdelivered.owner is not None
+
+    def place(talking: Conversation, at: int) -> int:
+        return frames.index(talking.frames[at]) + 1
+
+    assert misdelivered.request.frame == place(two, 3)
+    assert misdelivered.response.frame == place(two, 5)
+    assert misdelivered.owner.frame == place(one, 3)
+    assert misdelivered.filter == (
+        "(ip.addr == 10.0.1.2 && tcp.port == 41002 && tcp.port == 8080)"
+        " || (ip.addr == 10.0.1.1 && tcp.port == 41001 && tcp.port == 8080)"
+    )
+
+
+def test_the_identity_of_a_finding_does_not_depend_on_the_file(tmp_path: Path) -> None:
+    one, two = swap()
+    frames = sorted([*ordinary(), *one.frames, *two.frames, *epilogue()])
+    names = []
+    for extra in ([], [Frame(LATER - 1, b"\x45 noise")]):
+        report = scanned(tmp_path, sorted([*frames, *extra]))
+        names.append(sorted(f.id for f in report.judgement.findings))
+    assert names[0] == names[1]
+    assert len(set(names[0])) == 2
