@@ -25,15 +25,15 @@ BY_CHANCE = ("pool-reuse",)
 def essence(told: dict[str, Any]) -> dict[str, Any]:
     """What two recordings of one scenario must agree in: all but times, ports and frames."""
 
-    def request(one: dict[str, str] | None) -> tuple[str, ...] | None:
+    def request(one: dict[str, str] | None) -> tuple[str, ...]:
         if one is None:
-            return None
+            return ()
         return one["method"], one["target"], one["client"].partition(":")[0]
 
-    planted = [
+    planted = sorted(
         (one["kind"], one["cause"], request(one["request"]), request(one["owner"]))
         for one in told["planted"]
-    ]
+    )
     by_chance = told["scenario"] in BY_CHANCE
     return {
         "mechanism": told["mechanism"],
