@@ -1,8 +1,8 @@
 """Did this HTTP response go to the request that asked for it? If not, whose was it, and why?
 
-    import analyzer
-    report = analyzer.scan("capture.pcap")
-    report.findings, report.exchanges, report.endpoints    # pandas frames
+import analyzer
+report = analyzer.scan("capture.pcap")
+report.findings, report.exchanges, report.endpoints    # pandas frames
 """
 
 from collections.abc import Callable, Sequence
@@ -32,5 +32,5 @@ def scan(
     from analyzer import pipeline
 
     single = isinstance(captures, str | Path)
-    paths = [captures] if single else list(captures)  # type: ignore[arg-type,list-item]
+    paths = [captures] if single else list(captures)  # type: ignore[arg-type]
     return pipeline.scan([str(path) for path in paths], progress=progress)

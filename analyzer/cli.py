@@ -6,7 +6,7 @@ Exit status: 0 nothing found, 1 at least one finding, 2 it could not be done.
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
 
@@ -106,7 +106,7 @@ def _scan(captures: list[str]) -> "Report":
 class _Silent:
     """No progress bar: the standard error is no terminal."""
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Callable[[int], None] | None:
         return None
 
     def __exit__(self, *_: object) -> None:
@@ -154,11 +154,8 @@ def _write(
     if csv_file is not None:
         files.write(csv_file, lambda file: file.write(files.csv_text(report)))
     if exchanges_file is not None:
-
-        def put(file: IO[bytes]) -> None:
-            files.write_exchanges(report, exchanges_file, file)
-
-        files.write(exchanges_file, put)
+        name = exchanges_file
+        files.write(name, lambda file: files.write_exchanges(report, name, file))
     if json_file == STANDARD_STREAM:
         click.get_binary_stream("stdout").write(files.json_text(report))
         return

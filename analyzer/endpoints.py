@@ -20,7 +20,11 @@ _MEMORY = 16_384  # segments and paths remembered
 
 _ID, _DATE = "{id}", "{date}"
 _RESERVED = frozenset(
-    "api v1 v2 v3 v4 me self current new search health status login logout graphql rpc".split()
+    {
+        *("api", "v1", "v2", "v3", "v4", "rpc", "graphql"),
+        *("me", "self", "current", "new", "search"),
+        *("health", "status", "login", "logout"),
+    }
 )
 _NUMBER = re.compile(rb"/\d+(?=/|\Z)")
 _SUFFIX = re.compile(r"(.+?)(\.[A-Za-z]{2,5})\Z")
@@ -92,6 +96,16 @@ class Routes:
             if len(self._known) >= _MEMORY:
                 self._known.clear()
             found = self._known[key] = self._number(method, host, path)
+        return found
+
+    def number_of_prefix(self, method: bytes, host: str, prefix: bytes) -> int:
+        """The number of the route of `prefix`, which ends with a slash, and a number behind it."""
+        key = (method, host, prefix)
+        found = self._known.get(key)
+        if found is None:
+            found = self.number(method, host, prefix + b"0")
+            if found and len(self._known) < _MEMORY:
+                self._known[key] = found
         return found
 
     def _number(self, method: bytes, host: str, target: bytes) -> int:

@@ -15,9 +15,9 @@ from analyzer.http import content
 from analyzer.http.exchanges import Carries, HttpConnection, roles
 from analyzer.http.grammar import Fields
 from analyzer.http.messages import Message
-from analyzer.http.ordinary import Glance, OrdinaryReader
-from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form, Forms, may_be_json
-from analyzer.streams import Connection, Ints, Mask
+from analyzer.http.ordinary import Glance
+from analyzer.shapes import NO_FORM, REFUSALS, UNKNOWN_FORM, Form, Forms, may_be_json
+from analyzer.streams import Arranged, Connection, Ints
 from analyzer.tables import CONNECTIONS, EXCHANGES, Flag, Outcome, Store, packer_of
 
 _MOST_UNDECIDED = 256  # pieces kept while it is not known what a connection carries
@@ -56,11 +56,8 @@ class Recorder:
         self._addresses: dict[Address, int] = {}
         self._connections = 0
         self._finished: list[HttpSink] = []
-        self._reader = OrdinaryReader()
         # The block's ordinary exchanges: what their heads say, and which were taken (connection,
         # first row, how many).
-        self._glance: Glance | None = None
-        self._data = b""
         self._taken: list[tuple[int, int, int]] = []
 
     # --- the http stage's Recorder -------------------------------------------------------------
@@ -159,61 +156,35 @@ class Recorder:
 
     # --- ordinary exchanges --------------------------------------------------------------------
 
-    def glance(self, data: bytes, start: Ints, end: Ints, pair: Mask) -> Mask:
-        """Which of a block's candidate pairs are ordinary exchanges (a `streams.Glance`)."""
-        self._data = data
-        self._glance = self._reader.glance(data, start, end, pair)
-        return self._glance.ordinary
-
     def take_ordinary(self, connection: int, row: int, count: int) -> None:
         """Take ordinary exchanges of a connection, two rows of the block each, from `row` on."""
         self._taken.append((connection, row, count))
 
-    def flush(self, columns: dict[str, Ints]) -> None:
-        """The end of a block: write the rows that waited for it.
-
-        `columns` are the block's segments, which the rows of ordinary exchanges index.
-        """
-        self._flush_ordinary(columns)
+    def flush(self, block: Arranged | None = None, glance: Glance | None = None) -> None:
+        """The end of a block: write the rows that waited for it, and for its segments."""
+        if block is not None and glance is not None and self._taken:
+            self._flush_ordinary(block, glance)
         for sink in self._finished:
             self._write(sink)
         self._finished.clear()
 
-    def _flush_ordinary(self, columns: dict[str, Ints]) -> None:
-        if not self._taken or self._glance is None:
-            return
+    def _flush_ordinary(self, block: Arranged, glance: Glance) -> None:
         runs = np.array(self._taken, dtype=np.int64)
         self._taken.clear()
         counts = runs[:, 2]
         # Row numbers of the requests: from each run's first row on, every second one.
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         row = np.repeat(runs[:, 1], counts) + 2 * within
-        glance, data = self._glance, self._data
+        data, columns = block.walk.data, block.columns
         targets = [
             data[start:end]
             for start, end in zip(
                 glance.target[row].tolist(), glance.target_end[row].tolist(), strict=True
             )
         ]
-        asked = [(t.method, t.fields.host) for t in glance.templates]
-        number = self.routes.number
-        routes = [
-            number(*asked[which], target)
-            for which, target in zip(glance.asked[row].tolist(), targets, strict=True)
-        ]
-        answered = [t.fields for t in glance.templates]
-        form_of = self._form_of
-        looks = [
-            form_of(answered[which], data[body : body + length], route, target)
-            for which, body, length, route, target in zip(
-                glance.answered[row].tolist(),
-                glance.body[row].tolist(),
-                glance.length[row].tolist(),
-                routes,
-                targets,
-                strict=True,
-            )
-        ]
+        digits = (glance.target_end[row] - glance.trailing[row]).tolist()
+        routes = self._routes_of(glance, row, targets, digits)
+        looks = self._forms_of(glance, row, data, targets, digits, routes)
         statuses = np.array([t.status for t in glance.templates], dtype=np.int64)
         forms = np.array(looks, dtype=np.int64)
         rows = np.zeros(len(row), dtype=self.into.exchanges.dtype)
@@ -238,6 +209,58 @@ class Recorder:
         rows["response_end_frame"] = rows["response_frame"]
         rows["response_end_time"] = rows["response_time"]
         self.into.exchanges.append_many(rows, targets)
+
+    def _routes_of(
+        self, glance: Glance, row: Ints, targets: list[bytes], digits: list[int]
+    ) -> list[int]:
+        """The routes of ordinary requests; `digits`: how long a number each target ends with."""
+        asked = [(t.method, t.fields.host) for t in glance.templates]
+        number, number_of_prefix = self.routes.number, self.routes.number_of_prefix
+        kinds = [asked[which] for which in glance.asked[row].tolist()]
+        return [
+            number_of_prefix(method, host, target[:-size]) if size else number(method, host, target)
+            for (method, host), target, size in zip(kinds, targets, digits, strict=True)
+        ]
+
+    def _forms_of(
+        self,
+        glance: Glance,
+        row: Ints,
+        data: bytes,
+        targets: list[bytes],
+        digits: list[int],
+        routes: list[int],
+    ) -> list[tuple[int, int]]:
+        """For ordinary exchanges what `_form_of` says; the most usual bodies without a detour."""
+        answered = [t.fields for t in glance.templates]
+        usual = [may_be_json(f.media_type) and not f.content_coding for f in answered]
+        checks = self.forms.checks
+        out: list[tuple[int, int]] = []
+        add = out.append
+        for which, start, length, route, target, size in zip(
+            glance.answered[row].tolist(),
+            glance.body[row].tolist(),
+            glance.length[row].tolist(),
+            routes,
+            targets,
+            digits,
+            strict=True,
+        ):
+            body = data[start : start + length]
+            fields = answered[which]
+            if usual[which] and size >= _SHORTEST_TOKEN:
+                check = checks.get((route, fields.media_type))
+                if check:
+                    try:
+                        check[0][0](body)
+                    except REFUSALS:
+                        pass
+                    else:
+                        repeats = target[-size:] in body
+                        add((check[0][1], _HAS_TOKEN | _ECHOES if repeats else _HAS_TOKEN))
+                        continue
+            add(self._form_of(fields, body, route, target))
+        return out
 
     # --- connections ---------------------------------------------------------------------------
 
@@ -322,7 +345,16 @@ class HttpSink:
     Until that is known the pieces are kept, then replayed to an `HttpConnection`.
     """
 
-    __slots__ = ("_carries", "_gapped", "_number", "_waiting", "client", "connection", "http", "recorder")
+    __slots__ = (
+        "_carries",
+        "_gapped",
+        "_number",
+        "_waiting",
+        "client",
+        "connection",
+        "http",
+        "recorder",
+    )
 
     def __init__(self, recorder: Recorder, connection: Connection) -> None:
         self.recorder = recorder

@@ -7,7 +7,7 @@ Law: the capture passes by once, a block at a time; what stays is the open conne
 compact tables.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -19,11 +19,12 @@ from analyzer.extraction import Extraction, Recorder
 from analyzer.findings.judge import judge
 from analyzer.findings.vantages import join
 from analyzer.findings.view import Tables
+from analyzer.http.ordinary import Glance, OrdinaryReader
 from analyzer.intervals import MASK
 from analyzer.packets.decode import segments
 from analyzer.packets.segments import Segments
 from analyzer.report.result import Report
-from analyzer.streams import Rows, Tracker
+from analyzer.streams import Arranged, Rows, Tracker, arrange
 
 Progress = Callable[[int], None]
 
@@ -57,21 +58,39 @@ def extract(
     """
     extraction = Extraction()
     recorder = Recorder(extraction)
-    tracker = Tracker(recorder.open, recorder.glance, extraction.anomalies)
+    tracker = Tracker(recorder.open, extraction.anomalies)
     interfaces = Interfaces()
     captures: list[Capture] = []
+    for arranged, glance in _prepared(paths, captures, interfaces, block, progress):
+        tracker.feed(arranged)
+        recorder.flush(arranged, glance)
+    tracker.finish()
+    recorder.flush()
+    extraction.streams = tracker.streams
+    return extraction, captures, interfaces
+
+
+def _prepared(
+    paths: list[str],
+    captures: list[Capture],
+    interfaces: Interfaces,
+    block: int,
+    progress: Progress | None,
+) -> Iterator[tuple[Arranged, Glance]]:
+    """Everything that can be done with a block without knowing the blocks before it."""
+    reader = OrdinaryReader()
     for source in files.in_order(paths):
         capture = Capture(source.path, index=len(captures))
         capture.series = files.series_of(source, captures)
         captures.append(capture)
         for frames in files.read(source.path, capture, block=block, progress=progress):
-            link_types = _link_types(capture, frames)
-            found = segments(frames, link_types, capture.anomalies)
-            recorder.flush(tracker.feed(_rows(frames, found, capture, interfaces)))
-    tracker.finish()
-    recorder.flush({})
-    extraction.streams = tracker.streams
-    return extraction, captures, interfaces
+            found = segments(frames, _link_types(capture, frames), capture.anomalies)
+            arranged = arrange(_rows(frames, found, capture, interfaces))
+            start = arranged.columns["payload"]
+            end = start + arranged.columns["wire"]
+            glance = reader.glance(frames.data, start, end, arranged.pair)
+            arranged.walk.pair = glance.ordinary.tolist()
+            yield arranged, glance
 
 
 def _link_types(capture: Capture, frames: Frames) -> np.ndarray:

@@ -219,7 +219,7 @@ def may_be_json(media_type: str) -> bool:
     return media_type in _PERHAPS_JSON or _JSON_TYPES.match(media_type) is not None
 
 
-_REFUSALS = (msgspec.DecodeError, ValueError, RecursionError)
+REFUSALS = (msgspec.DecodeError, ValueError, RecursionError)
 
 
 class Forms:
@@ -229,8 +229,9 @@ class Forms:
         self.forms: list[Form] = [Form("", None), Form("?", None)]
         self._numbers: dict[Form, int] = {form: n for n, form in enumerate(self.forms)}
         self._anomalies = anomalies
-        # Decoders of the shapes met last, for each hint; and small bodies met before.
-        self._decoders: dict[tuple[int, str], list[tuple[Callable[[bytes], Any], int]]] = {}
+        # By hint and media type: checks that accept a body exactly if it has a form (by raising one
+        # of REFUSALS if not), and the form's number; the one that fitted last is first.
+        self.checks: dict[tuple[int, str], list[tuple[Callable[[bytes], Any], int]]] = {}
         self._compiled: dict[int, msgspec.json.Decoder[Any] | None] = {}
         self._small: dict[tuple[str, bytes], int] = {}
 
@@ -255,23 +256,23 @@ class Forms:
                     self._small.clear()
                 known = self._small[key] = self._read(media_type, body, hint)
             return known
-        decoders = self._decoders.get((hint, media_type))
+        decoders = self.checks.get((hint, media_type))
         if decoders:
             decode, number = decoders[0]
             try:
                 decode(body)
-            except _REFUSALS:
+            except REFUSALS:
                 return self._read(media_type, body, hint)
             return number
         return self._read(media_type, body, hint)
 
     def _read(self, media_type: str, body: bytes, hint: int) -> int:
         group = (hint, media_type)
-        decoders = self._decoders.get(group, [])
+        decoders = self.checks.get(group, [])
         for place, (decode, number) in enumerate(decoders):
             try:
                 decode(body)
-            except _REFUSALS:
+            except REFUSALS:
                 continue
             decoders.insert(0, decoders.pop(place))
             return number
@@ -292,15 +293,15 @@ class Forms:
     def _compile(self, group: tuple[int, str], shape: Shape, number: int) -> None:
         if number not in self._compiled:
             if len(self._compiled) >= _COMPILED:
-                self._decoders.clear()
+                self.checks.clear()
                 self._compiled.clear()
             self._compiled[number] = compiled(shape)
         exact = self._compiled[number]
         if exact is None:
             return
-        if len(self._decoders) >= _GROUPS:
-            self._decoders.clear()
-        decoders = self._decoders.setdefault(group, [])
+        if len(self.checks) >= _GROUPS:
+            self.checks.clear()
+        decoders = self.checks.setdefault(group, [])
         decoders.insert(0, (exact.decode, number))
         del decoders[_TRIED:]
 
@@ -332,9 +333,7 @@ def _type_of(shape: Shape) -> Any:
             raise _Inexact
         names = {f"f{n}": name for n, (name, _, _) in enumerate(shape.fields)}
         fields = [(f"f{n}", _type_of(inner)) for n, (_, inner, _) in enumerate(shape.fields)]
-        return msgspec.defstruct(
-            "Body", fields, rename=names, forbid_unknown_fields=True, gc=False
-        )
+        return msgspec.defstruct("Body", fields, rename=names, forbid_unknown_fields=True, gc=False)
     raise _Inexact
 
 

@@ -70,13 +70,6 @@ class Sink(Protocol):
         """
 
 
-class Glance(Protocol):
-    """Looks at all segments of a block that may be a request before its response."""
-
-    def __call__(self, data: bytes, start: Ints, end: Ints, pair: Mask) -> Mask:
-        """Which of the rows in `pair` are ordinary exchanges; all arrays have shape (n,)."""
-
-
 class Opener(Protocol):
     """Makes the sink of a new connection."""
 
@@ -448,7 +441,9 @@ class Rows:
     """
 
     data: bytes
-    key: npt.NDArray[np.uint64]  # shape (n, 5): two addresses in two words each, ports and interface
+    key: npt.NDArray[
+        np.uint64
+    ]  # shape (n, 5): two addresses in two words each, ports and interface
     side: npt.NDArray[np.int64]
     frame: npt.NDArray[np.int64]
     time: npt.NDArray[np.int64]
@@ -488,10 +483,17 @@ _COLUMNS = (
     "side", "seq", "ack", "flags", "window", "payload", "captured", "wire", "frame", "time",
 )  # fmt: skip
 _MIX = np.array(
-    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xFF51AFD7ED558CCD],
+    [
+        0x9E3779B97F4A7C15,
+        0xC2B2AE3D27D4EB4F,
+        0x165667B19E3779F9,
+        0xD6E8FEB86659FD93,
+        0xFF51AFD7ED558CCD,
+    ],
     dtype=np.uint64,
-)  # fmt: skip
+)
 _HTTP = int.from_bytes(b"HTTP", "big")
+
 
 def by_connection(key: npt.NDArray[np.uint64]) -> tuple[Ints, Ints]:
     """The order that brings rows of equal `key` (shape (n, 5)) together, and where each begins.
@@ -502,6 +504,8 @@ def by_connection(key: npt.NDArray[np.uint64]) -> tuple[Ints, Ints]:
         mixed = (key ^ (key >> np.uint64(29))) * _MIX
         code = np.bitwise_xor.reduce(mixed ^ (mixed >> np.uint64(32)), axis=1)
     order = np.argsort(code, kind="stable")
+    if not len(order):
+        return order, order
     starts = np.flatnonzero(np.diff(code[order], prepend=code[order[:1]] ^ np.uint64(1)))
     ordered = key[order]
     changes = (ordered[1:] != ordered[:-1]).any(axis=1)
@@ -538,10 +542,11 @@ def _redundant(columns: dict[str, Ints], group: Ints) -> Mask:
         & plain[known]
         & (_distance(end, columns["ack"]) <= 0)
     )
-    last_syn = np.full(int(group[-1]) + 1, -1, dtype=np.int64)
+    last_syn = np.full(int(group[-1]) + 1 if len(group) else 0, -1, dtype=np.int64)
     syns = np.flatnonzero(flags & SYN)
     last_syn[group[syns]] = syns
-    return pure & stale & (index > last_syn[group])
+    redundant: Mask = pure & stale & (index > last_syn[group])
+    return redundant
 
 
 def _pairs(data: bytes, columns: dict[str, Ints], group: Ints) -> Mask:
@@ -549,10 +554,12 @@ def _pairs(data: bytes, columns: dict[str, Ints], group: Ints) -> Mask:
     flags, wire, seq, ack = (columns[name] for name in ("flags", "wire", "seq", "ack"))
     whole = (flags & _PLAIN_MASK == ACK) & (wire > 0) & (columns["captured"] == wire)
     octets = np.frombuffer(data, np.uint8)
+    pair = np.zeros(len(flags), dtype=np.bool_)
+    if len(flags) < 2 or len(octets) < 4:
+        return pair
     at = np.minimum(columns["payload"], len(octets) - 4)
     start = octets[at[:, None] + np.arange(4)].view(">u4")[:, 0]
     response = whole & (wire >= 16) & (start == _HTTP)
-    pair = np.zeros(len(flags), dtype=bool)
     pair[:-1] = (
         (whole & ~response)[:-1]
         & response[1:]
@@ -564,61 +571,85 @@ def _pairs(data: bytes, columns: dict[str, Ints], group: Ints) -> Mask:
     return pair
 
 
+@dataclass(slots=True)
+class Arranged:
+    """A block's segments brought together by connection; a pure function of the block.
+
+    `keys` has a row for each connection, `bounds` where its rows in `walk` begin (one more at the
+    end), `last_times` the time of its last segment, and `lately` the last number that the acks left
+    out acknowledged, by 2 * connection + side. `columns` are the columns of `walk` as arrays.
+    """
+
+    walk: Walk
+    keys: npt.NDArray[np.uint64]
+    bounds: list[int]
+    last_times: list[int]
+    lately: dict[int, int]
+    columns: dict[str, Ints]
+    pair: Mask
+
+
+def arrange(rows: Rows) -> Arranged:
+    """Bring the segments of a block together by connection."""
+    order, starts = by_connection(rows.key)
+    columns: dict[str, Ints] = {name: getattr(rows, name)[order] for name in _COLUMNS}
+    group = np.zeros(len(order), dtype=np.int64)
+    group[starts[1:]] = 1
+    group = np.cumsum(group)
+    last_times = (
+        columns["time"][np.append(starts[1:], len(order)) - 1].tolist() if len(order) else []
+    )
+    dropped = _redundant(columns, group)
+    lately = dict(
+        zip(
+            (group[dropped] * 2 + columns["side"][dropped]).tolist(),
+            columns["ack"][dropped].tolist(),
+            strict=True,
+        )
+    )
+    kept = ~dropped
+    columns = {name: column[kept] for name, column in columns.items()}
+    group = group[kept]
+    pair = _pairs(rows.data, columns, group)
+    return Arranged(
+        walk=Walk(data=rows.data, pair=[], **{n: column.tolist() for n, column in columns.items()}),
+        keys=rows.key[order[starts]],
+        bounds=np.searchsorted(group, np.arange(len(starts) + 1)).tolist(),
+        last_times=last_times,
+        lately=lately,
+        columns=columns,
+        pair=pair,
+    )
+
+
 class Tracker:
     """Follows all connections; feed it blocks, then finish it."""
 
-    def __init__(self, opener: Opener, glance: Glance, anomalies: Anomalies) -> None:
+    def __init__(self, opener: Opener, anomalies: Anomalies) -> None:
         self._opener = opener
-        self._glance = glance
         self._anomalies = anomalies
         self._connections: dict[bytes, Connection] = {}
         self._ended: deque[tuple[int, bytes, Connection]] = deque()
         self._begun: list[Connection] = []
         self.streams = 0
 
-    def feed(self, rows: Rows) -> dict[str, Ints]:
-        """All segments of a block; returns the columns that `ordinary`'s row numbers index."""
-        order, starts = by_connection(rows.key)
-        columns: dict[str, Ints] = {name: getattr(rows, name)[order] for name in _COLUMNS}
-        if not len(order):
-            return columns
-        group = np.zeros(len(order), dtype=np.int64)
-        group[starts[1:]] = 1
-        group = np.cumsum(group)
-        dropped = _redundant(columns, group)
-        # What the acks left out said last, by connection and side.
-        lately = dict(
-            zip(
-                (group[dropped] * 2 + columns["side"][dropped]).tolist(),
-                columns["ack"][dropped].tolist(),
-                strict=True,
-            )
-        )
-        last_times = columns["time"][np.append(starts[1:], len(order)) - 1].tolist()
-        keys = rows.key[order[starts]]
-        kept = ~dropped
-        columns = {name: column[kept] for name, column in columns.items()}
-        group = group[kept]
-        bounds = np.searchsorted(group, np.arange(len(starts) + 1)).tolist()
-        start = columns["payload"]
-        pair = _pairs(rows.data, columns, group)
-        walk = Walk(
-            data=rows.data,
-            pair=self._glance(rows.data, start, start + columns["wire"], pair).tolist(),
-            **{name: column.tolist() for name, column in columns.items()},
-        )
-        for number, last_time in enumerate(last_times):
-            connection = self._walk(keys[number], walk, bounds[number], bounds[number + 1])
+    def feed(self, block: Arranged) -> None:
+        """All segments of a block."""
+        walk = block.walk
+        bounds = block.bounds
+        for number, last_time in enumerate(block.last_times):
+            key = block.keys[number]
+            connection = self._walk(key, walk, bounds[number], bounds[number + 1])
             if connection is None or connection.ended:
                 continue
             connection.last_time = last_time
             for side in (0, 1):
-                ack = lately.get(2 * number + side)
+                ack = block.lately.get(2 * number + side)
                 if ack is not None:
                     connection.acknowledged(side, ack)
         self._number()
-        self._forget(int(rows.time.max()))
-        return columns
+        if block.last_times:
+            self._forget(max(block.last_times))
 
     def _walk(
         self, key: npt.NDArray[np.uint64], walk: Walk, row: int, stop: int
@@ -646,13 +677,12 @@ class Tracker:
                 if wire and flags & ACK:
                     self._anomalies.count("data-after-close")
                 continue
-            if not wire and window and flags & _PLAIN_MASK == ACK and not connection.held:
-                # A pure ack with nothing waiting for it only says what was received; and, after
-                # a SYN, where the other side's bytes begin.
-                if connection.flows[1 - side].next is not None:
-                    connection.acknowledged(side, ack)
-                    connection.last_time = time
-                    continue
+            pure = not wire and window and flags & _PLAIN_MASK == ACK
+            if pure and not connection.held and connection.flows[1 - side].next is not None:
+                # With nothing waiting for it, a pure ack only says what was received.
+                connection.acknowledged(side, ack)
+                connection.last_time = time
+                continue
             if not window and not flags & (SYN | FIN | RST):
                 connection.flows[side].zero_window = True
             piece = walk.data[payload : payload + captured] if captured else b""

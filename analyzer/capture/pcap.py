@@ -63,7 +63,7 @@ def record_offsets(data: bytes, swapped: bool) -> tuple[list[int], int, bool]:
     views = []
     for phase in range(4):
         part = memoryview(data)[phase : phase + max(0, len(data) - phase) // 4 * 4]
-        views.append(memoryview(np.frombuffer(part, ">u4").astype("=u4")) if swapped else part.cast("I"))
+        views.append(np.frombuffer(part, ">u4").astype("=u4").data if swapped else part.cast("I"))
     offsets: list[int] = []
     add = offsets.append
     at, end = 0, len(data)

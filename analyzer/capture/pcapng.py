@@ -38,8 +38,8 @@ class _Clock:
             exact = [(int(t) * 1_000_000_000 >> exponent) + base for t in ticks]
             return np.array([_bounded(t) for t in exact], dtype=np.int64)
         if exponent <= 9:
-            return ticks.astype(np.int64) * 10 ** (9 - exponent) + base
-        return (ticks // np.uint64(10 ** min(exponent - 9, 19))).astype(np.int64) + base
+            return np.asarray(ticks.astype(np.int64) * 10 ** (9 - exponent) + base)
+        return np.asarray((ticks // np.uint64(10 ** min(exponent - 9, 19))).astype(np.int64) + base)
 
 
 def _bounded(value: int) -> int:
@@ -117,7 +117,7 @@ def _blocks(
     words = np.frombuffer(data, np.uint32, len(data) // 4)
     if (section.order == "<") != (sys.byteorder == "little"):
         words = words.byteswap()
-    view = memoryview(words)
+    view = memoryview(words.data)
     packets: list[tuple[int, int]] = []
     end = len(data)
     begun = False
@@ -133,11 +133,7 @@ def _blocks(
         if view[index + (length >> 2) - 1] != length:
             return packets, at, "invalid"
         begun = True
-        if kind == _ENHANCED:
-            if length < 32 or view[index + 5] > length - 32:
-                return packets, at, "invalid"
-            packets.append((at, kind))
-        elif kind == _PACKET:
+        if kind in (_ENHANCED, _PACKET):
             if length < 32 or view[index + 5] > length - 32:
                 return packets, at, "invalid"
             packets.append((at, kind))

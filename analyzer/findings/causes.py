@@ -19,7 +19,9 @@ def of_swap(tables: Tables, victim: Row, owner: Row, *, both_ways: bool) -> list
     """Causes of `victim` having been given the response that `owner` asked for."""
     if both_ways:
         return [
-            Cause("server/crossed", _SUPPORTED, "each of the two requests got the other's response"),
+            Cause(
+                "server/crossed", _SUPPORTED, "each of the two requests got the other's response"
+            ),
             Cause("server/descriptor", _RULED_OUT, "the owner's connection carried a response"),
         ]
     first, second = tables.connection(owner), tables.connection(victim)

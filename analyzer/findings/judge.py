@@ -102,9 +102,7 @@ def judge(tables: Tables) -> Judgement:
                 out.findings.append(_incomplete(tables, row))
             else:
                 stolen = owners.get(id(row))
-                out.findings.append(
-                    _unanswered(tables, row, stolen, waits, refused=row in refused)
-                )
+                out.findings.append(_unanswered(tables, row, stolen, waits, refused=row in refused))
     out.findings = [replace(f, id=_identity(f)) for f in out.findings]
     return out
 
@@ -272,9 +270,7 @@ def _match(
         candidates = [row for row in deprived if _could_own(tables, row, stray, likes)]
         crossed = [row for row in strays if _could_own(tables, row, stray, likes)]
         # Both ways: what the other one got looks like what this one asked for.
-        crossed = [
-            row for row in crossed if key[0] in learned.endpoints_like(tables.key(row))
-        ]
+        crossed = [row for row in crossed if key[0] in learned.endpoints_like(tables.key(row))]
         if _touched(tables, stray):
             if candidates or crossed:
                 _undecided(tables, stray, out)

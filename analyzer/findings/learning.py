@@ -53,9 +53,7 @@ def _nothing_inside(one: dict[str, float], two: dict[str, float]) -> bool:
     return min(len(one), len(two)) <= 1 and next(iter(one), "") == next(iter(two), "")
 
 
-def families(
-    counted: list[tuple[int, int, int]], forms: list[Form]
-) -> list[tuple[int, Form, int]]:
+def families(counted: list[tuple[int, int, int]], forms: list[Form]) -> list[tuple[int, Form, int]]:
     """(status, form, count) with forms that are much alike merged, from (status, number, count).
 
     The most frequent come first and gather those like them; ties go by their texts, so that the
@@ -117,7 +115,9 @@ class Learned:
         if total - same < LEAST_OWN or same > LARGEST_SHARE * total:
             return False
         usual = [
-            f for (_, f), n in self.by_endpoint[endpoint].items() if f != form and n >= USUAL * total
+            f
+            for (_, f), n in self.by_endpoint[endpoint].items()
+            if f != form and n >= USUAL * total
         ]
         return all(similarity(self.forms[form], self.forms[f]) < MOST_LIKE_OWN for f in usual)
 

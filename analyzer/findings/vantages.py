@@ -7,6 +7,7 @@ the client; every exchange is counted once.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -98,6 +99,6 @@ def _are_one(connections: Array, series: list[int], a: int, b: int) -> bool:
     return places != others or ends_differ
 
 
-def _shortcomings(connection: np.void) -> tuple[int, int]:
+def _shortcomings(connection: Any) -> tuple[int, int]:
     flags = int(connection["flags"])
     return (flags & _INCOMPLETE).bit_count(), -(flags & _SYNS).bit_count()

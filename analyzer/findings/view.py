@@ -89,7 +89,7 @@ class Tables:
     def keys(self, rows: Array) -> npt.NDArray[np.int64]:
         """(endpoint, status, form) of rows as one number each: endpoint << 40 | status << 24."""
         endpoint = self.endpoint_of[rows["route"]]
-        return endpoint << 40 | rows["status"].astype(np.int64) << 24 | rows["form"]
+        return np.asarray(endpoint << 40 | rows["status"].astype(np.int64) << 24 | rows["form"])
 
     # --- names -----------------------------------------------------------------------------
 

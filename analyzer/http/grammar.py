@@ -122,9 +122,7 @@ _known: dict[tuple[bytes, ...], Fields] = {}
 # How a line that matters begins: with two letters of a wanted name, in either case, or with white
 # space, which continues the line before it.
 _STARTS = frozenset(
-    bytes(pair)
-    for name in WANTED
-    for pair in product(*((byte, byte - 32) for byte in name[:2]))
+    bytes(pair) for name in WANTED for pair in product(*((byte, byte - 32) for byte in name[:2]))
 ) | frozenset(bytes([blank, byte]) for blank in b" \t" for byte in range(256))
 
 

@@ -5,6 +5,7 @@ pieces end. A gap inside a body of known length is counted; any other gap ends t
 reading picks up at a piece that begins with an unmistakable start line.
 """
 
+import re
 from collections.abc import Callable
 from enum import Enum, auto
 
@@ -16,6 +17,7 @@ from analyzer.http.grammar import Fields
 
 _LONGEST_CHUNK_LINE = 4_096
 _LARGEST_CHUNK = 1 << 62
+_CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]+\Z")
 
 
 class Message:
@@ -291,11 +293,8 @@ class MessageReader:
                 self._end(frame, time)
         else:
             digits = line.partition(b";")[0].strip()
-            try:
-                size = int(digits, 16) if digits.isalnum() else -1
-            except ValueError:
-                size = -1
-            if not 0 <= size < _LARGEST_CHUNK:
+            size = int(digits, 16) if _CHUNK_SIZE.match(digits) else _LARGEST_CHUNK
+            if size >= _LARGEST_CHUNK:
                 self._break()
                 return len(data)
             self._chunk_or_body_left = size

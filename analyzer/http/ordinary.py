@@ -29,7 +29,7 @@ _LEARNED_AT_ONCE = 6  # new templates in one block
 _LONGEST_NUMBER = 10  # bytes looked at for a Content-Length and the CR behind it
 _WINDOWS = (48, 512)  # bytes looked at for the end of a value; beyond, the state machine reads it
 
-SPACE, CR, LF = 0x20, 0x0D, 0x0A
+SPACE, CR = 0x20, 0x0D
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
@@ -63,12 +63,19 @@ class Glance:
     ordinary: Mask
     target: Ints
     target_end: Ints
+    trailing: Ints  # where the number that the target ends with begins, or the target's end
     request_length: Ints
     body: Ints
     length: Ints
     asked: Ints
     answered: Ints
     templates: list[Template] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, count: int) -> "Glance":
+        """A glance at `count` rows that takes none."""
+        no = np.zeros((8, count), dtype=np.int64)
+        return cls(np.zeros(count, dtype=np.bool_), *no)
 
 
 class OrdinaryReader:
@@ -84,8 +91,7 @@ class OrdinaryReader:
         All arrays have shape (n,).
         """
         count = len(start)
-        nothing = np.zeros(count, dtype=np.int64)
-        out = Glance(np.zeros(count, dtype=np.bool_), *(nothing.copy() for _ in range(7)))
+        out = Glance.of(count)
         rows = np.flatnonzero(pair)
         if not len(rows):
             return out
@@ -102,6 +108,7 @@ class OrdinaryReader:
         requests, responses = requests.take(whole), responses.take(whole)
         out.ordinary[rows] = True
         out.target[rows], out.target_end[rows] = requests.target, requests.target_end
+        out.trailing[rows] = _trailing_number(octets, requests.target, requests.target_end)
         out.request_length[rows], out.asked[rows] = requests.length, requests.template
         out.body[rows], out.length[rows] = responses.head_end, responses.length
         out.answered[rows] = responses.template
@@ -144,14 +151,14 @@ def _fit_all(
             break
         first = int(left[0])
         head = data[int(heads.start[first]) : int(heads.end[first])]
-        template = learn(head)
-        if template is None:
+        learned = learn(head)
+        if learned is None:
             # Not an ordinary head; one of the others may be.
             left = left[1:]
             continue
-        left = _fit(heads, left, template, len(templates))
-        templates.append(template)
-        known.append(template)
+        left = _fit(heads, left, learned, len(templates))
+        templates.append(learned)
+        known.append(learned)
         if len(left) and left[0] == first:
             left = left[1:]
     # The most frequent are tried first, and the rarest make room.
@@ -227,7 +234,7 @@ def _begins_with(octets: Bytes, at: Ints, literal: Bytes) -> Mask:
 def _end_of_value(octets: Bytes, at: Ints, end: int) -> Ints:
     """Where the value beginning at each offset ends with the byte `end`; -1 where it doesn't.
 
-    CR and LF end a value in any case.
+    A value with another byte below `end` in it isn't plain.
     """
     stop = np.full(len(at), -1, dtype=np.int64)
     left = np.arange(len(at))
@@ -236,12 +243,10 @@ def _end_of_value(octets: Bytes, at: Ints, end: int) -> Ints:
             break
         left = left[at[left] + width <= len(octets)]
         window = _windows(octets, width)[at[left]]
-        ends = (window == CR) | (window == LF)
-        if end == SPACE:
-            ends |= window == SPACE
-        place = ends.argmax(axis=1)
+        # No control before CR belongs in a value (a tab does: then the state machine reads it).
+        place = (window <= end).argmax(axis=1)
         last = window[np.arange(len(left)), place]
-        done = (last == CR) | (last == LF) | (last == end)
+        done = last <= end
         good = last == end
         stop[left[good]] = at[left[good]] + place[good]
         left = left[~done]
@@ -262,6 +267,20 @@ def _number(octets: Bytes, at: Ints) -> tuple[Ints, Ints]:
         if not going.any():
             break
     return stop, value
+
+
+def _trailing_number(octets: Bytes, start: Ints, end: Ints) -> Ints:
+    """Where the last path segment begins if it is a number of up to 18 digits, else `end`."""
+    at = end - 1
+    going = np.ones(len(end), dtype=np.bool_)
+    for _ in range(18):
+        byte = octets[at]
+        going = going & (byte >= 0x30) & (byte <= 0x39) & (at > start)
+        if not going.any():
+            break
+        at = at - going
+    number = (octets[at] == 0x2F) & (at + 1 < end)
+    return np.where(number, at + 1, end)
 
 
 # --- learning ------------------------------------------------------------------------------

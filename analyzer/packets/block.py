@@ -105,15 +105,13 @@ def _u16(octets: Bytes, at: Ints) -> Ints:
 
 
 def _rows(octets: Bytes, at: Ints, width: int) -> Bytes:
-    """`width` bytes from each offset, shape (n, width); offsets near the end are moved before it."""
+    """`width` bytes from each offset, shape (n, width); moved inward near the end."""
     windows = np.lib.stride_tricks.sliding_window_view(octets, width)
     rows: Bytes = windows[np.minimum(at, len(windows) - 1)]
     return rows
 
 
-def _link(
-    octets: Bytes, frames: Frames, rows: Ints, link_type: int, anomalies: Anomalies
-) -> _Link:
+def _link(octets: Bytes, frames: Frames, rows: Ints, link_type: int, anomalies: Anomalies) -> _Link:
     """Look past the link header."""
     start, captured = frames.offset[rows], frames.captured[rows]
     header = _LINK_HEADER.get(link_type, 0)

@@ -161,9 +161,7 @@ def as_dict(report: Report) -> dict[str, Any]:
             }
             for notice in judged.notices
         ],
-        "undecided": [
-            {"request": _timed(one.request), "why": one.why} for one in judged.undecided
-        ],
+        "undecided": [{"request": _timed(one.request), "why": one.why} for one in judged.undecided],
     }
 
 

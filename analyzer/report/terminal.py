@@ -129,7 +129,9 @@ def _findings(report: Report) -> RenderableType:
             _details(finding),
         )
     if len(findings) > MOST_FINDINGS:
-        table.caption = f"and {len(findings) - MOST_FINDINGS:,} more; --csv and --json have them all"
+        table.caption = (
+            f"and {len(findings) - MOST_FINDINGS:,} more; --csv and --json have them all"
+        )
     return table
 
 
@@ -144,7 +146,9 @@ def _details(finding: Finding) -> RenderableType:
         grid.add_row(
             "response", f"{response.status}, {response.length:,} bytes, frame {response.frame}"
         )
-        grid.add_row("shape", Text(visible(shortened(response.shape, _LONGEST_SHAPE)), style="cyan"))
+        grid.add_row(
+            "shape", Text(visible(shortened(response.shape, _LONGEST_SHAPE)), style="cyan")
+        )
     if finding.kind is Kind.MISDELIVERED:
         owner = _request(finding.owner) if finding.owner is not None else Text("not known")
         grid.add_row("belongs to", owner)
@@ -203,7 +207,9 @@ def _verdict(report: Report) -> str:
     for finding in report.judgement.findings:
         kinds[finding.kind] = kinds.get(finding.kind, 0) + 1
     if not kinds:
-        return "[bold green]No finding.[/] Every response that could be judged is its request's own."
+        return (
+            "[bold green]No finding.[/] Every response that could be judged is its request's own."
+        )
     counts = ", ".join(f"{count} {escape(kind)}" for kind, count in kinds.items())
     total = sum(kinds.values())
     return f"[bold red]{total} finding{'s' if total > 1 else ''}:[/] {counts}."
