@@ -4,6 +4,7 @@ Exit status: 0 nothing found, 1 at least one finding, 2 it could not be done.
 """
 
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +67,10 @@ def scan(
         sys.exit(NOT_DONE)
     except KeyboardInterrupt:
         click.echo("wrangler-forensics: interrupted", err=True)
+        sys.exit(NOT_DONE)
+    except Exception:
+        # Our bug. Python's own status for it is 1, which here would mean a finding.
+        traceback.print_exc()
         sys.exit(NOT_DONE)
     sys.exit(FOUND if report.judgement.findings else NOTHING_FOUND)
 
@@ -157,7 +162,7 @@ def _write(
         name = exchanges_file
         files.write(name, lambda file: files.write_exchanges(report, name, file))
     if json_file == STANDARD_STREAM:
-        click.get_binary_stream("stdout").write(files.json_text(report))
+        sys.stdout.buffer.write(files.json_text(report))
         return
     if json_file is not None:
         files.write(json_file, lambda file: file.write(files.json_text(report)))

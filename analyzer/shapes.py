@@ -3,7 +3,7 @@
 Law: a body's shape is a pure function of the body. It says which fields there are and of which JSON
 types, never a value. Keys that are data (ids, dates) become one `{*}`; the items of an array are
 merged, with `?` behind the fields that not all of them have. Reading is made fast by trying
-decoders compiled from the shapes seen last; they accept a body exactly if it has that shape, so
+decoders compiled from the shapes seen last; they accept only bodies that have exactly that shape, so
 the result does not depend on which were tried.
 """
 
@@ -31,6 +31,7 @@ _DATA_KEY = re.compile(
     r"(?:-?\d+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
     r"|(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{16,}|\d{4}-\d\d(?:-\d\d)?(?:[T ].*)?|\d\d:\d\d(?::\d\d)?)\Z"
 )
+_UNNAMEABLE = re.compile(r'["\\\x00-\x1f\ud800-\udfff]')  # keys that msgspec does not take
 _PLAIN_KEY = re.compile(r"[A-Za-z_$][\w$.\-]*\Z", re.ASCII)
 
 
@@ -311,7 +312,10 @@ class _Inexact(Exception):
 
 
 def compiled(shape: Shape) -> "msgspec.json.Decoder[Any] | None":
-    """A decoder that accepts a body exactly if it has this shape; None where there is none."""
+    """A decoder that accepts only bodies of exactly this shape; None where there is none.
+
+    It may refuse a body whose arrays are partly empty; such a body is read the slow way.
+    """
     try:
         return msgspec.json.Decoder(_type_of(shape))
     except _Inexact:
@@ -329,7 +333,7 @@ def _type_of(shape: Shape) -> Any:
             return Annotated[list[None], msgspec.Meta(max_length=0)]
         return Annotated[list[_type_of(shape.item)], msgspec.Meta(min_length=1)]  # type: ignore[misc]
     if isinstance(shape, Object):
-        if any(optional for _, _, optional in shape.fields):
+        if any(optional or _UNNAMEABLE.search(name) for name, _, optional in shape.fields):
             raise _Inexact
         names = {f"f{n}": name for n, (name, _, _) in enumerate(shape.fields)}
         fields = [(f"f{n}", _type_of(inner)) for n, (_, inner, _) in enumerate(shape.fields)]

@@ -524,29 +524,37 @@ def _distance(a: Ints, b: Ints) -> Ints:
 
 
 def _redundant(columns: dict[str, Ints], group: Ints) -> Mask:
-    """Pure acks that say nothing new: nothing beyond the data segment before them.
+    """Pure acks that say nothing new, and nothing that their sender does not say again.
 
-    Before a SYN all acks are kept: they may be another connection's.
+    Nothing new: no more than the segment before them on the connection says or ends with. Said
+    again: by the sender's next segment that is more than an ack, with no SYN or RST between.
     """
-    flags, wire = columns["flags"], columns["wire"]
+    flags, wire, side, ack = (columns[name] for name in ("flags", "wire", "side", "ack"))
     plain = flags & _PLAIN_MASK == ACK
     pure = plain & (wire == 0) & (columns["window"] > 0)
     index = np.arange(len(flags))
     before = np.maximum.accumulate(np.where(pure, -1, index))
-    known = np.maximum(before, 0)
-    same_side = columns["side"] == columns["side"][known]
-    end = np.where(same_side, columns["ack"][known], columns["seq"][known] + wire[known])
-    stale = (
-        (before >= 0)
-        & (group[known] == group)
-        & plain[known]
-        & (_distance(end, columns["ack"]) <= 0)
+    last = np.maximum(before, 0)
+    said = np.where(side == side[last], ack[last], columns["seq"][last] + wire[last])
+    old = (before >= 0) & (group[last] == group) & plain[last] & (_distance(said, ack) <= 0)
+    own = np.where(side == 0, _following(~pure & (side == 0)), _following(~pure & (side == 1)))
+    disruption = _following(flags & (SYN | RST) != 0)
+    following = np.minimum(own, len(flags) - 1)
+    again = (
+        (own < disruption)
+        & (group[following] == group)
+        & (flags[following] & ACK != 0)
+        & (_distance(ack, ack[following]) >= 0)
     )
-    last_syn = np.full(int(group[-1]) + 1 if len(group) else 0, -1, dtype=np.int64)
-    syns = np.flatnonzero(flags & SYN)
-    last_syn[group[syns]] = syns
-    redundant: Mask = pure & stale & (index > last_syn[group])
+    redundant: Mask = pure & old & again
     return redundant
+
+
+def _following(chosen: Mask) -> Ints:
+    """For each row the index of the first chosen one from it on; the number of rows if none."""
+    index = np.where(chosen, np.arange(len(chosen)), len(chosen))
+    following: Ints = np.minimum.accumulate(index[::-1])[::-1]
+    return following
 
 
 def _pairs(data: bytes, columns: dict[str, Ints], group: Ints) -> Mask:
@@ -576,15 +584,14 @@ class Arranged:
     """A block's segments brought together by connection; a pure function of the block.
 
     `keys` has a row for each connection, `bounds` where its rows in `walk` begin (one more at the
-    end), `last_times` the time of its last segment, and `lately` the last number that the acks left
-    out acknowledged, by 2 * connection + side. `columns` are the columns of `walk` as arrays.
+    end), and `last_times` the time of its last segment. `columns` are the columns of `walk` as
+    arrays, `pair` the candidates for it.
     """
 
     walk: Walk
     keys: npt.NDArray[np.uint64]
     bounds: list[int]
     last_times: list[int]
-    lately: dict[int, int]
     columns: dict[str, Ints]
     pair: Mask
 
@@ -600,13 +607,6 @@ def arrange(rows: Rows) -> Arranged:
         columns["time"][np.append(starts[1:], len(order)) - 1].tolist() if len(order) else []
     )
     dropped = _redundant(columns, group)
-    lately = dict(
-        zip(
-            (group[dropped] * 2 + columns["side"][dropped]).tolist(),
-            columns["ack"][dropped].tolist(),
-            strict=True,
-        )
-    )
     kept = ~dropped
     columns = {name: column[kept] for name, column in columns.items()}
     group = group[kept]
@@ -616,7 +616,6 @@ def arrange(rows: Rows) -> Arranged:
         keys=rows.key[order[starts]],
         bounds=np.searchsorted(group, np.arange(len(starts) + 1)).tolist(),
         last_times=last_times,
-        lately=lately,
         columns=columns,
         pair=pair,
     )
@@ -640,13 +639,8 @@ class Tracker:
         for number, last_time in enumerate(block.last_times):
             key = block.keys[number]
             connection = self._walk(key, walk, bounds[number], bounds[number + 1])
-            if connection is None or connection.ended:
-                continue
-            connection.last_time = last_time
-            for side in (0, 1):
-                ack = block.lately.get(2 * number + side)
-                if ack is not None:
-                    connection.acknowledged(side, ack)
+            if connection is not None and not connection.ended:
+                connection.last_time = last_time
         self._number()
         if block.last_times:
             self._forget(max(block.last_times))

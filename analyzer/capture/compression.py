@@ -22,13 +22,25 @@ def _lz4(stream: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, lz4.frame.LZ4FrameFile(stream))
 
 
+def _gzip(stream: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, gzip.GzipFile(fileobj=stream))
+
+
+def _xz(stream: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, lzma.LZMAFile(stream))
+
+
+def _bzip2(stream: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, bz2.BZ2File(stream))
+
+
 # name, first bytes, how to open
 CODECS: tuple[tuple[str, bytes, Callable[[BinaryIO], BinaryIO]], ...] = (
-    ("gzip", b"\x1f\x8b\x08", lambda s: cast(BinaryIO, gzip.GzipFile(fileobj=s))),
+    ("gzip", b"\x1f\x8b\x08", _gzip),
     ("zstd", b"\x28\xb5\x2f\xfd", _zstd),
     ("lz4", b"\x04\x22\x4d\x18", _lz4),
-    ("xz", b"\xfd7zXZ\x00", lambda s: cast(BinaryIO, lzma.LZMAFile(s))),
-    ("bzip2", b"BZh", lambda s: cast(BinaryIO, bz2.BZ2File(s))),
+    ("xz", b"\xfd7zXZ\x00", _xz),
+    ("bzip2", b"BZh", _bzip2),
 )
 
 DAMAGE = (OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, zstandard.ZstdError)

@@ -175,7 +175,7 @@ def _settled(tables: Tables, row: Row, waits: dict[int, int]) -> Row:
         return row
     connection = tables.connection(row)
     left = int(connection["client_fin_time"])
-    watched = tables.ends[int(connection["interface"])] - left
+    watched = tables.watched_until(row) - left
     usual = waits.get(int(tables.endpoint_of[row["route"]]), 0)
     if not left or watched < max(GAVE_UP, usual):
         return row

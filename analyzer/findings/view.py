@@ -102,6 +102,11 @@ class Tables:
         found: np.void = self.connections[row["connection"]]
         return found
 
+    def watched_until(self, row: Row) -> int:
+        """When the last of the captures that saw the row's connection ends, in ns since 1970."""
+        members = self.joined.members(row["connection"])
+        return max(self.ends[int(self.connections["interface"][n])] for n in members)
+
     def request(self, row: Row) -> Request:
         """The request of a row, as the report names it."""
         connection = self.connection(row)
