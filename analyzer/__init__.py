@@ -22,15 +22,17 @@ def scan(
     captures: str | Path | Sequence[str | Path],
     *,
     progress: Callable[[int], None] | None = None,
+    jobs: int = 1,
 ) -> "Report":
     """Read captures, rebuild their HTTP exchanges and judge them.
 
     `captures` is one path or several: pcap or pcapng files, plain or compressed, folders of them,
     or "-" for standard input. `progress` is called with the number of bytes read since the last
-    call. Raises `InputError` for what cannot be read.
+    call. `jobs` is the most processes to read large captures with (they are spawned: the calling
+    program needs its `if __name__ == "__main__"`). Raises `InputError` for what cannot be read.
     """
     from analyzer import pipeline
 
     single = isinstance(captures, str | Path)
     paths = [captures] if single else list(captures)  # type: ignore[arg-type]
-    return pipeline.scan([str(path) for path in paths], progress=progress)
+    return pipeline.scan([str(path) for path in paths], progress=progress, jobs=jobs)

@@ -3,6 +3,7 @@
 Exit status: 0 nothing found, 1 at least one finding, 2 it could not be done.
 """
 
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -43,12 +44,20 @@ def main() -> None:
     metavar="FILE",
     help="Write every exchange, as .csv or .parquet.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=lambda: os.cpu_count() or 1,
+    show_default="the processors",
+    help="Processes to read large captures with.",
+)
 @click.option("--force", is_flag=True, help="Replace output files that exist.")
 def scan(
     captures: tuple[str, ...],
     csv_file: str | None,
     json_file: str | None,
     exchanges_file: str | None,
+    jobs: int,
     force: bool,
 ) -> None:
     """Read captures and report every response that is not its request's own.
@@ -60,7 +69,7 @@ def scan(
     """
     try:
         _check_outputs(csv_file, json_file, exchanges_file, force=force)
-        report = _scan(list(captures))
+        report = _scan(list(captures), jobs)
         _write(report, csv_file, json_file, exchanges_file)
     except InputError as error:
         click.echo(f"wrangler-forensics: {_one_line(error)}", err=True)
@@ -97,7 +106,7 @@ def _check_outputs(
         raise InputError("two outputs have the same name")
 
 
-def _scan(captures: list[str]) -> "Report":
+def _scan(captures: list[str], jobs: int) -> "Report":
     import gc
 
     from analyzer import pipeline
@@ -105,7 +114,7 @@ def _scan(captures: list[str]) -> "Report":
     # Nothing built here has cycles that matter, and looking for some takes a tenth of the time.
     gc.disable()
     with _progress(captures) as advance:
-        return pipeline.scan(captures, progress=advance)
+        return pipeline.scan(captures, progress=advance, jobs=jobs)
 
 
 class _Silent:

@@ -18,7 +18,7 @@ from analyzer.http.messages import Message
 from analyzer.http.ordinary import Glance
 from analyzer.shapes import NO_FORM, REFUSALS, UNKNOWN_FORM, Form, Forms, may_be_json
 from analyzer.streams import Arranged, Connection, Ints
-from analyzer.tables import CONNECTIONS, EXCHANGES, Flag, Outcome, Store, packer_of
+from analyzer.tables import CONNECTIONS, EXCHANGES, Array, Flag, Outcome, Store, packer_of
 
 _MOST_UNDECIDED = 256  # pieces kept while it is not known what a connection carries
 _HAS_TOKEN, _ECHOES = int(Flag.HAS_TOKEN), int(Flag.ECHOES)
@@ -41,7 +41,36 @@ class Extraction:
     addresses: list[Address] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
     forms: list[Form] = field(default_factory=list)
-    streams: int = 0
+    begun: Array = field(default_factory=lambda: np.empty(0, np.int64))  # first frames' ids
+
+
+def join(parts: list[Extraction]) -> Extraction:
+    """The extractions of several shares of the connections as one.
+
+    Numbers of routes, forms, addresses and connections are those of the first part where it has
+    them; which numbers they are makes no difference to what is reported.
+    """
+    first, *others = parts
+    routes = {route: number for number, route in enumerate(first.routes)}
+    forms = {form: number for number, form in enumerate(first.forms)}
+    addresses = {address: number for number, address in enumerate(first.addresses)}
+    for part in others:
+        route = np.array([routes.setdefault(r, len(routes)) for r in part.routes])
+        form = np.array([forms.setdefault(f, len(forms)) for f in part.forms])
+        address = np.array([addresses.setdefault(a, len(addresses)) for a in part.addresses])
+        offset = first.connections.length
+        for rows, texts in part.exchanges.chunks():
+            rows["route"], rows["form"] = route[rows["route"]], form[rows["form"]]
+            rows["connection"] += offset
+            first.exchanges.append_many(rows, texts)
+        for rows, texts in part.connections.chunks():
+            rows["connection"] += offset
+            rows["client"], rows["server"] = address[rows["client"]], address[rows["server"]]
+            first.connections.append_many(rows, texts)
+        first.anomalies.update(part.anomalies)
+    first.routes, first.forms, first.addresses = list(routes), list(forms), list(addresses)
+    first.begun = np.concatenate([part.begun for part in parts])
+    return first
 
 
 class Recorder:
@@ -55,7 +84,6 @@ class Recorder:
         into.forms = self.forms.forms
         self._addresses: dict[Address, int] = {}
         self._connections = 0
-        self._finished: list[HttpSink] = []
         # The block's ordinary exchanges: what their heads say, and which were taken (connection,
         # first row, how many).
         self._taken: list[tuple[int, int, int]] = []
@@ -160,13 +188,10 @@ class Recorder:
         """Take ordinary exchanges of a connection, two rows of the block each, from `row` on."""
         self._taken.append((connection, row, count))
 
-    def flush(self, block: Arranged | None = None, glance: Glance | None = None) -> None:
-        """The end of a block: write the rows that waited for it, and for its segments."""
-        if block is not None and glance is not None and self._taken:
+    def flush(self, block: Arranged, glance: Glance) -> None:
+        """The end of a block: write the ordinary exchanges taken from it."""
+        if self._taken:
             self._flush_ordinary(block, glance)
-        for sink in self._finished:
-            self._write(sink)
-        self._finished.clear()
 
     def _flush_ordinary(self, block: Arranged, glance: Glance) -> None:
         runs = np.array(self._taken, dtype=np.int64)
@@ -275,10 +300,7 @@ class Recorder:
         return number
 
     def finished(self, sink: "HttpSink") -> None:
-        """Its row is written when the tracker has numbered the connections of the block."""
-        self._finished.append(sink)
-
-    def _write(self, sink: "HttpSink") -> None:
+        """Add a row to CONNECTIONS."""
         http, connection = sink.http, sink.connection
         assert http is not None
         client = sink.client
@@ -288,7 +310,7 @@ class Recorder:
         self.into.connections.append(
             _pack_connection(
                 http.number,
-                connection.stream,
+                0,  # ranked when all are known
                 connection.interface,
                 self._address(one.high, one.low),
                 self._address(two.high, two.low),
@@ -298,6 +320,7 @@ class Recorder:
                 int(connection.closed_first(client)),
                 connection.first_time,
                 connection.last_time,
+                connection.first_frame >> 32,
                 connection.first_frame & 0xFFFFFFFF,
                 join[0],
                 join[1],

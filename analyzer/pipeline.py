@@ -8,6 +8,8 @@ compact tables.
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 
@@ -15,18 +17,20 @@ from analyzer.capture import files
 from analyzer.capture.frames import BLOCK, Capture, Frames
 from analyzer.endpoints import Endpoint
 from analyzer.endpoints import endpoints as resolve
-from analyzer.extraction import Extraction, Recorder
+from analyzer.extraction import Extraction, Recorder, join
 from analyzer.findings.judge import judge
-from analyzer.findings.vantages import join
+from analyzer.findings.vantages import join as join_vantages
 from analyzer.findings.view import Tables
 from analyzer.http.ordinary import Glance, OrdinaryReader
 from analyzer.intervals import MASK
 from analyzer.packets.decode import segments
 from analyzer.packets.segments import Segments
 from analyzer.report.result import Report
-from analyzer.streams import Arranged, Rows, Tracker, arrange
+from analyzer.streams import Arranged, Rows, Tracker, arrange, share
 
 Progress = Callable[[int], None]
+
+WORTH_SHARING = 64 << 20  # bytes; smaller captures are read sooner than a process has started
 
 
 class Interfaces:
@@ -49,48 +53,76 @@ class Interfaces:
         return found
 
 
+Extracted = tuple[Extraction, list[Capture], Interfaces]
+
+
 def extract(
-    paths: list[str], *, block: int = BLOCK, progress: Progress | None = None
-) -> tuple[Extraction, list[Capture], Interfaces]:
+    paths: list[str],
+    *,
+    block: int = BLOCK,
+    progress: Progress | None = None,
+    jobs: int = 1,
+) -> Extracted:
     """Read the captures at `paths` (files) and return all that was in them, not judged.
 
-    Raises InputError when one cannot be read at all.
+    With several `jobs` every process reads all frames and follows its share of the connections.
+    Raises InputError when a capture cannot be read at all.
     """
+    if jobs == 1 or files.STANDARD_INPUT in paths:
+        return extract_share(paths, 0, 1, block, progress)
+    with ProcessPoolExecutor(jobs - 1, mp_context=get_context("spawn")) as pool:
+        others = [pool.submit(extract_share, paths, part, jobs, block) for part in range(1, jobs)]
+        try:
+            extraction, captures, interfaces = extract_share(paths, 0, jobs, block, progress)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+        return join([extraction, *(o.result()[0] for o in others)]), captures, interfaces
+
+
+def extract_share(
+    paths: list[str], part: int, parts: int, block: int, progress: Progress | None = None
+) -> Extracted:
+    """What `extract` returns, of one share of the connections only."""
     extraction = Extraction()
     recorder = Recorder(extraction)
     tracker = Tracker(recorder.open, extraction.anomalies)
     interfaces = Interfaces()
     captures: list[Capture] = []
-    for arranged, glance in _prepared(paths, captures, interfaces, block, progress):
+    reader = OrdinaryReader()
+    for rows in _segments(paths, captures, interfaces, block, progress):
+        arranged = arrange(share(rows, part, parts))
+        glance = _glance(reader, arranged)
         tracker.feed(arranged)
         recorder.flush(arranged, glance)
     tracker.finish()
-    recorder.flush()
-    extraction.streams = tracker.streams
+    extraction.begun = np.array(tracker.begun, dtype=np.int64)
     return extraction, captures, interfaces
 
 
-def _prepared(
+def _segments(
     paths: list[str],
     captures: list[Capture],
     interfaces: Interfaces,
     block: int,
     progress: Progress | None,
-) -> Iterator[tuple[Arranged, Glance]]:
-    """Everything that can be done with a block without knowing the blocks before it."""
-    reader = OrdinaryReader()
+) -> Iterator[Rows]:
+    """The segments of all captures, a block at a time; `captures` is filled in on the way."""
     for source in files.in_order(paths):
         capture = Capture(source.path, index=len(captures))
         capture.series = files.series_of(source, captures)
         captures.append(capture)
         for frames in files.read(source.path, capture, block=block, progress=progress):
             found = segments(frames, _link_types(capture, frames), capture.anomalies)
-            arranged = arrange(_rows(frames, found, capture, interfaces))
-            start = arranged.columns["payload"]
-            end = start + arranged.columns["wire"]
-            glance = reader.glance(frames.data, start, end, arranged.pair)
-            arranged.walk.pair = glance.ordinary.tolist()
-            yield arranged, glance
+            yield _rows(frames, found, capture, interfaces)
+
+
+def _glance(reader: OrdinaryReader, block: Arranged) -> Glance:
+    """Which exchanges of a block are ordinary; noted in its walk."""
+    start = block.columns["payload"]
+    glance = reader.glance(block.walk.data, start, start + block.columns["wire"], block.pair)
+    block.walk.pair = glance.ordinary.tolist()
+    return glance
 
 
 def _link_types(capture: Capture, frames: Frames) -> np.ndarray:
@@ -156,12 +188,16 @@ def _interface_numbers(
     return numbers
 
 
-def scan(paths: list[str], *, progress: Progress | None = None) -> Report:
+def scan(paths: list[str], *, progress: Progress | None = None, jobs: int = 1) -> Report:
     """Extract, then judge: everything about the captures at `paths` (files and folders).
 
-    Raises InputError when one cannot be read at all.
+    `jobs` is the most processes to use; small captures are read by one. Raises InputError when a
+    capture cannot be read at all.
     """
-    extraction, captures, interfaces = extract(files.expand(paths), progress=progress)
+    found = files.expand(paths)
+    if files.size_of(found) < WORTH_SHARING:
+        jobs = 1
+    extraction, captures, interfaces = extract(found, progress=progress, jobs=jobs)
     tables = _tables(extraction, captures, interfaces)
     return Report(captures, extraction.anomalies, judge(tables), tables)
 
@@ -173,7 +209,9 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
         last[capture.series] = max(last.get(capture.series, 0), capture.last or 0)
     connections = extraction.connections.rows()
     connections = connections[np.argsort(connections["connection"], kind="stable")]
-    joined = join(connections, interfaces.series)
+    first = connections["first_capture"].astype(np.int64) << 32 | connections["first_frame"]
+    connections["stream"] = np.searchsorted(np.sort(extraction.begun), first)
+    joined = join_vantages(connections, interfaces.series)
     asked = np.zeros(len(extraction.routes), dtype=np.int64)
     for rows, _ in extraction.exchanges.chunks():
         judged = joined.judged[rows["connection"]]

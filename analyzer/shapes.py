@@ -3,8 +3,8 @@
 Law: a body's shape is a pure function of the body. It says which fields there are and of which JSON
 types, never a value. Keys that are data (ids, dates) become one `{*}`; the items of an array are
 merged, with `?` behind the fields that not all of them have. Reading is made fast by trying
-decoders compiled from the shapes seen last; they accept only bodies that have exactly that shape, so
-the result does not depend on which were tried.
+decoders compiled from the shapes seen last; they accept only bodies of exactly that shape, so the
+result does not depend on which were tried.
 """
 
 import re

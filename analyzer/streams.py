@@ -10,9 +10,10 @@ A connection is a pair of addresses and ports on one interface, from one SYN on 
 initial sequence number begins another connection).
 """
 
+from array import array
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -151,7 +152,6 @@ class Connection:
         "reset_side",
         "reset_time",
         "sink",
-        "stream",
     )
 
     def __init__(
@@ -168,7 +168,6 @@ class Connection:
         self.first_time = time
         self.last_time = time
         self.anomalies = anomalies
-        self.stream = 0
         self.flows = (Flow(), Flow())
         self.initiator: int | None = None  # the side that sent the SYN
         self.sink: Sink | None = None
@@ -596,6 +595,16 @@ class Arranged:
     pair: Mask
 
 
+def share(rows: Rows, part: int, parts: int) -> Rows:
+    """The connections of a block that fall to one of several processes; all their segments."""
+    if parts == 1:
+        return rows
+    words = np.bitwise_xor.reduce(rows.key, axis=1)
+    chosen = (words ^ words >> np.uint64(16)) % np.uint64(parts) == part
+    columns = {f.name: getattr(rows, f.name) for f in fields(rows) if f.name != "data"}
+    return Rows(rows.data, **{name: column[chosen] for name, column in columns.items()})
+
+
 def arrange(rows: Rows) -> Arranged:
     """Bring the segments of a block together by connection."""
     order, starts = by_connection(rows.key)
@@ -629,8 +638,7 @@ class Tracker:
         self._anomalies = anomalies
         self._connections: dict[bytes, Connection] = {}
         self._ended: deque[tuple[int, bytes, Connection]] = deque()
-        self._begun: list[Connection] = []
-        self.streams = 0
+        self.begun = array("q")  # frame ids of the first frames of all connections
 
     def feed(self, block: Arranged) -> None:
         """All segments of a block."""
@@ -641,7 +649,6 @@ class Tracker:
             connection = self._walk(key, walk, bounds[number], bounds[number + 1])
             if connection is not None and not connection.ended:
                 connection.last_time = last_time
-        self._number()
         if block.last_times:
             self._forget(max(block.last_times))
 
@@ -759,7 +766,7 @@ class Tracker:
         if len(self._connections) >= MOST_CONNECTIONS:
             self._evict()
         self._connections[name] = connection
-        self._begun.append(connection)
+        self.begun.append(frame)
         return connection
 
     def _end(self, name: bytes, connection: Connection) -> None:
@@ -793,13 +800,6 @@ class Tracker:
                 self._anomalies.count("connection-evicted")
                 connection.finish(ended=False)
             del self._connections[name]
-
-    def _number(self) -> None:
-        """Number the connections in the order of their first frames, as Wireshark does."""
-        for connection in sorted(self._begun, key=lambda c: c.first_frame):
-            connection.stream = self.streams
-            self.streams += 1
-        self._begun.clear()
 
     def finish(self) -> None:
         """The capture is over."""

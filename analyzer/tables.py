@@ -110,7 +110,7 @@ EXCHANGES: tuple[Column, ...] = (
 
 CONNECTIONS: tuple[Column, ...] = (
     Column("connection", "I", "", "row number of the connection"),
-    Column("stream", "I", "", "the number Wireshark gives the connection (tcp.stream)"),
+    Column("stream", "I", "", "rank by first frame: what Wireshark calls tcp.stream"),
     Column("interface", "H", "", "index of the interface in the list of all interfaces"),
     Column("client", "I", "", "index of the client's address"),
     Column("server", "I", "", "index of the server's address"),
@@ -120,6 +120,7 @@ CONNECTIONS: tuple[Column, ...] = (
     Column("first_close", "B", "Close", "which end closed first, and how"),
     Column("first_time", "q", "ns", "time of the first frame"),
     Column("last_time", "q", "ns", "time of the last frame"),
+    Column("first_capture", "H", "", "index of the file with the first frame"),
     Column("first_frame", "I", "", "number of the first frame"),
     Column("join_seq", "I", "", "sequence number of the first request byte, alike at all vantages"),
     Column("join_ack", "I", "", "acknowledgement number in that segment"),

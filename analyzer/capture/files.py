@@ -74,6 +74,11 @@ def expand(paths: list[str]) -> list[str]:
     return list(seen)
 
 
+def size_of(paths: list[str]) -> int:
+    """The bytes of all files together; 0 for standard input."""
+    return sum(Path(path).stat().st_size for path in paths if Path(path).is_file())
+
+
 def is_capture(path: Path) -> bool:
     """Whether the file's content, decompressed where need be, starts as a capture does."""
     try:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from analyzer.anomalies import Anomalies
 
-BLOCK = 16 << 20  # bytes read at a time
+BLOCK = 8 << 20  # bytes read at a time
 LONGEST_FRAME = 16 << 20  # bytes; a record that claims more cannot be true
 
 Ints = npt.NDArray[np.int64]
