@@ -259,13 +259,16 @@ def client_rows(directory: Path) -> list[dict[str, Any]]:
 def ship(
     run: Run,
     captures: Sequence[tuple[Capture, sniffers.Sniffer]],
-    clients: Sequence[Mapping[str, Any]],
+    clients: Iterable[Mapping[str, Any]],
     servers: Sequence[Mapping[str, Any]],
     observed: Sequence[truth.Observed],
     pairs: Sequence[tuple[truth.Observed, Any]],
     to: Path,
 ) -> dict[str, Any]:
-    """Write the recording's directory anew, and only when all of it is there."""
+    """Write the recording's directory anew, and only when all of it is there.
+
+    The clients' rows are read several times over.
+    """
     scenario = run.variant.scenario
     fresh = to.with_name(f".{to.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)

@@ -5,12 +5,12 @@ At random places one of them asks for a slow report, and the server's descriptor
 mistake, sometimes with a child process that still holds the socket, sometimes without.
 """
 
+import heapq
 import json
 import random
 import shutil
 import tempfile
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,8 @@ def scenario(soak: Soak) -> Scenario:
     chosen = [f"GET {target}" for target in at.values()]
     config = {
         "api": "ranch",
-        "slow": dict.fromkeys(chosen, 1000),
+        "wait": 4,  # so that several connections are open at any time, as in life
+        "slow": dict.fromkeys(chosen, 2500),
         "fault": {"name": "stale-close", "on": chosen, "after": 150, "inherit": chosen[::2]},
     }
     shares = [dict(list(at.items())[share::2]) for share in (0, 1)]
@@ -117,7 +118,7 @@ def record(soak: Soak, to: Path, keep: bool = False) -> dict[str, Any]:
         finally:
             run.processes.stop_all()
             run.topology.tear_down()
-        rows = sorted(client_rows(directory), key=lambda row: float(row["ended"]))
+        rows = ClientLog(directory)
         servers = directory / "server-server.log"
         observed = list(observe_in_slices(rows, read(servers)))
         pairs = truth.match(observed, variant.scenario.expects)
@@ -135,11 +136,18 @@ def record(soak: Soak, to: Path, keep: bool = False) -> dict[str, Any]:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def client_rows(directory: Path) -> Iterator[dict[str, Any]]:
-    """Every client's rows, each told whose it is."""
-    for number, host in ((1, "app1"), (2, "app2")):
-        for row in read(directory / f"client{number}.log"):
-            yield {**row, "from": host}
+@dataclass(frozen=True)
+class ClientLog:
+    """Every client's rows in the order of their end, read anew from the files each time."""
+
+    directory: Path
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        logs = (
+            ({**row, "from": host} for row in read(self.directory / f"client{number}.log"))
+            for number, host in ((1, "app1"), (2, "app2"))
+        )
+        return heapq.merge(*logs, key=lambda row: float(row["ended"]))
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
@@ -150,25 +158,32 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def observe_in_slices(
-    clients: Sequence[truth.Row], servers: Iterable[truth.Row]
+    clients: Iterable[truth.Row], servers: Iterable[truth.Row]
 ) -> Iterator[truth.Observed]:
     """`truth.observe` over half a minute at a time; both logs are in the order of their writing.
 
     What one slice cannot explain may have its reason in the slice before or after, so each one is
     judged with its neighbours' rows at hand.
     """
-    answers = (row for row in servers if "sha256" in row)
+    rows, answers = iter(clients), (row for row in servers if "sha256" in row)
+    around: list[truth.Row] = []
     near: list[truth.Row] = []
-    ended = [float(row["ended"]) for row in clients]
-    begin = 0
-    while begin < len(clients):
-        time = ended[begin]
-        end = bisect_left(ended, time + SLICE)
-        near = [row for row in near if row["written"] > time - SLICE]
-        for row in answers:
-            near.append(row)
-            if row["written"] > time + 2 * SLICE:
-                break
-        around = clients[bisect_left(ended, time - SLICE) : bisect_left(ended, time + 2 * SLICE)]
-        yield from truth.observe(clients[begin:end], near, askers=around)
-        begin = end
+    fill(around, rows, "ended", 0)
+    time = around[0]["ended"] if around else 0
+    while around and around[-1]["ended"] >= time:
+        fill(around, rows, "ended", time + 2 * SLICE)
+        fill(near, answers, "written", time + 2 * SLICE)
+        now = [row for row in around if time <= row["ended"] < time + SLICE]
+        yield from truth.observe(now, near, askers=around)
+        around = [row for row in around if row["ended"] >= time]
+        near = [row for row in near if row["written"] >= time]
+        time += SLICE
+
+
+def fill(held: list[truth.Row], source: Iterator[truth.Row], key: str, until: float) -> None:
+    """Take rows until one lies beyond a time, or there are no more."""
+    while not held or held[-1][key] <= until:
+        row = next(source, None)
+        if row is None:
+            return
+        held.append(row)

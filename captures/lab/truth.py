@@ -7,6 +7,7 @@ made those bytes for that method and target while the client waited.
 
 import json
 import re
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,37 +31,45 @@ class Observed:
     owner: Row | None = None
 
 
+Body = tuple[str, int]  # its hash and the status it went with
+
+
 @dataclass
 class Index:
-    """The servers' rows, by what was asked and by what was made."""
+    """The servers' rows by the body that was made; for each request the times it was made at."""
 
-    by_request: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
-    by_body: dict[tuple[str, int], list[Row]] = field(default_factory=dict)
+    by_body: dict[Body, list[Row]] = field(default_factory=dict)
+    times: dict[tuple[str, str, Body], list[float]] = field(default_factory=dict)
+
+
+def body(row: Row) -> Body:
+    """What makes two answers the same."""
+    return row["sha256"], row["status"]
 
 
 def index(servers: Iterable[Row]) -> Index:
     """Sort the rows that answer something; notes of the planted bug are left aside."""
-    by_request: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    by_body: dict[tuple[str, int], list[Row]] = defaultdict(list)
+    by_body: dict[Body, list[Row]] = defaultdict(list)
+    times: dict[tuple[str, str, Body], list[float]] = defaultdict(list)
     for row in servers:
         if "sha256" in row:
-            by_request[row["method"], row["target"]].append(row)
-            by_body[row["sha256"], row["status"]].append(row)
-    return Index(by_request, by_body)
+            by_body[body(row)].append(row)
+            times[row["method"], row["target"], body(row)].append(float(row["received"]))
+    for made_at in times.values():
+        made_at.sort()
+    return Index(by_body, times)
 
 
 def belongs(row: Row, made: Index) -> bool:
     """Whether the server made this body for this request while the client waited."""
-    return any(
-        (one["sha256"], one["status"]) == (row["sha256"], row["status"])
-        and row["sent"] - SLACK <= one["received"] <= row["ended"] + SLACK
-        for one in made.by_request.get((row["method"], row["target"]), ())
-    )
+    made_at = made.times.get((row["method"], row["target"], body(row)), [])
+    first = bisect_left(made_at, row["sent"] - SLACK)
+    return first < len(made_at) and made_at[first] <= row["ended"] + SLACK
 
 
 def owner_of(row: Row, made: Index, clients: Sequence[Row]) -> Row | None:
     """The client's request that a foreign body was made for."""
-    for one in made.by_body.get((row["sha256"], row["status"]), ()):
+    for one in made.by_body.get(body(row), ()):
         askers = [
             other
             for other in clients
