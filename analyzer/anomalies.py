@@ -27,6 +27,7 @@ SENTENCES: dict[str, str] = {
     "direction-not-captured": "only one direction of the connection is in the capture",
     "gap": "bytes that the receiver acknowledged are not in the capture",
     "gap-unacknowledged": "bytes that were skipped over and never seen",
+    "lost-on-the-way": "bytes that the receiver never acknowledged, with others behind them",
     "retransmission-differs": "a second copy of the same bytes differs from the first",
     "reassembly-limit": "more out-of-order data than is kept; the missing bytes count as a gap",
     "connection-evicted": "too many connections at once; the longest idle was let go",

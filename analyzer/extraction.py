@@ -180,7 +180,7 @@ class Recorder:
         token = token_of(target)
         if not token:
             return form, 0
-        return form, _HAS_TOKEN | _ECHOES if token in body else _HAS_TOKEN
+        return form, _HAS_TOKEN | _ECHOES if repeats(token, body) else _HAS_TOKEN
 
     # --- ordinary exchanges --------------------------------------------------------------------
 
@@ -281,8 +281,8 @@ class Recorder:
                     except REFUSALS:
                         pass
                     else:
-                        repeats = target[-size:] in body
-                        add((check[0][1], _HAS_TOKEN | _ECHOES if repeats else _HAS_TOKEN))
+                        echo = _ECHOES if repeats(target[-size:], body) else 0
+                        add((check[0][1], _HAS_TOKEN | echo))
                         continue
             add(self._form_of(fields, body, route, target))
         return out
@@ -325,6 +325,7 @@ class Recorder:
                 join[0],
                 join[1],
                 ours.acked or 0,
+                theirs.acked or 0,
                 ours.fin_frame & 0xFFFFFFFF,
                 ours.fin_time,
                 theirs.fin_frame & 0xFFFFFFFF,
@@ -360,6 +361,17 @@ def token_of(target: bytes) -> bytes:
         if len(segment) >= _SHORTEST_TOKEN and _DIGIT.search(segment):
             return segment
     return b""
+
+
+def repeats(token: bytes, body: bytes) -> bool:
+    """Whether `body` has `token` in it as a whole: not as a part of a longer word or number."""
+    at = body.find(token)
+    while at >= 0:
+        end = at + len(token)
+        if not body[end : end + 1].isalnum() and not body[max(0, at - 1) : at].isalnum():
+            return True
+        at = body.find(token, end)
+    return False
 
 
 class HttpSink:

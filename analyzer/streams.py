@@ -35,6 +35,8 @@ REORDERING = 100_000_000  # ns, for a hole that the receiver has acknowledged
 MOST_HELD = 1_024  # segments of one connection
 MOST_HELD_BYTES = 4 << 20  # bytes of one connection
 
+REPEATS = 4  # repetitions without an ack, seconds in all, that tell a loss on the way
+
 # How many connections are followed at once, and how long an ended one is remembered.
 MOST_CONNECTIONS = 65_536
 MOST_ENDED = 8_192
@@ -111,6 +113,7 @@ class Flow:
         "last_piece",
         "last_seq",
         "next",
+        "repeats",
         "seen",
         "zero_window",
     )
@@ -125,6 +128,7 @@ class Flow:
         self.last_seq = 0
         self.last_piece = b""
         self.gap = False
+        self.repeats = 0  # how often bytes came again since the last new ones
         self.seen = False
         self.zero_window = False
 
@@ -210,6 +214,8 @@ class Connection:
             ConnectionFlag.OPEN_AT_END: not self.ended,
             ConnectionFlag.CLIENT_ZERO_WINDOW: ours.zero_window,
             ConnectionFlag.COPIES_DIFFER: self.copies_differ,
+            ConnectionFlag.CLIENT_REPEATS: _repeats_in_vain(ours),
+            ConnectionFlag.SERVER_REPEATS: _repeats_in_vain(theirs),
         }
         flags = ConnectionFlag(0)
         for flag, holds in known.items():
@@ -300,11 +306,14 @@ class Connection:
         piece, seq, wire = entry.piece, entry.seq, entry.wire
         old = distance(seq, flow.next)
         if old > 0:
+            # One byte is a keep-alive probe (RFC 9293 §3.8.4).
+            flow.repeats += wire > 1
             self._compare(flow, seq, piece)
             piece, wire = piece[old:], wire - old
             seq = flow.next
         sink = self.sink
         if wire > 0:
+            flow.repeats = 0
             flow.next = advance(seq, wire)
             if sink is not None and sink.wants_data:
                 if piece:
@@ -323,7 +332,7 @@ class Connection:
     def _compare(self, flow: Flow, seq: int, piece: bytes) -> None:
         """Count a second copy that differs from the first (the latest segment's is still here)."""
         at = distance(flow.last_seq, seq)
-        # One byte is a keep-alive probe, whose content means nothing (RFC 9293 §3.8.4).
+        # A keep-alive probe's byte means nothing.
         if len(piece) > 1 and 0 <= at < len(flow.last_piece):
             known = flow.last_piece[at : at + len(piece)]
             if piece[: len(known)] != known:
@@ -399,6 +408,12 @@ class Connection:
         if self.ended:
             return
         while self.held and not self.ended:
+            if not self._hole_acked():
+                # Never acknowledged: lost on the way, and not by the capture. What lies behind the
+                # hole did not reach anybody either.
+                self.anomalies.count("lost-on-the-way")
+                self._drop_behind_hole()
+                continue
             self._skip()
         self._missing_tail()
         if self.ended:
@@ -406,6 +421,18 @@ class Connection:
         self.ended = ended
         if self.sink is not None:
             self.sink.finish(open_at_end=not ended)
+
+    def _drop_behind_hole(self) -> None:
+        """Let go of the segments that wait for the first hole."""
+        side, _ = self._hole()
+        start = self.flows[side].next
+        assert start is not None
+        self.held = [
+            e
+            for e in self.held
+            if not (e.side == side and distance(start, e.seq) > 0)
+            and not (e.side != side and e.ack >= 0 and distance(start, e.ack) > 0)
+        ]
 
     def _missing_tail(self) -> None:
         """Bytes at the end of a flow that the other side acknowledged and nobody saw."""
@@ -422,6 +449,13 @@ class Connection:
                 flow.next = advance(flow.next, size)
                 if self.sink is not None and self.sink.wants_data:
                     self.sink.gap(side, size)
+
+
+def _repeats_in_vain(flow: Flow) -> bool:
+    """Whether the flow's last bytes came several times and were never acknowledged."""
+    if flow.repeats < REPEATS or flow.next is None:
+        return False
+    return flow.acked is None or distance(flow.acked, flow.next) > 1
 
 
 def _fin_acked(flow: Flow) -> bool:
@@ -723,6 +757,7 @@ class Tracker:
             ours.next = ours.acked = following
             theirs.next, theirs.acked = acked, acks[row - 2]
             ours.seen = theirs.seen = True
+            ours.repeats = theirs.repeats = 0
             for flow, last in ((ours, row - 2), (theirs, row - 1)):
                 flow.last_seq = seqs[last]
                 flow.last_piece = walk.data[payloads[last] : payloads[last] + wires[last]]

@@ -83,6 +83,8 @@ class ConnectionFlag(IntFlag):
     ONE_WAY = 1 << 7
     CLIENT_ZERO_WINDOW = 1 << 8
     COPIES_DIFFER = 1 << 9
+    CLIENT_REPEATS = 1 << 10  # the client's last bytes, again and again, without an ack
+    SERVER_REPEATS = 1 << 11
 
 
 EXCHANGES: tuple[Column, ...] = (
@@ -125,6 +127,7 @@ CONNECTIONS: tuple[Column, ...] = (
     Column("join_seq", "I", "", "sequence number of the first request byte, alike at all vantages"),
     Column("join_ack", "I", "", "acknowledgement number in that segment"),
     Column("client_acked", "I", "", "the client's bytes up to here were acknowledged"),
+    Column("server_acked", "I", "", "the server's bytes up to here were acknowledged"),
     Column("client_fin_frame", "I", "", "frame with the client's FIN; 0: none"),
     Column("client_fin_time", "q", "ns", "its time"),
     Column("server_fin_frame", "I", "", "frame with the server's FIN; 0: none"),

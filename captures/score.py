@@ -98,7 +98,7 @@ def matches(finding: Json, fault: Json) -> bool:
 
 
 def same(request: Json | None, truth: Json) -> bool:
-    """Whether both are the same request. A proxy has an address of its own, so it isn't looked at."""
+    """Whether both are the same request; not by address, since a proxy has its own."""
     return (
         request is not None
         and request["method"] == truth["method"]

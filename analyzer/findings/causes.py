@@ -80,7 +80,9 @@ def _of_stolen(verdict: Verdict) -> str:
     }[verdict]
 
 
-def of_silence(tables: Tables, row: Row, *, usual_wait: int, refused: bool) -> list[Cause]:
+def of_silence(
+    tables: Tables, row: Row, *, usual_wait: int, refused: bool, lost: bool
+) -> list[Cause]:
     """Causes of a request that got no answer; `usual_wait` is the server's longest, in ns."""
     connection = _ints(tables.connection(row))
     acked = (connection["client_acked"] - row["request_seq"]) & 0xFFFFFFFF
@@ -90,6 +92,11 @@ def of_silence(tables: Tables, row: Row, *, usual_wait: int, refused: bool) -> l
             Cause("server/silent", _RULED_OUT, "the server's host never received the request"),
         ]
     close = connection["first_close"]
+    if lost:
+        return [
+            Cause("network/lost", _SUPPORTED, "the response was sent and never acknowledged"),
+            Cause("server/silent", _RULED_OUT, "the server did answer"),
+        ]
     if refused:
         return [
             Cause("client/gave-up", _SUPPORTED, "the response came after the client had left"),
@@ -107,17 +114,17 @@ def of_silence(tables: Tables, row: Row, *, usual_wait: int, refused: bool) -> l
         ]
     left = connection["client_fin_time"] or connection["reset_time"]
     waited = left - row["request_time"]
-    lost = Cause("network/lost", _RULED_OUT, "the server sent no byte that could have been lost")
+    kept = Cause("network/lost", _RULED_OUT, "the server sent no byte that could have been lost")
     if usual_wait and waited < usual_wait:
         return [
             Cause("client/gave-up", _SUPPORTED, "the client left sooner than answers usually take"),
             Cause("server/silent", _POSSIBLE, "the server might not have answered later either"),
-            lost,
+            kept,
         ]
     return [
         Cause("server/silent", _SUPPORTED, "the server acknowledged the request and sent nothing"),
         Cause("client/gave-up", _POSSIBLE, "the client was the first to close"),
-        lost,
+        kept,
     ]
 
 

@@ -29,6 +29,7 @@ from analyzer.findings.model import (
     Verdict,
 )
 from analyzer.findings.view import Row, Tables, form_text
+from analyzer.intervals import covers
 from analyzer.tables import Array, Close, ConnectionFlag, Flag, Outcome
 
 GAVE_UP = 1_000_000_000  # ns that the capture must go on after a client closed, at least
@@ -38,6 +39,8 @@ REQUEST_TIMEOUT = 408
 
 _LOSS = int(Flag.LOSS)
 _SURPLUS, _ECHOES = int(Flag.SURPLUS), int(Flag.ECHOES)
+_CLIENT_REPEATS = int(ConnectionFlag.CLIENT_REPEATS)
+_SERVER_REPEATS = int(ConnectionFlag.SERVER_REPEATS)
 _AFTER_CLOSE, _REQUEST_OPEN = int(Flag.AFTER_CLIENT_CLOSE), int(Flag.REQUEST_OPEN)
 _DAMAGED, _OPEN_AT_END = int(Flag.DAMAGED), int(Flag.OPEN_AT_END)
 
@@ -73,25 +76,31 @@ def judge(tables: Tables) -> Judgement:
             (rows["outcome"] != Outcome.ANSWERED)
             | (rows["flags"] & (_SURPLUS | _AFTER_CLOSE) != 0)
             | np.isin(tables.keys(rows), codes)
+            | (tables.connections["flags"][rows["connection"]] & _SERVER_REPEATS != 0)
         )
         return found
 
     rows = [part for row in tables.pick(odd) for part in _parted(row)]
     waits = _longest_waits(tables)
     rows = [_settled(tables, row, waits) for row in rows]
-    refused = [row for row in rows if _is_refused(tables, row)]
+    refused = [
+        row
+        for row in rows
+        if _is_refused(tables, row) or (row["response_frame"] and _lost_on_the_way(tables, row))
+    ]
     lost = [r for r in refused if r["outcome"] == Outcome.ANSWERED]
     lost += [r for r in rows if r["outcome"] == Outcome.UNANSWERED and r["flags"] & _SURPLUS]
     out.answered -= len(lost)
     out.unanswered += len(lost)
     swaps = _swaps(tables, learned, foreign, rows, refused, out)
+    history = _history(tables, [r for r in rows if r["outcome"] == Outcome.UNSOLICITED])
     owners = {id(owner): (victim, both) for victim, owner, both in swaps.values() if owner}
     for row in rows:
         if id(row) in swaps:
             victim, owner, both = swaps[id(row)]
             out.findings.append(_misdelivered(tables, learned, victim, owner, both_ways=both))
         elif row["outcome"] == Outcome.UNSOLICITED:
-            _unsolicited(tables, row, out)
+            _unsolicited(tables, row, history, out)
         elif row["outcome"] in (Outcome.UNANSWERED, Outcome.INCOMPLETE) or row in refused:
             if _touched(tables, row):
                 _undecided(tables, row, out)
@@ -130,10 +139,12 @@ def _summaries(
 
 
 def _is_refused(tables: Tables, row: Row) -> bool:
-    """A response that came after its client had closed, and that the client's host reset."""
+    """A response that began after its client had closed, and that was cut off or reset."""
     if row["outcome"] == Outcome.UNANSWERED or not row["flags"] & _AFTER_CLOSE:
         return False
     connection = tables.connection(row)
+    if row["outcome"] == Outcome.INCOMPLETE:
+        return int(connection["first_close"]) == Close.CLIENT_FIN
     return (
         bool(connection["reset_frame"])
         and int(connection["first_close"]) == Close.CLIENT_FIN
@@ -168,20 +179,34 @@ def _touched(tables: Tables, row: Row, *, but: int = 0) -> bool:
 def _settled(tables: Tables, row: Row, waits: dict[int, int]) -> Row:
     """`row`, no longer open at the end of the capture if its client gave up long before.
 
-    A client may close its half and still read the answer (RFC 9112 §9.6), so the capture has to go
-    on for longer than answers of the endpoint took.
+    A client may close its half at once and still read the answer (RFC 9112 §9.6), so it must have
+    waited, or the capture have gone on, for longer than answers of the endpoint take. And a message
+    that is repeated in vain has been lost, whatever comes later.
     """
-    if row["outcome"] != Outcome.UNANSWERED or not row["flags"] & _OPEN_AT_END:
+    if row["outcome"] == Outcome.ANSWERED or not row["flags"] & _OPEN_AT_END:
         return row
     connection = tables.connection(row)
     left = int(connection["client_fin_time"])
-    watched = tables.watched_until(row) - left
-    usual = waits.get(int(tables.endpoint_of[row["route"]]), 0)
-    if not left or watched < max(GAVE_UP, usual):
+    patience = max(GAVE_UP, waits.get(int(tables.endpoint_of[row["route"]]), 0))
+    gave_up = left and (
+        left - row["request_time"] > 2 * patience or tables.watched_until(row) - left > patience
+    )
+    if not gave_up and not _lost_on_the_way(tables, row):
         return row
     at = row.at.copy()
     at["flags"] = row["flags"] & ~_OPEN_AT_END
     return Row(at, row.target)
+
+
+def _lost_on_the_way(tables: Tables, row: Row) -> bool:
+    """Whether the request, or the whole response, was repeated again and again without an ack."""
+    connection = tables.connection(row)
+    flags = int(connection["flags"])
+    if flags & _CLIENT_REPEATS and not row["response_frame"]:
+        return not covers(int(connection["client_acked"]), row["request_seq"])
+    if flags & _SERVER_REPEATS and row["response_frame"]:
+        return not covers(int(connection["server_acked"]), row["response_seq"])
+    return False
 
 
 def _longest_waits(tables: Tables) -> dict[int, int]:
@@ -235,12 +260,7 @@ def _swaps(
 
 def _own_surplus(tables: Tables, swaps: dict[int, _Swap]) -> None:
     """A surplus response belongs to the request before, on the same connection."""
-    if not swaps:
-        return
-    wanted = np.array(sorted({swap[0]["connection"] for swap in swaps.values()}))
-    history: dict[int, list[Row]] = {}
-    for row in tables.pick(lambda rows: np.isin(rows["connection"], wanted)):
-        history.setdefault(row["connection"], []).append(row)
+    history = _history(tables, [swap[0] for swap in swaps.values()])
     for key, (victim, _, both) in list(swaps.items()):
         earlier = [
             row
@@ -248,6 +268,18 @@ def _own_surplus(tables: Tables, swaps: dict[int, _Swap]) -> None:
             if 0 < row["request_time"] < victim["request_time"]
         ]
         swaps[key] = (victim, earlier[-1] if earlier else None, both)
+
+
+def _history(tables: Tables, rows: list[Row]) -> dict[int, list[Row]]:
+    """The requests on the connections of `rows`, by connection, in the order of time."""
+    history: dict[int, list[Row]] = {}
+    wanted = np.array(sorted({row["connection"] for row in rows}), dtype=np.int64)
+    if len(wanted):
+        for row in tables.pick(
+            lambda rows: np.isin(rows["connection"], wanted) & (rows["request_frame"] > 0)
+        ):
+            history.setdefault(row["connection"], []).append(row)
+    return history
 
 
 def _match(
@@ -304,7 +336,7 @@ def _could_own(tables: Tables, row: Row, stray: Row, endpoints: set[int]) -> boo
         row is not stray
         and tables.key(row)[0] in endpoints
         and tables.server(row) == tables.server(stray)
-        and row["connection"] != stray["connection"]
+        and (row["connection"] != stray["connection"] or bool(row["response_time"]))
         and 0 < stray["response_time"] - row["request_time"] < LONGEST_WAIT
         and (not row["response_time"] or row["response_time"] > stray["request_time"])
     )
@@ -405,13 +437,12 @@ def _unanswered(
     if refused:
         late = tables.response(row)
         assert late is not None
-        facts.append(
-            Fact(
-                f"a response began in frame {late.frame}, when the client had closed; the "
-                "client's host refused it",
-                (late.frame,),
-            )
+        fate = (
+            "was sent several times and no byte of it was ever acknowledged"
+            if _lost_on_the_way(tables, row)
+            else "came when the client had closed, and the client's host refused it"
         )
+        facts.append(Fact(f"the response that begins in frame {late.frame} {fate}", (late.frame,)))
     if stolen is not None:
         victim = tables.response(stolen[0])
         assert victim is not None
@@ -425,7 +456,8 @@ def _unanswered(
         considered = causes.of_swap(tables, stolen[0], row, both_ways=stolen[1])
     else:
         usual = waits.get(int(tables.endpoint_of[row["route"]]), 0)
-        considered = causes.of_silence(tables, row, usual_wait=usual, refused=refused)
+        lost = _lost_on_the_way(tables, row)
+        considered = causes.of_silence(tables, row, usual_wait=usual, refused=refused, lost=lost)
     return Finding(
         kind=Kind.UNANSWERED,
         confidence=Confidence.CERTAIN,
@@ -464,9 +496,12 @@ def _incomplete(tables: Tables, row: Row) -> Finding:
     )
 
 
-def _unsolicited(tables: Tables, row: Row, out: Judgement) -> None:
+def _unsolicited(tables: Tables, row: Row, history: dict[int, list[Row]], out: Judgement) -> None:
     response = tables.response(row)
     assert response is not None
+    # What was asked last on the connection is what a second answer most likely answers.
+    earlier = [r for r in history.get(row["connection"], ()) if r["request_time"] < response.time]
+    owner = earlier[-1] if earlier and response.status != REQUEST_TIMEOUT else None
     if _touched(tables, row, but=_OPEN_AT_END):
         return
     if row["status"] == REQUEST_TIMEOUT and not row["flags"] & _SURPLUS:
@@ -484,7 +519,7 @@ def _unsolicited(tables: Tables, row: Row, out: Judgement) -> None:
             ),
             request=None,
             response=response,
-            owner=None,
+            owner=None if owner is None else tables.request(owner),
             evidence=(
                 Fact(
                     f"a response begins in frame {response.frame}, when every request that the "
