@@ -6,20 +6,18 @@ than was planted, is thrown away.
 """
 
 import json
-import platform
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from captures.lab import compress, plan, proxies, runtimes, sniffers, tools, truth, wire
+from captures.lab import plan, proxies, runtimes, shipping, sniffers, tools, truth
 from captures.lab.errors import RecordingFailed
 from captures.lab.processes import Processes
 from captures.lab.scenario import Capture, Client, Event, Server, Variant
@@ -92,7 +90,7 @@ def record_once(variant: Variant, directory: Path, to: Path) -> dict[str, Any]:
     servers = read_rows(directory.glob("server-*.log"))
     observed = truth.observe(clients, servers, variant.scenario.foreign, variant.scenario.stray)
     pairs = truth.match(observed, variant.scenario.expects)
-    return ship(run, captures, clients, servers, observed, pairs, to)
+    return shipping.ship(variant, captures, clients, servers, observed, pairs, to)
 
 
 def perform(run: Run) -> list[tuple[Capture, sniffers.Sniffer]]:
@@ -254,120 +252,3 @@ def client_rows(directory: Path) -> list[dict[str, Any]]:
     if not rows:
         raise RecordingFailed("the clients logged nothing")
     return rows
-
-
-def ship(
-    run: Run,
-    captures: Sequence[tuple[Capture, sniffers.Sniffer]],
-    clients: Iterable[Mapping[str, Any]],
-    servers: Sequence[Mapping[str, Any]],
-    observed: Sequence[truth.Observed],
-    pairs: Sequence[tuple[truth.Observed, Any]],
-    to: Path,
-) -> dict[str, Any]:
-    """Write the recording's directory anew, and only when all of it is there.
-
-    The clients' rows are read several times over.
-    """
-    scenario = run.variant.scenario
-    fresh = to.with_name(f".{to.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    shipped = []
-    for _, sniffer in sorted(captures, key=lambda pair: pair[1].vantage):
-        plain = sniffer.vantage in scenario.plain
-        name = f"{sniffer.vantage}.pcap" + ("" if plain else ".zst")
-        if plain:
-            compress.place(sniffer.path, fresh / name)
-        else:
-            compress.compress(sniffer.path, fresh / name)
-        shipped.append(
-            {
-                "file": name,
-                "vantage": sniffer.vantage,
-                "frames": compress.frames(sniffer.path),
-                "sha256": compress.sha256(fresh / name),
-                "command": sniffer.command,
-            }
-        )
-    told: dict[str, Any] = {
-        "schema": 1,
-        "scenario": run.variant.name,
-        "title": scenario.title,
-        "mechanism": scenario.mechanism,
-        "description": scenario.description.strip(),
-        "provenance": provenance(run.variant),
-        "captures": shipped,
-        "totals": truth.totals(clients),
-        "clients": {
-            host: truth.totals(row for row in clients if row["from"] == host)
-            for host in sorted({row["from"] for row in clients})
-        },
-        "planted": where_seen(truth.planted(pairs), captures),
-        "tolerated": truth.tolerated(pairs),
-        "server_notes": notes(servers, pairs),
-    }
-    if scenario.compact:
-        told["endpoints"] = truth.by_target(clients)
-    else:
-        told["log"] = truth.log(clients, observed)
-    (fresh / "truth.json").write_text(truth.dump(told))
-    shutil.rmtree(to, ignore_errors=True)
-    fresh.rename(to)
-    return told
-
-
-def where_seen(
-    planted: list[dict[str, Any]], captures: Iterable[tuple[Capture, sniffers.Sniffer]]
-) -> list[dict[str, Any]]:
-    """The planted faults, each with the vantages that saw its request at all."""
-    paths = {sniffer.vantage: sniffer.path for _, sniffer in captures}
-    seen = wire.seen_at(paths, [one["request"] for one in planted])
-    return [{**one, "seen_at": vantages} for one, vantages in zip(planted, seen, strict=True)]
-
-
-def notes(
-    servers: Iterable[Mapping[str, Any]], pairs: Iterable[tuple[truth.Observed, Any]]
-) -> list[Mapping[str, Any]]:
-    """What the servers logged about the planted bug and the requests that it touched."""
-    rows = [row for one, _ in pairs for row in (one.row, one.owner) if row]
-    names = {f"{row['method']} {row['target']}" for row in rows}
-    times = [row["sent"] for row in rows]
-    return [
-        row
-        for row in servers
-        if "fault" in row
-        or "uncaught" in row
-        or (
-            (row.get("finish") or f"{row.get('method')} {row.get('target')}") in names
-            and any(abs(row.get("received", row.get("at", 0)) - time) < 10 for time in times)
-        )
-    ][:80]
-
-
-def provenance(variant: Variant) -> dict[str, Any]:
-    """When, where and with what this was recorded."""
-    said = subprocess.run(["tcpdump", "--version"], capture_output=True, text=True, check=False)
-    version = (said.stdout + said.stderr).splitlines()[0]
-    release = runtimes.NODE_RELEASES.get(variant.node or "", variant.node)
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": f"python -m captures.lab record {variant.name}",
-        "node": release,
-        "servers": [server_version(server, variant) for server in variant.scenario.servers],
-        "python": platform.python_version(),
-        "kernel": platform.release(),
-        "tcpdump": version,
-    }
-
-
-def server_version(server: Server, variant: Variant) -> str:
-    """A server's program and the versions under it."""
-    if server.program in proxies.PROGRAMS:
-        return proxies.version(server.program)
-    if server.program.endswith(".js"):
-        short = server.node or variant.node or "20"
-        return " ".join(
-            [server.program, f"node {runtimes.NODE_RELEASES.get(short, short)}", *server.npm]
-        )
-    return " ".join([server.program, f"python {platform.python_version()}", *server.python])

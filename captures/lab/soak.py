@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from captures.lab import plan, recording, truth
+from captures.lab import plan, recording, shipping, truth
 from captures.lab.processes import Processes
 from captures.lab.scenario import Capture, Client, Expect, Scenario, Server, Variant
 from captures.lab.topology import Topology
@@ -123,7 +123,7 @@ def record(soak: Soak, to: Path, keep: bool = False) -> dict[str, Any]:
         observed = list(observe_in_slices(rows, read(servers)))
         pairs = truth.match(observed, variant.scenario.expects)
         noted = [row for row in read(servers) if "fault" in row or "uncaught" in row]
-        told = recording.ship(run, captures, rows, noted, observed, pairs, to)
+        told = shipping.ship(variant, captures, rows, noted, observed, pairs, to)
         told["soak"] = asdict(soak)
         told["provenance"]["command"] = (
             f"python -m captures.lab soak --exchanges {soak.exchanges} --faults {soak.faults} "
