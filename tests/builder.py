@@ -127,7 +127,7 @@ class Conversation:
         self, side: int, data: bytes, size: int = 0, *, captured: bool = True
     ) -> "Conversation":
         """`data` in segments of `size` bytes (0: one), acknowledged at the end."""
-        size = size or len(data)
+        size = size or len(data) or 1
         for at in range(0, len(data), size):
             self.send(side, data[at : at + size], ACK | PSH, captured=captured)
         self.send(1 - side)

@@ -164,7 +164,7 @@ def check(one: Any, two: Any) -> None:
     assert accepted is alike
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(JSON, JSON)
 def test_a_decoder_accepts_exactly_its_shape(one: Any, two: Any) -> None:
     check(one, one)
@@ -193,7 +193,7 @@ def _altered(draw: st.DrawFn, value: Any) -> Any:
     return draw(st.sampled_from([value, 0, 1.5, "x", True, None, [], {}, [1], {"a": 1}]))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(altered())
 def test_a_decoder_sees_a_small_difference(values: tuple[Any, Any]) -> None:
     check(*values)
@@ -234,14 +234,13 @@ def test_tricky_bodies_give_the_same_form_either_way(value: Any, body: bytes) ->
     assert taught == fresh.forms[fresh.of("application/json", body + b" " * 300, 1)]
 
 
-@pytest.mark.xfail(strict=True, reason="msgspec has no such field names; the program ends")
 @pytest.mark.parametrize("key", ["a\\b", 'a"b', "\x1b[31m", "\n", "\0"])
 def test_keys_that_a_decoder_cannot_have(key: str) -> None:
     check({key: 1, "n": 2}, {key: 1, "n": 2})
     check({key: 1, "n": 2}, {key: "x", "n": 2})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.dictionaries(st.text("ab_ .:€-1", max_size=3), st.sampled_from([1, "x", None]), max_size=3)
 )
@@ -287,7 +286,7 @@ def test_which_media_types_may_be_json(media_type: str, expected: bool) -> None:
     assert may_be_json(media_type) is expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.tuples(JSON, st.sampled_from(["", "application/json"]), st.integers(0, 3)), max_size=12

@@ -102,11 +102,7 @@ def second_of_two() -> Conversation:
     [
         (silent, "server/silent"),
         (silent_and_orphaned, "server/silent"),
-        pytest.param(
-            silent_until_the_client_resets,
-            "server/silent",
-            marks=pytest.mark.xfail(strict=True, reason="an ack in the block of the reset is lost"),
-        ),
+        (silent_until_the_client_resets, "server/silent"),
         (closed, "server/closed"),
         (reset, "server/reset"),
         (answered_too_late, "client/gave-up"),

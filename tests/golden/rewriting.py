@@ -3,7 +3,7 @@
 import struct
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import zstandard
 
@@ -64,18 +64,19 @@ def cut(frames: tuple[Record, ...], snaplen: int) -> list[Record]:
 
 
 def false_findings(report: Report, scenario: str) -> list[tuple[str, str]]:
-    """Misdelivered and unanswered findings (kind, target) that did not happen."""
+    """Findings (kind, target) that did not happen."""
     told = truth(scenario)
-    happened: dict[str, set[Any]] = {"misdelivered": set(), "unanswered": set()}
-    for one in [*told["planted"], *told["tolerated"]]:
-        kind = "misdelivered" if one["kind"] == "misdelivered" else "unanswered"
-        happened[kind].add(one["request"]["target"])
-    for one in told.get("log", ()):
-        if one["outcome"] != "answered":
-            happened["unanswered"].add(one["target"])
-    found = []
-    for finding in report.judgement.findings:
-        target = finding.request.target if finding.request else ""
-        if target not in happened.get(finding.kind, {target}):
-            found.append((str(finding.kind), target))
-    return found
+    planted = [*told["planted"], *told["tolerated"]]
+    happened: dict[str, set[str]] = {
+        "misdelivered": {p["request"]["target"] for p in planted if p["kind"] == "misdelivered"},
+        "unsolicited": {"" for p in planted if p["kind"] == "unsolicited"},
+    }
+    left_waiting = {p["request"]["target"] for p in planted if p["kind"] != "misdelivered"}
+    left_waiting |= {r["target"] for r in told.get("log", ()) if r["outcome"] != "answered"}
+    happened["unanswered"] = happened["incomplete"] = left_waiting
+    return [
+        (str(finding.kind), target)
+        for finding in report.judgement.findings
+        if (target := finding.request.target if finding.request else "")
+        not in happened[finding.kind]
+    ]

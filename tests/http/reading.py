@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from analyzer.anomalies import Anomalies
 from analyzer.http.exchanges import HttpConnection
+from analyzer.http.grammar import Fields
 from analyzer.http.messages import Message, MessageReader
 from analyzer.tables import Outcome
 
@@ -21,6 +22,7 @@ class Read(NamedTuple):
     complete: bool
     tunnel: bool
     seq: int
+    fields: Fields
 
 
 def _plain(message: Message) -> Read:
@@ -34,6 +36,7 @@ def _plain(message: Message) -> Read:
         message.complete,
         message.tunnel,
         message.seq,
+        message.fields,
     )
 
 

@@ -50,14 +50,14 @@ def damaged(draw: st.DrawFn) -> tuple[bytes, int, int]:
     return bytes(frame[: draw(st.integers(0, len(frame)))]), link_type, wire
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(damaged(), min_size=1, max_size=8))
 def test_on_damaged_frames(found: list[tuple[bytes, int, int]]) -> None:
     frames = frames_of([frame for frame, _, _ in found], [wire for _, _, wire in found])
     both_decoders(frames, [link_type for _, link_type, _ in found])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.binary(max_size=120), st.sampled_from(LINKS)), min_size=1, max_size=8))
 def test_on_noise(found: list[tuple[bytes, int]]) -> None:
     both_decoders(frames_of([frame for frame, _ in found]), [link for _, link in found])

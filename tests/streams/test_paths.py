@@ -1,9 +1,10 @@
-"""Ordinary exchanges read in one step, and block sizes: the tables stay the same."""
+"""Ordinary exchanges read at once, block sizes, shares: the tables stay the same."""
 
 from pathlib import Path
 
 import pytest
 
+from analyzer import pipeline
 from analyzer.streams import Connection, Tracker, Walk
 from tests.builder import CLIENT, Conversation, as_json, in_time, pcap, request, response
 from tests.recordings import Recording, recordings
@@ -12,10 +13,12 @@ from tests.tools import Row, connections_of, extracted, rows_of
 KINDS = [r for r in recordings() if r.vantage == "container"]
 
 
-def tables(path: Path, block: int = 1 << 24) -> tuple[list[Row], list[Row], dict[str, int]]:
+def tables(
+    path: Path, *, block: int = 1 << 24, parts: int = 1
+) -> tuple[list[Row], list[Row], dict[str, int]]:
     """Exchanges, connections and anomalies."""
-    extraction = extracted(path, block=block)
-    return rows_of(extraction), connections_of(extraction), dict(extraction.anomalies)
+    found = extracted(path, block=block, parts=parts)
+    return rows_of(found), connections_of(found), dict(found.extraction.anomalies)
 
 
 def without_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,4 +79,21 @@ def test_block_sizes_agree(recording: Recording) -> None:
     # The recordings are small: 4 KiB cuts them where 64 KiB cuts a long one.
     whole = tables(recording.path)
     for block in (4_096, 65_536, 1 << 20):
-        assert tables(recording.path, block) == whole, block
+        assert tables(recording.path, block=block) == whole, block
+
+
+@pytest.mark.parametrize("recording", KINDS, ids=str)
+def test_shares_of_the_connections_agree(recording: Recording) -> None:
+    whole = tables(recording.path)
+    for parts in (2, 3):
+        assert tables(recording.path, parts=parts) == whole, parts
+
+
+def test_several_processes_agree(tmp_path: Path) -> None:
+    path = tmp_path / "c.pcap"
+    path.write_bytes(ordinary_traffic())
+    one, captures, _ = pipeline.extract([str(path)])
+    two, same, _ = pipeline.extract([str(path)], jobs=2)
+    assert captures == same
+    assert sorted(one.begun) == sorted(two.begun)
+    assert one.exchanges.length == two.exchanges.length == 96

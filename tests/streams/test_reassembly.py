@@ -8,7 +8,7 @@ import pytest
 from analyzer.anomalies import Anomalies
 from analyzer.capture.frames import Frames
 from analyzer.packets.decode import segments
-from analyzer.streams import Connection, Tracker
+from analyzer.streams import Connection, Tracker, arrange
 from analyzer.tables import Close, ConnectionFlag
 from tests.builder import (
     ACK,
@@ -50,10 +50,7 @@ class Listener:
     def finish(self, *, open_at_end: bool) -> None:
         self.events.append(("open at end",) if open_at_end else ("over",))
 
-    def ordinary(self, *_: object) -> bool:
-        return False
-
-    def took_ordinary(self, count: int, seq: int, ack: int) -> None:
+    def take_ordinary(self, row: int, count: int, seq: int, ack: int) -> None:
         raise AssertionError
 
 
@@ -99,9 +96,11 @@ def hear(frames: list[Frame], *, block: int = 0) -> Heard:
             offset=np.cumsum([0, *lengths[:-1]], dtype=np.int64),
         )
         found = segments(table, np.full(len(part), RAW), capture.anomalies)
-        tracker.feed(_rows(table, found, capture, interfaces))
+        arranged = arrange(_rows(table, found, capture, interfaces))
+        arranged.walk.pair = [False] * len(arranged.walk.seq)  # nothing at once
+        tracker.feed(arranged)
     tracker.finish()
-    return Heard(listeners, anomalies, tracker.streams)
+    return Heard(listeners, anomalies, len(tracker.begun))
 
 
 def talk(**how: object) -> Conversation:
