@@ -159,6 +159,8 @@ class Recorder:
         # Too long to look into, or broken by a gap.
         media_type = response.fields.media_type
         if may_be_json(media_type):
+            if not response.gap:
+                self.into.anomalies.count("body-too-long")
             return UNKNOWN_FORM, 0
         return self.forms.number(Form(media_type, None)), 0
 
@@ -168,6 +170,7 @@ class Recorder:
             return NO_FORM, 0
         if not may_be_json(media_type) or len(body) > content.LONGEST_BODY:
             if may_be_json(media_type):
+                self.into.anomalies.count("body-too-long")
                 return UNKNOWN_FORM, 0
             return self.forms.number(Form(media_type, None)), 0
         if fields.content_coding:

@@ -6,6 +6,7 @@ that still owns a connection answers the client's FIN with its own; one that has
 """
 
 from analyzer.findings.model import Cause, Verdict
+from analyzer.findings.swaps import How, Swap
 from analyzer.findings.view import Row, Tables
 from analyzer.tables import Close, ConnectionFlag
 
@@ -15,26 +16,36 @@ _CLIENT_FIN_ACKED = int(ConnectionFlag.CLIENT_FIN_ACKED)
 _ZERO_WINDOW = int(ConnectionFlag.CLIENT_ZERO_WINDOW)
 
 
-def of_swap(tables: Tables, victim: Row, owner: Row, *, both_ways: bool) -> list[Cause]:
-    """Causes of `victim` having been given the response that `owner` asked for."""
-    if both_ways:
-        return [
-            Cause(
-                "server/crossed", _SUPPORTED, "each of the two requests got the other's response"
-            ),
-            Cause("server/descriptor", _RULED_OUT, "the owner's connection carried a response"),
-        ]
+def of_slip() -> list[Cause]:
+    """Causes of a connection with more responses than requests."""
+    return [
+        Cause("connection/desync", _SUPPORTED, "more responses than requests on the connection"),
+        Cause("network/lost", _RULED_OUT, "both directions are complete up to here"),
+    ]
+
+
+def of_swap(tables: Tables, swap: Swap) -> list[Cause]:
+    """Causes of a request having been given the response that another asked for."""
+    victim, owner = swap.victim, swap.owner
+    assert owner is not None
+    descriptor = Cause("server/descriptor", _RULED_OUT, "the owner's connection got a response")
+    if swap.how is How.CROSSED:
+        why = "each of the two requests got the other's response"
+        return [Cause("server/crossed", _SUPPORTED, why), descriptor]
+    if swap.how is How.COPIED:
+        why = "both requests were given the same response while both were waiting"
+        return [Cause("server/stolen", _SUPPORTED, why), descriptor]
     first, second = tables.connection(owner), tables.connection(victim)
     later = int(second["first_time"]) > int(owner["request_time"])
-    descriptor, why = _ownership(first, second)
+    lost, why = _ownership(first, second)
     if not later:
-        descriptor = _RULED_OUT
+        lost = _RULED_OUT
         why = "the connection that got the response is older than the request it belongs to"
     elif int(victim["request_time"]) > int(victim["response_time"]):
-        descriptor = _POSSIBLE
-    stolen = {_SUPPORTED: _RULED_OUT, _POSSIBLE: _POSSIBLE, _RULED_OUT: _SUPPORTED}[descriptor]
+        lost = _POSSIBLE
+    stolen = {_SUPPORTED: _RULED_OUT, _POSSIBLE: _POSSIBLE, _RULED_OUT: _SUPPORTED}[lost]
     causes = [
-        Cause("server/descriptor", descriptor, why),
+        Cause("server/descriptor", lost, why),
         Cause("server/stolen", stolen, _of_stolen(stolen)),
         Cause("server/crossed", _RULED_OUT, "the owner got no response in exchange"),
         Cause(

@@ -11,10 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from analyzer.findings import causes
-from analyzer.findings.learning import ENOUGH, MOST_OWNERS, Learned, families, says_something
+from analyzer.findings import causes, swaps
+from analyzer.findings.learning import ENOUGH, Learned, families
 from analyzer.findings.model import (
-    Cause,
     Confidence,
     EndpointSummary,
     Fact,
@@ -26,14 +25,14 @@ from analyzer.findings.model import (
     Response,
     ShapeCount,
     Undecided,
-    Verdict,
 )
+from analyzer.findings.swaps import How, Swap
+from analyzer.findings.touched import touched, why
 from analyzer.findings.view import Row, Tables, form_text
 from analyzer.intervals import covers
 from analyzer.tables import Array, Close, ConnectionFlag, Flag, Outcome
 
 GAVE_UP = 1_000_000_000  # ns that the capture must go on after a client closed, at least
-LONGEST_WAIT = 600_000_000_000  # ns that an owner may have been waiting
 MOST_UNDECIDED = 1_000  # listed; all are counted
 REQUEST_TIMEOUT = 408
 
@@ -43,18 +42,6 @@ _CLIENT_REPEATS = int(ConnectionFlag.CLIENT_REPEATS)
 _SERVER_REPEATS = int(ConnectionFlag.SERVER_REPEATS)
 _AFTER_CLOSE, _REQUEST_OPEN = int(Flag.AFTER_CLIENT_CLOSE), int(Flag.REQUEST_OPEN)
 _DAMAGED, _OPEN_AT_END = int(Flag.DAMAGED), int(Flag.OPEN_AT_END)
-
-# Why a request could not be judged, the first that applies.
-_REASONS: tuple[tuple[Flag, str], ...] = (
-    (Flag.ONE_WAY, "only one direction of its connection was captured"),
-    (Flag.GAP_RESPONSE, "frames of its connection from the server are missing in the capture"),
-    (Flag.GAP_REQUEST, "frames of its connection from the client are missing in the capture"),
-    (Flag.AFTER_GAP, "it follows a gap or a late start of the capture on its connection"),
-    (Flag.MIDSTREAM, "its connection was open before the capture began"),
-    (Flag.OPEN_AT_END, "the capture ends while it is outstanding"),
-    (Flag.DAMAGED, "bytes on its connection could not be read as HTTP/1.x"),
-)
-_COPIES_DIFFER = "two copies of the same bytes on its connection differ"
 
 
 def judge(tables: Tables) -> Judgement:
@@ -92,26 +79,34 @@ def judge(tables: Tables) -> Judgement:
     lost += [r for r in rows if r["outcome"] == Outcome.UNANSWERED and r["flags"] & _SURPLUS]
     out.answered -= len(lost)
     out.unanswered += len(lost)
-    swaps = _swaps(tables, learned, foreign, rows, refused, out)
-    history = _history(tables, [r for r in rows if r["outcome"] == Outcome.UNSOLICITED])
-    owners = {id(owner): (victim, both) for victim, owner, both in swaps.values() if owner}
+    late = {id(row) for row in refused}
+    found = swaps.find(tables, learned, foreign, rows, late)
+    victims = {id(swap.victim): swap for swap in found.swaps}
+    robbed = {id(swap.owner): swap for swap in found.swaps if swap.how is How.STOLEN}
+    asked_before = swaps.history(
+        tables, [row for row in rows if row["outcome"] == Outcome.UNSOLICITED]
+    )
+    for row in found.undecided:
+        _undecided(tables, row, out)
+    for row in found.unexplained:
+        _foreign_notice(tables, row, out)
     for row in rows:
-        if id(row) in swaps:
-            victim, owner, both = swaps[id(row)]
-            out.findings.append(_misdelivered(tables, learned, victim, owner, both_ways=both))
+        if id(row) in victims:
+            out.findings.append(_misdelivered(tables, learned, victims[id(row)]))
         elif row["outcome"] == Outcome.UNSOLICITED:
-            _unsolicited(tables, row, history, out)
-        elif row["outcome"] in (Outcome.UNANSWERED, Outcome.INCOMPLETE) or row in refused:
-            if _touched(tables, row):
+            _unsolicited(tables, row, asked_before, out)
+        elif row["outcome"] in (Outcome.UNANSWERED, Outcome.INCOMPLETE) or id(row) in late:
+            if touched(tables, row):
                 _undecided(tables, row, out)
             elif row["flags"] & _REQUEST_OPEN:
                 request = tables.request(row)
                 out.notices.append(Notice("the client never finished sending", request, None))
-            elif row["outcome"] == Outcome.INCOMPLETE and row not in refused:
+            elif row["outcome"] == Outcome.INCOMPLETE and id(row) not in late:
                 out.findings.append(_incomplete(tables, row))
             else:
-                stolen = owners.get(id(row))
-                out.findings.append(_unanswered(tables, row, stolen, waits, refused=row in refused))
+                out.findings.append(
+                    _unanswered(tables, row, robbed.get(id(row)), waits, refused=id(row) in late)
+                )
     out.findings = [replace(f, id=_identity(f)) for f in out.findings]
     return out
 
@@ -170,12 +165,6 @@ def _parted(row: Row) -> tuple[Row, ...]:
     return Row(alone, b""), Row(unanswered, row.target)
 
 
-def _touched(tables: Tables, row: Row, *, but: int = 0) -> bool:
-    """Whether the capture's own limits, or bytes that cannot be read, could explain an oddity."""
-    copies = int(tables.connection(row)["flags"]) & int(ConnectionFlag.COPIES_DIFFER)
-    return bool(row["flags"] & (_LOSS | _DAMAGED) & ~but or copies)
-
-
 def _settled(tables: Tables, row: Row, waits: dict[int, int]) -> Row:
     """`row`, no longer open at the end of the capture if its client gave up long before.
 
@@ -224,123 +213,6 @@ def _longest_waits(tables: Tables) -> dict[int, int]:
 
 # --- misdelivered --------------------------------------------------------------------------
 
-_Swap = tuple[Row, Row | None, bool]  # who got it, whose it was, whether both ways
-
-
-def _swaps(
-    tables: Tables,
-    learned: Learned,
-    foreign: set[tuple[int, int, int]],
-    rows: list[Row],
-    refused: list[Row],
-    out: Judgement,
-) -> dict[int, _Swap]:
-    """The responses that went astray, by the identity of the row that got each."""
-    swaps: dict[int, _Swap] = {}
-    late = {id(row) for row in refused}
-    strays = []
-    for row in rows:
-        answered = row["outcome"] == Outcome.ANSWERED and id(row) not in late
-        if answered and row["flags"] & _SURPLUS:
-            if _touched(tables, row):
-                _undecided(tables, row, out)
-            else:
-                swaps[id(row)] = (row, None, False)
-        elif answered and tables.key(row) in foreign and not row["flags"] & _ECHOES:
-            strays.append(row)
-    deprived = [
-        row
-        for row in rows
-        if row["outcome"] == Outcome.UNANSWERED and not row["flags"] & _REQUEST_OPEN
-    ] + [row for row in rows if id(row) in late]
-    _own_surplus(tables, swaps)
-    _match(tables, learned, strays, deprived, swaps, out)
-    return swaps
-
-
-def _own_surplus(tables: Tables, swaps: dict[int, _Swap]) -> None:
-    """A surplus response belongs to the request before, on the same connection."""
-    history = _history(tables, [swap[0] for swap in swaps.values()])
-    for key, (victim, _, both) in list(swaps.items()):
-        earlier = [
-            row
-            for row in history[victim["connection"]]
-            if 0 < row["request_time"] < victim["request_time"]
-        ]
-        swaps[key] = (victim, earlier[-1] if earlier else None, both)
-
-
-def _history(tables: Tables, rows: list[Row]) -> dict[int, list[Row]]:
-    """The requests on the connections of `rows`, by connection, in the order of time."""
-    history: dict[int, list[Row]] = {}
-    wanted = np.array(sorted({row["connection"] for row in rows}), dtype=np.int64)
-    if len(wanted):
-        for row in tables.pick(
-            lambda rows: np.isin(rows["connection"], wanted) & (rows["request_frame"] > 0)
-        ):
-            history.setdefault(row["connection"], []).append(row)
-    return history
-
-
-def _match(
-    tables: Tables,
-    learned: Learned,
-    strays: list[Row],
-    deprived: list[Row],
-    swaps: dict[int, _Swap],
-    out: Judgement,
-) -> None:
-    """Find the owner of each stray response among the requests left without theirs."""
-    claimed: dict[tuple[int, int, int], int] = {}
-    found: list[tuple[Row, Row, bool]] = []
-    for stray in strays:
-        key = tables.key(stray)
-        likes = set(learned.endpoints_like(key))
-        if not likes or len(likes) > MOST_OWNERS or not says_something(learned.forms[key[2]]):
-            _foreign_notice(tables, stray, out)
-            continue
-        candidates = [row for row in deprived if _could_own(tables, row, stray, likes)]
-        crossed = [row for row in strays if _could_own(tables, row, stray, likes)]
-        # Both ways: what the other one got looks like what this one asked for.
-        crossed = [row for row in crossed if key[0] in learned.endpoints_like(tables.key(row))]
-        if _touched(tables, stray):
-            if candidates or crossed:
-                _undecided(tables, stray, out)
-            continue
-        best = crossed or candidates
-        if not best:
-            _foreign_notice(tables, stray, out)
-            continue
-        owner = min(best, key=lambda row: (bool(row["flags"] & _LOSS), row["request_time"]))
-        if _touched(tables, owner, but=_OPEN_AT_END):
-            _undecided(tables, stray, out)
-            continue
-        claimed[key] = claimed.get(key, 0) + 1
-        found.append((stray, owner, bool(crossed)))
-    taken: set[int] = set()
-    for stray, owner, both in found:
-        key = tables.key(stray)
-        # An endpoint that answers so at other times too, with nobody left waiting, is honest.
-        if claimed[key] * 2 < learned.count(key[0], key[2]):
-            _foreign_notice(tables, stray, out)
-            continue
-        if id(owner) in taken:
-            continue
-        taken.add(id(owner))
-        swaps[id(stray)] = (stray, owner, both)
-
-
-def _could_own(tables: Tables, row: Row, stray: Row, endpoints: set[int]) -> bool:
-    """Whether `row` is a request of one of `endpoints` that waited when `stray` was answered."""
-    return (
-        row is not stray
-        and tables.key(row)[0] in endpoints
-        and tables.server(row) == tables.server(stray)
-        and (row["connection"] != stray["connection"] or bool(row["response_time"]))
-        and 0 < stray["response_time"] - row["request_time"] < LONGEST_WAIT
-        and (not row["response_time"] or row["response_time"] > stray["request_time"])
-    )
-
 
 def _foreign_notice(tables: Tables, row: Row, out: Judgement) -> None:
     out.notices.append(
@@ -352,59 +224,24 @@ def _foreign_notice(tables: Tables, row: Row, out: Judgement) -> None:
     )
 
 
-def _misdelivered(
-    tables: Tables, learned: Learned, victim: Row, owner: Row | None, *, both_ways: bool
-) -> Finding:
-    request, response = tables.request(victim), tables.response(victim)
+def _misdelivered(tables: Tables, learned: Learned, swap: Swap) -> Finding:
+    request, response = tables.request(swap.victim), tables.response(swap.victim)
     assert response is not None
-    owned = tables.request(owner) if owner is not None else None
-    key = tables.key(victim)
-    if victim["flags"] & _SURPLUS:
-        facts = [
-            Fact(
-                f"the response in frame {response.frame} was sent before the server had received "
-                f"the request in frame {request.frame}: its acknowledgement number does not "
-                "cover that request",
-                (response.frame, request.frame),
-            )
-        ]
-        if owned is not None:
-            facts.append(
-                Fact(
-                    f"the request before it on the connection is frame {owned.frame}",
-                    (owned.frame,),
-                )
-            )
-        considered = [
-            Cause("connection/desync", Verdict.SUPPORTED, "the connection has slipped by one"),
-            Cause("network/lost", Verdict.RULED_OUT, "both directions are complete up to here"),
-        ]
+    owner = None if swap.owner is None else tables.request(swap.owner)
+    if swap.how is How.SURPLUS:
+        facts = _surplus_facts(request, response, owner)
+        considered = causes.of_slip()
         confidence = Confidence.LIKELY
     else:
-        assert owner is not None and owned is not None
-        own, there = learned.total(key[0]) - 1, learned.count(tables.key(owner)[0], key[2])
-        total = learned.total(tables.key(owner)[0])
-        facts = [
-            Fact(
-                f"the response in frame {response.frame} answers, by its place on the connection, "
-                f"the request in frame {request.frame}",
-                (request.frame, response.frame),
-            ),
-            Fact(
-                f"its shape is that of {owned.endpoint}, seen {there} times in {total} responses "
-                f"there; none of the {own} other responses of {request.endpoint} is like it",
-                (response.frame,),
-            ),
-            Fact(
-                f"the request in frame {owned.frame} for {owned.endpoint} had waited at the same "
-                f"server for {_seconds(response.time - owned.time)} s and "
-                + ("got the other's response" if both_ways else "never got a response"),
-                (owned.frame,),
-            ),
-        ]
-        considered = causes.of_swap(tables, victim, owner, both_ways=both_ways)
-        enough = min(own, total) >= ENOUGH
-        confidence = Confidence.LIKELY if enough else Confidence.POSSIBLE
+        assert swap.owner is not None and owner is not None
+        endpoint, _, form = tables.key(swap.victim)
+        own = learned.total(endpoint) - learned.count(endpoint, form)
+        there = learned.total(tables.key(swap.owner)[0])
+        alike = learned.count(tables.key(swap.owner)[0], form)
+        facts = _shape_facts(request, response, owner, swap.how, own, there, alike)
+        considered = causes.of_swap(tables, swap)
+        sure = min(own, there) >= ENOUGH and swap.how is not How.COPIED
+        confidence = Confidence.LIKELY if sure else Confidence.POSSIBLE
     return Finding(
         kind=Kind.MISDELIVERED,
         confidence=confidence,
@@ -412,22 +249,68 @@ def _misdelivered(
         causes=tuple(considered),
         request=request,
         response=response,
-        owner=owned,
+        owner=owner,
         evidence=tuple(facts),
-        filter=_filter(tables, [row for row in (victim, owner) if row is not None]),
+        filter=_filter(tables, [row for row in (swap.victim, swap.owner) if row is not None]),
     )
+
+
+def _surplus_facts(request: Request, response: Response, owner: Request | None) -> list[Fact]:
+    facts = [
+        Fact(
+            f"the response in frame {response.frame} was sent before the server had received the "
+            f"request in frame {request.frame}: its acknowledgement number does not cover it",
+            (response.frame, request.frame),
+        )
+    ]
+    if owner is not None:
+        before = f"the request before it on the connection is in frame {owner.frame}"
+        facts.append(Fact(before, (owner.frame,)))
+    return facts
+
+
+_WHAT_THE_OWNER_GOT = {
+    How.STOLEN: "never got a response",
+    How.CROSSED: "got the other's response",
+    How.COPIED: "got a response of the same shape and length",
+}
+
+
+def _shape_facts(
+    request: Request,
+    response: Response,
+    owner: Request,
+    how: How,
+    own: int,
+    there: int,
+    alike: int,
+) -> list[Fact]:
+    """`own` and `there` count the responses of either endpoint, `alike` those there like this."""
+    waited = _seconds(response.time - owner.time)
+    return [
+        Fact(
+            f"the response in frame {response.frame} answers, by its place on the connection, "
+            f"the request in frame {request.frame}",
+            (request.frame, response.frame),
+        ),
+        Fact(
+            f"its shape is that of {owner.endpoint}, seen {alike} times in {there} responses "
+            f"there; none of the {own} other responses of {request.endpoint} is like it",
+            (response.frame,),
+        ),
+        Fact(
+            f"the request in frame {owner.frame} for {owner.endpoint} had waited at the same "
+            f"server for {waited} s and {_WHAT_THE_OWNER_GOT[how]}",
+            (owner.frame,),
+        ),
+    ]
 
 
 # --- the other kinds -----------------------------------------------------------------------
 
 
 def _unanswered(
-    tables: Tables,
-    row: Row,
-    stolen: tuple[Row, bool] | None,
-    waits: dict[int, int],
-    *,
-    refused: bool,
+    tables: Tables, row: Row, swap: Swap | None, waits: dict[int, int], *, refused: bool
 ) -> Finding:
     request = tables.request(row)
     facts = [
@@ -443,8 +326,8 @@ def _unanswered(
             else "came when the client had closed, and the client's host refused it"
         )
         facts.append(Fact(f"the response that begins in frame {late.frame} {fate}", (late.frame,)))
-    if stolen is not None:
-        victim = tables.response(stolen[0])
+    if swap is not None:
+        victim = tables.response(swap.victim)
         assert victim is not None
         facts.append(
             Fact(
@@ -453,7 +336,7 @@ def _unanswered(
                 (victim.frame,),
             )
         )
-        considered = causes.of_swap(tables, stolen[0], row, both_ways=stolen[1])
+        considered = causes.of_swap(tables, swap)
     else:
         usual = waits.get(int(tables.endpoint_of[row["route"]]), 0)
         lost = _lost_on_the_way(tables, row)
@@ -502,7 +385,7 @@ def _unsolicited(tables: Tables, row: Row, history: dict[int, list[Row]], out: J
     # What was asked last on the connection is what a second answer most likely answers.
     earlier = [r for r in history.get(row["connection"], ()) if r["request_time"] < response.time]
     owner = earlier[-1] if earlier and response.status != REQUEST_TIMEOUT else None
-    if _touched(tables, row, but=_OPEN_AT_END):
+    if touched(tables, row, but=_OPEN_AT_END):
         return
     if row["status"] == REQUEST_TIMEOUT and not row["flags"] & _SURPLUS:
         # What a server may say to an idle connection before it closes it (RFC 9110 §15.5.9).
@@ -513,10 +396,7 @@ def _unsolicited(tables: Tables, row: Row, history: dict[int, list[Row]], out: J
             kind=Kind.UNSOLICITED,
             confidence=Confidence.LIKELY,
             cause="connection/desync",
-            causes=(
-                Cause("connection/desync", Verdict.SUPPORTED, "more responses than requests"),
-                Cause("network/lost", Verdict.RULED_OUT, "both directions are complete up to here"),
-            ),
+            causes=tuple(causes.of_slip()),
             request=None,
             response=response,
             owner=None if owner is None else tables.request(owner),
@@ -535,9 +415,7 @@ def _unsolicited(tables: Tables, row: Row, history: dict[int, list[Row]], out: J
 def _undecided(tables: Tables, row: Row, out: Judgement) -> None:
     out.undecided_total += 1
     if len(out.undecided) < MOST_UNDECIDED and row["request_frame"]:
-        flags = row["flags"]
-        why = next((why for flag, why in _REASONS if flags & flag), _COPIES_DIFFER)
-        out.undecided.append(Undecided(tables.request(row), why))
+        out.undecided.append(Undecided(tables.request(row), why(row)))
 
 
 def _ending(tables: Tables, row: Row) -> list[Fact]:

@@ -1,0 +1,191 @@
+"""Responses that went astray, and whose they are.
+
+Law: a response has gone astray only with an owner in sight, or where the numbers show it. By the
+numbers: it was sent before its request had arrived (a surplus). By its shape: it is foreign to its
+endpoint, and a request of an endpoint that answers so was waiting at the same server. Which of
+three ways it went shows in what that request got: nothing (stolen), the other's response (crossed),
+or the same response (copied).
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+import numpy as np
+
+from analyzer.findings.learning import ENOUGH, MOST_OWNERS, Learned, says_something
+from analyzer.findings.touched import touched
+from analyzer.findings.view import Row, Tables
+from analyzer.tables import Array, Flag, Outcome
+
+LONGEST_WAIT = 600_000_000_000  # ns that an owner may have been waiting
+MOST_COPIES = 2  # responses of one form that an endpoint may have received as copies
+MOST_LOOKED_UP = 64  # strays whose copies are looked for among all exchanges
+
+_LOSS, _OPEN_AT_END = int(Flag.LOSS), int(Flag.OPEN_AT_END)
+_SURPLUS, _ECHOES = int(Flag.SURPLUS), int(Flag.ECHOES)
+_REQUEST_OPEN = int(Flag.REQUEST_OPEN)
+
+Key = tuple[int, int, int]
+
+
+class How(Enum):
+    """In which way a response came to the wrong request."""
+
+    SURPLUS = auto()
+    STOLEN = auto()
+    CROSSED = auto()
+    COPIED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """`victim` got the response that `owner` asked for."""
+
+    victim: Row
+    owner: Row | None
+    how: How
+
+
+@dataclass(slots=True)
+class Swaps:
+    """What came of all odd rows: swaps, rows that the capture's limits leave open, and oddities."""
+
+    swaps: list[Swap] = field(default_factory=list)
+    undecided: list[Row] = field(default_factory=list)
+    unexplained: list[Row] = field(default_factory=list)  # foreign, with no owner in sight
+
+
+def find(
+    tables: Tables, learned: Learned, foreign: set[Key], rows: list[Row], lost: set[int]
+) -> Swaps:
+    """The swaps among the odd `rows`; `lost` has the ids of rows whose response never arrived."""
+    out = Swaps()
+    strays: list[Row] = []
+    for row in rows:
+        if row["outcome"] != Outcome.ANSWERED or id(row) in lost:
+            continue
+        if row["flags"] & _SURPLUS:
+            _surplus(tables, row, out)
+        elif tables.key(row) in foreign and not row["flags"] & _ECHOES:
+            # A body that repeats its own request's id is no stray, however it looks.
+            strays.append(row)
+    deprived = [
+        row
+        for row in rows
+        if id(row) in lost
+        or (row["outcome"] == Outcome.UNANSWERED and not row["flags"] & _REQUEST_OPEN)
+    ]
+    _match(tables, learned, strays, deprived, out)
+    return out
+
+
+def history(tables: Tables, rows: list[Row]) -> dict[int, list[Row]]:
+    """The requests on the connections of `rows`, by connection, in the order of time."""
+    found: dict[int, list[Row]] = {}
+    wanted = np.array(sorted({row["connection"] for row in rows}), dtype=np.int64)
+    if len(wanted):
+        for row in tables.pick(
+            lambda rows: np.isin(rows["connection"], wanted) & (rows["request_frame"] > 0)
+        ):
+            found.setdefault(row["connection"], []).append(row)
+    return found
+
+
+def _surplus(tables: Tables, row: Row, out: Swaps) -> None:
+    """A surplus response belongs to the request before, on the same connection."""
+    if touched(tables, row):
+        out.undecided.append(row)
+        return
+    earlier = [
+        other
+        for other in history(tables, [row]).get(row["connection"], ())
+        if other["request_time"] < row["request_time"]
+    ]
+    out.swaps.append(Swap(row, earlier[-1] if earlier else None, How.SURPLUS))
+
+
+def _match(
+    tables: Tables, learned: Learned, strays: list[Row], deprived: list[Row], out: Swaps
+) -> None:
+    """Find the owner of each stray response."""
+    found: list[Swap] = []
+    claimed: dict[Key, int] = {}
+    looked_up = 0
+    for stray in strays:
+        key = tables.key(stray)
+        likes = set(learned.endpoints_like(key))
+        if not likes or len(likes) > MOST_OWNERS or not says_something(learned.forms[key[2]]):
+            out.unexplained.append(stray)
+            continue
+        candidates = [row for row in deprived if _could_own(tables, row, stray, likes)]
+        how = How.STOLEN
+        # Both ways: what the other one got looks like what this one asked for.
+        crossed = [
+            row
+            for row in strays
+            if _could_own(tables, row, stray, likes)
+            and key[0] in learned.endpoints_like(tables.key(row))
+        ]
+        if crossed:
+            candidates, how = crossed, How.CROSSED
+        elif not candidates and looked_up < MOST_LOOKED_UP:
+            looked_up += 1
+            candidates, how = _copies(tables, learned, stray, likes), How.COPIED
+        if not candidates:
+            if not touched(tables, stray):
+                out.unexplained.append(stray)
+            continue
+        owner = min(candidates, key=lambda r: (bool(r["flags"] & _LOSS), r["request_time"]))
+        if touched(tables, stray) or touched(tables, owner, but=_OPEN_AT_END):
+            out.undecided.append(stray)
+            continue
+        claimed[key] = claimed.get(key, 0) + 1
+        found.append(Swap(stray, owner, how))
+    taken: set[int] = set()
+    for swap in found:
+        key = tables.key(swap.victim)
+        # An endpoint that answers so at other times too, with nobody left waiting, is honest.
+        if claimed[key] * 2 < learned.count(key[0], key[2]):
+            out.unexplained.append(swap.victim)
+        elif id(swap.owner) not in taken:
+            taken.add(id(swap.owner))
+            out.swaps.append(swap)
+
+
+def _could_own(tables: Tables, row: Row, stray: Row, endpoints: set[int]) -> bool:
+    """Whether `row` is a request of one of `endpoints` that waited when `stray` was answered."""
+    return (
+        row is not stray
+        and tables.key(row)[0] in endpoints
+        and tables.server(row) == tables.server(stray)
+        and (row["connection"] != stray["connection"] or bool(row["response_time"]))
+        and 0 < stray["response_time"] - row["request_time"] < LONGEST_WAIT
+        and (not row["response_time"] or row["response_time"] > stray["request_time"])
+    )
+
+
+def _copies(tables: Tables, learned: Learned, stray: Row, endpoints: set[int]) -> list[Row]:
+    """Exchanges of `endpoints` that overlap `stray` and got a response of its form and length.
+
+    Only where the endpoint of `stray` is well known and almost never answers so: two equal
+    responses at one time are otherwise no surprise.
+    """
+    endpoint, status, form = tables.key(stray)
+    if learned.count(endpoint, form) > MOST_COPIES or learned.total(endpoint) <= ENOUGH:
+        return []
+    wanted = np.array(sorted(endpoints), dtype=np.int64)
+    start, end = stray["request_time"], stray["response_end_time"]
+
+    def alike(rows: Array) -> np.ndarray:
+        chosen: np.ndarray = (
+            (rows["status"] == status)
+            & (rows["form"] == form)
+            & (rows["response_length"] == stray["response_length"])
+            & (rows["outcome"] == Outcome.ANSWERED)
+            & (rows["request_time"] < end)
+            & (rows["response_end_time"] > start)
+            & np.isin(tables.endpoint_of[rows["route"]], wanted)
+        )
+        return chosen
+
+    return [row for row in tables.pick(alike) if tables.server(row) == tables.server(stray)]
