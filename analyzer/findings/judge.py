@@ -240,7 +240,10 @@ def _misdelivered(tables: Tables, learned: Learned, swap: Swap) -> Finding:
         alike = learned.count(tables.key(swap.owner)[0], form)
         facts = _shape_facts(request, response, owner, swap.how, own, there, alike)
         considered = causes.of_swap(tables, swap)
-        sure = min(own, there) >= ENOUGH and swap.how is not How.COPIED
+        if swap.rivals:
+            also = f"{swap.rivals} other requests of {owner.endpoint} were waiting then: a tie"
+            facts.append(Fact(also, (owner.frame,)))
+        sure = min(own, there) >= ENOUGH and swap.how is not How.COPIED and not swap.rivals
         confidence = Confidence.LIKELY if sure else Confidence.POSSIBLE
     return Finding(
         kind=Kind.MISDELIVERED,

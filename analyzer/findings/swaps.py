@@ -21,7 +21,7 @@ LONGEST_WAIT = 600_000_000_000  # ns that an owner may have been waiting
 MOST_COPIES = 2  # responses of one form that an endpoint may have received as copies
 MOST_LOOKED_UP = 64  # strays whose copies are looked for among all exchanges
 
-_LOSS, _OPEN_AT_END = int(Flag.LOSS), int(Flag.OPEN_AT_END)
+_OPEN_AT_END = int(Flag.OPEN_AT_END)
 _SURPLUS, _ECHOES = int(Flag.SURPLUS), int(Flag.ECHOES)
 _REQUEST_OPEN = int(Flag.REQUEST_OPEN)
 
@@ -39,11 +39,12 @@ class How(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """`victim` got the response that `owner` asked for."""
+    """`victim` got the response that `owner` asked for; `rivals` others could as well have."""
 
     victim: Row
     owner: Row | None
     how: How
+    rivals: int = 0
 
 
 @dataclass(slots=True)
@@ -110,6 +111,7 @@ def _match(
     """Find the owner of each stray response."""
     found: list[Swap] = []
     claimed: dict[Key, int] = {}
+    taken: set[int] = set()  # owners found already: each asked for one response
     looked_up = 0
     for stray in strays:
         key = tables.key(stray)
@@ -117,7 +119,11 @@ def _match(
         if not likes or len(likes) > MOST_OWNERS or not says_something(learned.forms[key[2]]):
             out.unexplained.append(stray)
             continue
-        candidates = [row for row in deprived if _could_own(tables, row, stray, likes)]
+        candidates = [
+            row
+            for row in deprived
+            if id(row) not in taken and _could_own(tables, row, stray, likes)
+        ]
         how = How.STOLEN
         # Both ways: what the other one got looks like what this one asked for.
         crossed = [
@@ -135,20 +141,20 @@ def _match(
             if not touched(tables, stray):
                 out.unexplained.append(stray)
             continue
-        owner = min(candidates, key=lambda r: (bool(r["flags"] & _LOSS), r["request_time"]))
+        waiting = [row for row in candidates if _still_waits(tables, row, stray)]
+        owner = max(waiting or candidates, key=lambda row: row["request_time"])
         if touched(tables, stray) or touched(tables, owner, but=_OPEN_AT_END):
             out.undecided.append(stray)
             continue
         claimed[key] = claimed.get(key, 0) + 1
-        found.append(Swap(stray, owner, how))
-    taken: set[int] = set()
+        taken.add(id(owner))
+        found.append(Swap(stray, owner, how, rivals=max(0, len(waiting) - 1)))
     for swap in found:
         key = tables.key(swap.victim)
         # An endpoint that answers so at other times too, with nobody left waiting, is honest.
         if claimed[key] * 2 < learned.count(key[0], key[2]):
             out.unexplained.append(swap.victim)
-        elif id(swap.owner) not in taken:
-            taken.add(id(swap.owner))
+        else:
             out.swaps.append(swap)
 
 
@@ -162,6 +168,13 @@ def _could_own(tables: Tables, row: Row, stray: Row, endpoints: set[int]) -> boo
         and 0 < stray["response_time"] - row["request_time"] < LONGEST_WAIT
         and (not row["response_time"] or row["response_time"] > stray["request_time"])
     )
+
+
+def _still_waits(tables: Tables, row: Row, stray: Row) -> bool:
+    """Whether the client of `row` had not closed its connection when `stray` was answered."""
+    connection = tables.connection(row)
+    left = int(connection["client_fin_time"]) or int(connection["reset_time"])
+    return not left or left >= stray["response_time"]
 
 
 def _copies(tables: Tables, learned: Learned, stray: Row, endpoints: set[int]) -> list[Row]:

@@ -247,11 +247,10 @@ class HttpConnection:
             return first if covers(response.ack, first.seq) else None
         # After a gap only the numbers count: a client that sent its request when it had
         # received everything up to here is being answered here.
-        covered = [r for r in outstanding if covers(response.ack, r.seq)]
-        exact = [r for r in covered if r.ack == response.seq]
-        chosen = exact[0] if exact else covered[-1] if covered else None
-        if chosen is None:
+        exact = [r for r in outstanding if r.ack == response.seq and covers(response.ack, r.seq)]
+        if not exact:
             return None
+        chosen = exact[0]
         chosen.flags |= _AFTER_GAP
         clear = len(exact) == len(outstanding) == 1
         self._proofs = self._proofs + 1 if clear else 0
