@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from analyzer import pipeline
+from analyzer.errors import InputError
 from analyzer.streams import Connection, Tracker, Walk
 from tests.builder import CLIENT, Conversation, as_json, in_time, pcap, request, response
 from tests.recordings import Recording, recordings
@@ -97,3 +98,11 @@ def test_several_processes_agree(tmp_path: Path) -> None:
     assert captures == same
     assert sorted(one.begun) == sorted(two.begun)
     assert one.exchanges.length == two.exchanges.length == 96
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_several_processes_complain_like_one(tmp_path: Path, jobs: int) -> None:
+    path = tmp_path / "c.pcap"
+    path.write_bytes(b"no capture")
+    with pytest.raises(InputError, match="not a pcap or pcapng capture"):
+        pipeline.extract([str(path)], jobs=jobs)

@@ -240,15 +240,15 @@ def test_a_hole_nobody_acknowledged_waits_for_its_retransmission() -> None:
     assert not heard.anomalies
 
 
-def test_a_hole_never_acknowledged_is_told_apart() -> None:
+def test_what_lies_behind_a_hole_never_acknowledged_reached_nobody() -> None:
     call = talk()
     start = call.next[CLIENT]
     call.send(CLIENT, b"que", captured=False)
     call.send(CLIENT, b"stion")
     call.send(SERVER, ack=start)
     heard = hear(call.frames)
-    assert heard.events == [("gap", 0, 3), ("data", 0, "stion"), ("open at end",)]
-    assert heard.anomalies == {"gap-unacknowledged": 1}
+    assert heard.events == [("open at end",)]
+    assert heard.anomalies == {"lost-on-the-way": 1}
 
 
 def test_an_acknowledged_tail_nobody_saw_is_a_gap() -> None:
@@ -379,6 +379,20 @@ def test_a_closed_window_of_the_client_is_kept() -> None:
     call.answer(b"answer")
     flags = hear(call.frames).listeners[0].connection.flags(CLIENT)
     assert flags & ConnectionFlag.CLIENT_ZERO_WINDOW
+
+
+@pytest.mark.parametrize(("times", "expected"), [(3, False), (4, True)])
+@pytest.mark.parametrize("acked", [False, True])
+def test_bytes_repeated_in_vain_are_kept_in_mind(times: int, expected: bool, acked: bool) -> None:
+    call = talk().ask(b"question")
+    start = call.next[SERVER]
+    call.send(SERVER, b"answer")
+    for _ in range(times):
+        call.wait(SECOND).send(SERVER, b"answer", seq=start)
+    if acked:
+        call.send(CLIENT)
+    flags = hear(call.frames).listeners[0].connection.flags(CLIENT)
+    assert bool(flags & ConnectionFlag.SERVER_REPEATS) is (expected and not acked)
 
 
 def test_one_direction_alone() -> None:
