@@ -1,6 +1,6 @@
 """The scoreboard: `scan` over every recording, held against its truth.
 
-    python -m captures.score [--json] [RECORDING...]
+    python -m captures.score [--json] [RECORDING or DIRECTORY...]
 
 Every capture of a recording is scanned by itself, as somebody with just that one would. A planted
 fault is found if one of them shows it; a finding that is neither planted nor tolerated is a false
@@ -113,10 +113,13 @@ def seconds(rfc3339: str) -> float:
 
 
 def scores(names: tuple[str, ...]) -> Iterator[Score]:
-    """The scores of the named recordings, or of all."""
-    for truth in sorted(RECORDINGS.glob("*/truth.json")):
-        if not names or truth.parent.name in names:
-            yield score(truth.parent)
+    """The scores of the named recordings (by name, or by directory), or of all that are shipped."""
+    for name in names or sorted(truth.parent.name for truth in RECORDINGS.glob("*/truth.json")):
+        shipped = RECORDINGS / name
+        directory = shipped if shipped.is_dir() else Path(name)
+        if not (directory / "truth.json").is_file():
+            raise click.UsageError(f"{name}: no recording of that name, and no truth.json there")
+        yield score(directory)
 
 
 @click.command()
