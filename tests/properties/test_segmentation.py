@@ -7,7 +7,6 @@ from typing import NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.tables import Flag
 from tests.builder import (
     ACK,
     CLIENT,
@@ -153,9 +152,9 @@ def test_a_repeated_frame_changes_nothing(
     assert summary(doubled) == expected
 
 
-@settings(max_examples=60)
+@settings(max_examples=300)
 @given(EXCHANGES, st.data())
-def test_losing_frames_never_proves_a_false_exchange(
+def test_losing_frames_never_invents_an_exchange(
     talk: list[Exchange], data: st.DataObject
 ) -> None:
     frames = plainly(talk, (1_000, 5_000))
@@ -165,7 +164,7 @@ def test_losing_frames_never_proves_a_false_exchange(
     pairs = {(row[0], row[4], row[5]) for row in whole}
     asked_for = {(row[0], row[4]) for row in whole}
     for row in left:
-        if row[0] and row[1] and not int(str(row[3])) & Flag.LOSS:
+        if row[0] and row[1]:
             assert (row[0], row[4], row[5]) in pairs
         elif row[0]:
             assert (row[0], row[4]) in asked_for

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from analyzer.anomalies import Anomalies
 from analyzer.capture.frames import Frames
@@ -82,7 +84,7 @@ def hear(frames: list[Frame], *, block: int = 0) -> Heard:
 
     tracker = Tracker(opener, anomalies)
     capture, interfaces = Capture("built", interfaces=[Interface(RAW)]), Interfaces()
-    size = block or len(frames)
+    size = block or len(frames) or 1
     for at in range(0, len(frames), size):
         part = frames[at : at + size]
         lengths = [len(frame.packet) for frame in part]
@@ -443,3 +445,49 @@ def test_frames_in_a_hurry_and_a_hole_acknowledged_late() -> None:
     heard = hear(call.answer(b"answer").close().frames)
     assert heard.events == ORDINARY
     assert not heard.anomalies
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="no hole is found while draining")
+def test_the_end_comes_while_segments_wait() -> None:
+    call = Conversation()
+    call.send(CLIENT, flags=SYN)
+    call.send(SERVER, flags=SYN | ACK, captured=False)
+    call.send(CLIENT, b"one before", captured=False)
+    asked = call.send(CLIENT, b"question", captured=False)
+    answered = call.send(SERVER, b"answer", captured=False)
+    call.send(CLIENT)
+    call.frames += [answered, asked]
+    call.send(SERVER, flags=FIN | ACK)
+    call.send(CLIENT, flags=FIN | ACK)
+    events = hear(call.frames).events
+    assert events[-1] in (("over",), ("open at end",))
+
+
+@pytest.mark.xfail(strict=True, reason="any ack is taken for the first one")
+def test_only_the_first_ack_says_where_the_other_side_begins() -> None:
+    call = Conversation()
+    call.send(CLIENT, flags=SYN)
+    call.send(SERVER, flags=SYN | ACK, captured=False)
+    asked = call.send(CLIENT, b"question", captured=False)
+    answered = call.send(SERVER, b"answer", captured=False)
+    call.send(CLIENT)
+    call.frames += [asked, answered]
+    assert hear(call.frames).events[:2] == ORDINARY[:2]
+
+
+@settings(max_examples=300)
+@given(st.permutations(range(11)), st.integers(0, 11), st.integers(1, 11))
+@example([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 11, 11)
+def test_any_order_is_survived_and_no_byte_is_invented(
+    order: list[int], count: int, block: int
+) -> None:
+    frames = talk().ask(b"question", 4).answer(b"answer", 3).close().frames
+    heard = hear([frames[at] for at in order[:count] if at < len(frames)], block=block)
+    for listener in heard.listeners:
+        said = {
+            side: "".join(str(e[2]) for e in listener.events if e[:2] == ("data", side))
+            for side in (0, 1)
+        }
+        for side, whole in ((0, "question"), (1, "answer")):
+            rest = iter(whole)
+            assert all(letter in rest for letter in said[side])
