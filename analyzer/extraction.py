@@ -6,6 +6,7 @@ Law: extraction is pure per connection, so it may be split by connection over pr
 
 import re
 from dataclasses import dataclass, field
+from zlib import adler32
 
 import numpy as np
 
@@ -29,6 +30,8 @@ _pack_connection = packer_of(CONNECTIONS).pack
 
 _COUNTED = {Carries.TLS: "tls", Carries.HTTP2: "http2", Carries.OTHER: "not-http"}
 Address = tuple[int, int]
+# What a body says: the number of its form, flags on what it repeats, its checksum.
+Look = tuple[int, int, int]
 
 
 @dataclass(slots=True)
@@ -103,7 +106,7 @@ class Recorder:
         flags: int,
     ) -> None:
         """Add a row to EXCHANGES."""
-        route = form = 0
+        route = form = checksum = 0
         target = b""
         if request is not None:
             route = request.route
@@ -113,7 +116,7 @@ class Recorder:
             asked = _NOTHING
         if response is not None:
             if response.complete and not response.tunnel:
-                form, echoed = self._form(response, route, target)
+                form, echoed, checksum = self._form(response, route, target)
                 flags |= echoed
             elif not response.complete:
                 form = UNKNOWN_FORM
@@ -141,6 +144,7 @@ class Recorder:
                 end_frame & 0xFFFFFFFF,
                 end_time,
                 length,
+                checksum,
                 status,
                 route,
                 form,
@@ -148,42 +152,44 @@ class Recorder:
             target,
         )
 
-    def _form(self, response: Message, route: int, target: bytes) -> tuple[int, int]:
-        """The number of a complete response's form, and flags on what its body repeats."""
+    def _form(self, response: Message, route: int, target: bytes) -> Look:
+        """A complete response's form and what else its body says."""
         parts = response.body
         if parts is not None:
             body = parts[0] if len(parts) == 1 else b"".join(parts)
             return self._form_of(response.fields, body, route, target)
         if not response.length:
-            return NO_FORM, 0
+            return NO_FORM, 0, 0
         # Too long to look into, or broken by a gap.
         media_type = response.fields.media_type
         if may_be_json(media_type):
             if not response.gap:
                 self.into.anomalies.count("body-too-long")
-            return UNKNOWN_FORM, 0
-        return self.forms.number(Form(media_type, None)), 0
+            return UNKNOWN_FORM, 0, 0
+        return self.forms.number(Form(media_type, None)), 0, 0
 
-    def _form_of(self, fields: Fields, body: bytes, route: int, target: bytes) -> tuple[int, int]:
+    def _form_of(self, fields: Fields, body: bytes, route: int, target: bytes) -> Look:
         media_type = fields.media_type
         if not body:
-            return NO_FORM, 0
-        if not may_be_json(media_type) or len(body) > content.LONGEST_BODY:
-            if may_be_json(media_type):
-                self.into.anomalies.count("body-too-long")
-                return UNKNOWN_FORM, 0
-            return self.forms.number(Form(media_type, None)), 0
+            return NO_FORM, 0, 0
+        if len(body) > content.LONGEST_BODY and may_be_json(media_type):
+            self.into.anomalies.count("body-too-long")
+            return UNKNOWN_FORM, 0, 0
+        checksum = adler32(body)
+        if not may_be_json(media_type):
+            return self.forms.number(Form(media_type, None)), 0, checksum
         if fields.content_coding:
             plain = content.decoded(body, fields.content_coding)
             if plain is None:
                 self.into.anomalies.count("body-undecodable")
-                return UNKNOWN_FORM, 0
+                return UNKNOWN_FORM, 0, checksum
             body = plain
         form = self.forms.of(media_type, body, route)
         token = token_of(target)
         if not token:
-            return form, 0
-        return form, _HAS_TOKEN | _ECHOES if repeats(token, body) else _HAS_TOKEN
+            return form, 0, checksum
+        echo = _HAS_TOKEN | _ECHOES if repeats(token, body) else _HAS_TOKEN
+        return form, echo, checksum
 
     # --- ordinary exchanges --------------------------------------------------------------------
 
@@ -225,6 +231,7 @@ class Recorder:
             ("status", statuses[glance.answered[row]]),
             ("route", np.array(routes)),
             ("form", forms[:, 0]),
+            ("response_sum", forms[:, 2]),
         ):
             rows[name] = value
         for side, at in (("request", row), ("response", row + 1)):
@@ -258,12 +265,12 @@ class Recorder:
         targets: list[bytes],
         digits: list[int],
         routes: list[int],
-    ) -> list[tuple[int, int]]:
+    ) -> list[Look]:
         """For ordinary exchanges what `_form_of` says; the most usual bodies without a detour."""
         answered = [t.fields for t in glance.templates]
         usual = [may_be_json(f.media_type) and not f.content_coding for f in answered]
         checks = self.forms.checks
-        out: list[tuple[int, int]] = []
+        out: list[Look] = []
         add = out.append
         for which, start, length, route, target, size in zip(
             glance.answered[row].tolist(),
@@ -285,7 +292,7 @@ class Recorder:
                         pass
                     else:
                         echo = _ECHOES if repeats(target[-size:], body) else 0
-                        add((check[0][1], _HAS_TOKEN | echo))
+                        add((check[0][1], _HAS_TOKEN | echo, adler32(body)))
                         continue
             add(self._form_of(fields, body, route, target))
         return out

@@ -56,6 +56,7 @@ class Flag(IntFlag):
     TUNNEL = 1 << 13
     REQUEST_OPEN = 1 << 14
     DAMAGED = 1 << 15
+    BODY_SKIPPED = 1 << 16  # sent where the server still waits for the body of a refused request
 
     LOSS = GAP_REQUEST | GAP_RESPONSE | AFTER_GAP | MIDSTREAM | OPEN_AT_END | ONE_WAY
 
@@ -90,7 +91,7 @@ class ConnectionFlag(IntFlag):
 EXCHANGES: tuple[Column, ...] = (
     Column("connection", "I", "", "row number of the connection"),
     Column("outcome", "B", "Outcome", "answered, unanswered, incomplete or unsolicited"),
-    Column("flags", "H", "Flag", "what qualifies the exchange"),
+    Column("flags", "I", "Flag", "what qualifies the exchange"),
     Column("request_capture", "H", "", "index of the file with the request's first byte"),
     Column("request_frame", "I", "", "frame with the request's first byte; 0: none"),
     Column("request_time", "q", "ns", "capture time of that frame, since 1970, UTC"),
@@ -105,6 +106,7 @@ EXCHANGES: tuple[Column, ...] = (
     Column("response_end_frame", "I", "", "frame with the response's last byte; 0: none"),
     Column("response_end_time", "q", "ns", "capture time of that frame"),
     Column("response_length", "Q", "bytes", "the response's body, transfer coding removed"),
+    Column("response_sum", "I", "", "Adler-32 of a body that was looked into, as sent; else 0"),
     Column("status", "H", "", "status code; 0: none"),
     Column("route", "I", "", "index of the route (method, host, path with typed variables)"),
     Column("form", "I", "", "index of the response's form (media type and shape)"),

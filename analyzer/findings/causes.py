@@ -8,11 +8,12 @@ that still owns a connection answers the client's FIN with its own; one that has
 from analyzer.findings.model import Cause, Verdict
 from analyzer.findings.swaps import How, Swap
 from analyzer.findings.view import Row, Tables
-from analyzer.tables import Close, ConnectionFlag
+from analyzer.tables import Close, ConnectionFlag, Flag
 
 _SUPPORTED, _POSSIBLE, _RULED_OUT = Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict.RULED_OUT
 PROMPT = 1_000_000_000  # ns within which a process that owns a socket closes it after its client
 _CLIENT_FIN_ACKED = int(ConnectionFlag.CLIENT_FIN_ACKED)
+_BODY_SKIPPED = int(Flag.BODY_SKIPPED)
 _ZERO_WINDOW = int(ConnectionFlag.CLIENT_ZERO_WINDOW)
 
 
@@ -21,6 +22,19 @@ def of_slip() -> list[Cause]:
     return [
         Cause("connection/desync", _SUPPORTED, "more responses than requests on the connection"),
         Cause("network/lost", _RULED_OUT, "both directions are complete up to here"),
+    ]
+
+
+def of_pool() -> list[Cause]:
+    """Causes of a client taking a response for the answer to a later request."""
+    return [
+        Cause(
+            "client/pool-reuse",
+            _SUPPORTED,
+            "a client that otherwise asks one at a time sent this on a connection that still "
+            "owed an answer",
+        ),
+        Cause("server/crossed", _RULED_OUT, "the server answered in order on this connection"),
     ]
 
 
@@ -97,6 +111,26 @@ def of_silence(
     """Causes of a request that got no answer; `usual_wait` is the server's longest, in ns."""
     connection = _ints(tables.connection(row))
     acked = (connection["client_acked"] - row["request_seq"]) & 0xFFFFFFFF
+    if row["flags"] & _BODY_SKIPPED:
+        return [
+            Cause(
+                "connection/desync",
+                _SUPPORTED,
+                "the request before it announced a body that was never sent; the server takes "
+                "this request for that body, or closes",
+            ),
+            Cause("server/silent", _POSSIBLE, "the server did not answer this request"),
+        ]
+    closed_before = 0 < connection["server_fin_time"] <= row["request_time"]
+    if not 0 < acked < 0x80000000 and closed_before and connection["reset_frame"]:
+        return [
+            Cause(
+                "server/closed",
+                _SUPPORTED,
+                "the server had closed the idle connection when the request arrived, and reset it",
+            ),
+            Cause("network/lost", _RULED_OUT, "the reset answers the request: it did arrive"),
+        ]
     if not 0 < acked < 0x80000000:
         return [
             Cause("network/lost", _SUPPORTED, "the request was never acknowledged by the server"),

@@ -37,7 +37,7 @@ MOST_UNDECIDED = 1_000  # listed; all are counted
 REQUEST_TIMEOUT = 408
 
 _LOSS = int(Flag.LOSS)
-_SURPLUS, _ECHOES = int(Flag.SURPLUS), int(Flag.ECHOES)
+_SURPLUS, _PIPELINED = int(Flag.SURPLUS), int(Flag.PIPELINED)
 _CLIENT_REPEATS = int(ConnectionFlag.CLIENT_REPEATS)
 _SERVER_REPEATS = int(ConnectionFlag.SERVER_REPEATS)
 _AFTER_CLOSE, _REQUEST_OPEN = int(Flag.AFTER_CLIENT_CLOSE), int(Flag.REQUEST_OPEN)
@@ -58,10 +58,15 @@ def judge(tables: Tables) -> Judgement:
     foreign = {key for key in keys if learned.is_foreign(key)}
     codes = np.array([e << 40 | s << 24 | f for e, s, f in sorted(foreign)], dtype=np.int64)
 
+    serial = swaps.serial_clients(tables)
+    early = np.array(sorted(serial), dtype=np.int64)
+
     def odd(rows: Array) -> np.ndarray:
+        client = tables.connections["client"][rows["connection"]]
         found: np.ndarray = (
             (rows["outcome"] != Outcome.ANSWERED)
             | (rows["flags"] & (_SURPLUS | _AFTER_CLOSE) != 0)
+            | ((rows["flags"] & _PIPELINED != 0) & np.isin(client, early))
             | np.isin(tables.keys(rows), codes)
             | (tables.connections["flags"][rows["connection"]] & _SERVER_REPEATS != 0)
         )
@@ -80,7 +85,7 @@ def judge(tables: Tables) -> Judgement:
     out.answered -= len(lost)
     out.unanswered += len(lost)
     late = {id(row) for row in refused}
-    found = swaps.find(tables, learned, foreign, rows, late)
+    found = swaps.find(tables, learned, foreign, rows, late, serial)
     victims = {id(swap.victim): swap for swap in found.swaps}
     robbed = {id(swap.owner): swap for swap in found.swaps if swap.how is How.STOLEN}
     asked_before = swaps.history(
@@ -225,13 +230,20 @@ def _foreign_notice(tables: Tables, row: Row, out: Judgement) -> None:
 
 
 def _misdelivered(tables: Tables, learned: Learned, swap: Swap) -> Finding:
-    request, response = tables.request(swap.victim), tables.response(swap.victim)
+    # What the client read is, after a reuse too early, what the request before was sent.
+    read = swap.owner if swap.how is How.REUSED and swap.owner is not None else swap.victim
+    request, response = tables.request(swap.victim), tables.response(read)
     assert response is not None
     owner = None if swap.owner is None else tables.request(swap.owner)
     if swap.how is How.SURPLUS:
         facts = _surplus_facts(request, response, owner)
         considered = causes.of_slip()
         confidence = Confidence.LIKELY
+    elif swap.how is How.REUSED:
+        assert owner is not None
+        facts = _reuse_facts(request, response, owner)
+        considered = causes.of_pool()
+        confidence = Confidence.POSSIBLE
     else:
         assert swap.owner is not None and owner is not None
         endpoint, _, form = tables.key(swap.victim)
@@ -272,10 +284,26 @@ def _surplus_facts(request: Request, response: Response, owner: Request | None) 
     return facts
 
 
+def _reuse_facts(request: Request, response: Response, owner: Request) -> list[Fact]:
+    return [
+        Fact(
+            f"the request in frame {request.frame} was sent while the response to the request in "
+            f"frame {owner.frame} on the same connection was outstanding; that response began "
+            f"in frame {response.frame}",
+            (owner.frame, request.frame, response.frame),
+        ),
+        Fact(
+            f"this client asks one at a time almost always; whoever waits for the request in frame "
+            f"{request.frame} reads the response in frame {response.frame} first",
+            (request.frame, response.frame),
+        ),
+    ]
+
+
 _WHAT_THE_OWNER_GOT = {
     How.STOLEN: "never got a response",
     How.CROSSED: "got the other's response",
-    How.COPIED: "got a response of the same shape and length",
+    How.COPIED: "got the same response, byte for byte",
 }
 
 

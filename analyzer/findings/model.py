@@ -24,6 +24,24 @@ class Confidence(StrEnum):
     POSSIBLE = "possible"
 
 
+# What each cause means, for a person who does not know the names: layer/mechanism -> a sentence.
+CAUSES: dict[str, str] = {
+    "server/descriptor": "the process wrote to a socket that was no longer this request's: its "
+    "descriptor was closed early, or lost, and the number used again",
+    "server/crossed": "the process mixed up two live responses, both ways",
+    "server/stolen": "the process mixed up two live responses, one way",
+    "server/silent": "the process never answered",
+    "server/closed": "the process ended the connection instead of answering",
+    "server/reset": "the server's side broke the connection off instead of answering",
+    "connection/desync": "one connection slipped: a surplus response, or bad framing",
+    "client/pool-reuse": "the client reused a connection that still owed an answer",
+    "client/gave-up": "the client left before the answer came",
+    "network/lost": "sent, and never delivered",
+    "network/reset": "broken off by something between client and server",
+    "proxy/crossed": "right on one side of a proxy, wrong on the other",
+}
+
+
 class Verdict(StrEnum):
     """What the evidence says of a cause."""
 

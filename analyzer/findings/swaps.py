@@ -4,9 +4,11 @@ Law: a response has gone astray only with an owner in sight, or where the number
 numbers: it was sent before its request had arrived (a surplus). By its shape: it is foreign to its
 endpoint, and a request of an endpoint that answers so was waiting at the same server. Which of
 three ways it went shows in what that request got: nothing (stolen), the other's response (crossed),
-or the same response (copied).
+or the same response (copied). And by the client's habits: one that asks one at a time, and all the
+same asks on a connection that still owes an answer, takes that answer for its own (reused).
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -19,9 +21,13 @@ from analyzer.tables import Array, Flag, Outcome
 
 LONGEST_WAIT = 600_000_000_000  # ns that an owner may have been waiting
 MOST_COPIES = 2  # responses of one form that an endpoint may have received as copies
+HABIT = 0.1  # share of a client's requests sent while another was outstanding, up to which it is
+# one that asks one at a time
+LEAST_REQUESTS = 20  # of a client, to know its habits
 MOST_LOOKED_UP = 64  # strays whose copies are looked for among all exchanges
 
 _OPEN_AT_END = int(Flag.OPEN_AT_END)
+_PIPELINED = int(Flag.PIPELINED)
 _SURPLUS, _ECHOES = int(Flag.SURPLUS), int(Flag.ECHOES)
 _REQUEST_OPEN = int(Flag.REQUEST_OPEN)
 
@@ -35,6 +41,7 @@ class How(Enum):
     STOLEN = auto()
     CROSSED = auto()
     COPIED = auto()
+    REUSED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +64,18 @@ class Swaps:
 
 
 def find(
-    tables: Tables, learned: Learned, foreign: set[Key], rows: list[Row], lost: set[int]
+    tables: Tables,
+    learned: Learned,
+    foreign: set[Key],
+    rows: list[Row],
+    lost: set[int],
+    serial: set[int],
 ) -> Swaps:
-    """The swaps among the odd `rows`; `lost` has the ids of rows whose response never arrived."""
+    """The swaps among the odd `rows`.
+
+    `lost` has the ids of rows whose response never arrived, `serial` the addresses of clients that
+    ask one at a time.
+    """
     out = Swaps()
     strays: list[Row] = []
     for row in rows:
@@ -70,6 +86,8 @@ def find(
         elif tables.key(row) in foreign and not row["flags"] & _ECHOES:
             # A body that repeats its own request's id is no stray, however it looks.
             strays.append(row)
+        elif row["flags"] & _PIPELINED and tables.connection(row)["client"] in serial:
+            _reused(tables, row, out)
     deprived = [
         row
         for row in rows
@@ -103,6 +121,35 @@ def _surplus(tables: Tables, row: Row, out: Swaps) -> None:
         if other["request_time"] < row["request_time"]
     ]
     out.swaps.append(Swap(row, earlier[-1] if earlier else None, How.SURPLUS))
+
+
+def serial_clients(tables: Tables) -> set[int]:
+    """The addresses of clients that pipeline now and then, but not as a habit."""
+    asked: Counter[int] = Counter()
+    early: Counter[int] = Counter()
+    for rows, _ in tables.judged():
+        client = tables.connections["client"][rows["connection"]]
+        asked.update(dict(zip(*_counted(client[rows["request_frame"] > 0]), strict=True)))
+        early.update(dict(zip(*_counted(client[rows["flags"] & _PIPELINED != 0]), strict=True)))
+    return {c for c, n in early.items() if asked[c] >= LEAST_REQUESTS and n <= HABIT * asked[c]}
+
+
+def _counted(values: Array) -> tuple[list[int], list[int]]:
+    found, counts = np.unique(values, return_counts=True)
+    return found.tolist(), counts.tolist()
+
+
+def _reused(tables: Tables, row: Row, out: Swaps) -> None:
+    """A client that asks one at a time reads the answer still owed as the answer to `row`."""
+    if touched(tables, row):
+        return
+    earlier = [
+        other
+        for other in history(tables, [row]).get(row["connection"], ())
+        if other["request_time"] < row["request_time"] and other["response_frame"]
+    ]
+    if earlier and earlier[-1]["response_end_time"] > row["request_time"]:
+        out.swaps.append(Swap(row, earlier[-1], How.REUSED))
 
 
 def _match(
@@ -178,13 +225,17 @@ def _still_waits(tables: Tables, row: Row, stray: Row) -> bool:
 
 
 def _copies(tables: Tables, learned: Learned, stray: Row, endpoints: set[int]) -> list[Row]:
-    """Exchanges of `endpoints` that overlap `stray` and got a response of its form and length.
+    """Exchanges of `endpoints` that overlap `stray` and were sent the same bytes.
 
     Only where the endpoint of `stray` is well known and almost never answers so: two equal
     responses at one time are otherwise no surprise.
     """
     endpoint, status, form = tables.key(stray)
-    if learned.count(endpoint, form) > MOST_COPIES or learned.total(endpoint) <= ENOUGH:
+    if (
+        not stray["response_sum"]
+        or learned.count(endpoint, form) > MOST_COPIES
+        or learned.total(endpoint) <= ENOUGH
+    ):
         return []
     wanted = np.array(sorted(endpoints), dtype=np.int64)
     start, end = stray["request_time"], stray["response_end_time"]
@@ -194,6 +245,7 @@ def _copies(tables: Tables, learned: Learned, stray: Row, endpoints: set[int]) -
             (rows["status"] == status)
             & (rows["form"] == form)
             & (rows["response_length"] == stray["response_length"])
+            & (rows["response_sum"] == stray["response_sum"])
             & (rows["outcome"] == Outcome.ANSWERED)
             & (rows["request_time"] < end)
             & (rows["response_end_time"] > start)

@@ -27,6 +27,7 @@ _AFTER_GAP, _MIDSTREAM = int(Flag.AFTER_GAP), int(Flag.MIDSTREAM)
 _SURPLUS, _PIPELINED, _INTERIM = int(Flag.SURPLUS), int(Flag.PIPELINED), int(Flag.INTERIM)
 _AFTER_CLIENT_CLOSE, _TUNNEL = int(Flag.AFTER_CLIENT_CLOSE), int(Flag.TUNNEL)
 _OPEN_AT_END, _LOST = int(Flag.OPEN_AT_END), int((Flag.LOSS | Flag.DAMAGED) & ~Flag.OPEN_AT_END)
+_BODY_SKIPPED = int(Flag.BODY_SKIPPED)
 _REQUEST_OPEN, _DAMAGED = int(Flag.REQUEST_OPEN), int(Flag.DAMAGED)
 
 
@@ -79,6 +80,7 @@ class HttpConnection:
         "_readers",
         "_recorder",
         "_shaken",
+        "_skipped",
         "_surplus",
         "anomalies",
         "answered",
@@ -113,6 +115,7 @@ class HttpConnection:
         self._shaken = midstream or gapped
         self._proofs = 0
         self._client_closed = False
+        self._skipped = False  # a body was announced and never sent
         self._surplus: deque[Message] = deque()
         self._most_recent: Message | None = None  # the request that the current response answers
         self._readers = (
@@ -155,7 +158,19 @@ class HttpConnection:
 
     def data(self, side: int, piece: bytes, frame: int, time: int, seq: int, ack: int) -> None:
         """The next bytes in order of the client (0) or the server (1)."""
-        self._readers[side].feed(piece, frame, time, seq, ack)
+        reader = self._readers[side]
+        waiting = reader.body_announced if side == 0 else None
+        if (
+            waiting is not None
+            and waiting.fields.expect
+            and waiting not in self.outstanding
+            and grammar.begins_clearly(piece)
+        ):
+            # Refused before it had sent the body, the client goes on with another request
+            # (RFC 9110 §10.1.1). Whether the server does too, its answer will tell.
+            reader.skip_body()
+            self._skipped = True
+        reader.feed(piece, frame, time, seq, ack)
 
     def gap(self, side: int, size: int) -> None:
         """`size` bytes of a side are missing here."""
@@ -200,6 +215,8 @@ class HttpConnection:
             self.first_request = (request.seq, request.ack)
         if self.outstanding:
             request.flags |= _PIPELINED
+        if self._skipped:
+            request.flags |= _BODY_SKIPPED
         request.route = self._recorder.route(request)
         if len(self.outstanding) >= _MOST_OUTSTANDING:
             self._put(self.outstanding.popleft(), None, Outcome.UNANSWERED, _DAMAGED)

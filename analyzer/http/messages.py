@@ -313,6 +313,18 @@ class MessageReader:
 
     # --- what goes wrong -------------------------------------------------------------------
 
+    def skip_body(self) -> Message | None:
+        """The body of the message being read will not come: its sender goes on without it."""
+        message, self.message = self.message, None
+        self.state = State.HEAD
+        return message
+
+    @property
+    def body_announced(self) -> Message | None:
+        """The message whose head has come and of whose body of known length nothing has."""
+        message = self.message
+        return message if self.state is State.LENGTH and message and not message.length else None
+
     def gap(self, size: int) -> None:
         """`size` bytes are missing here."""
         message = self.message

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analyzer.anomalies import SENTENCES, Anomalies
-from analyzer.findings.model import Confidence, Finding, Kind, Request, Verdict
+from analyzer.findings.model import CAUSES, Confidence, Finding, Kind, Request, Verdict
 from analyzer.report.escape import rfc3339, shortened, visible
 from analyzer.report.result import Report
 
@@ -24,7 +24,7 @@ _HEADLINES = {
     Kind.INCOMPLETE: "got a response that never ended",
     Kind.UNSOLICITED: "a response that nobody asked for",
 }
-_STYLES = {Verdict.SUPPORTED: "bold", Verdict.POSSIBLE: "", Verdict.RULED_OUT: "dim"}
+_STYLES = {Verdict.SUPPORTED: "", Verdict.POSSIBLE: "", Verdict.RULED_OUT: "dim"}
 _CONFIDENCES = {
     Confidence.CERTAIN: "certain",
     Confidence.LIKELY: "likely",
@@ -152,6 +152,8 @@ def _details(finding: Finding) -> RenderableType:
     if finding.kind is Kind.MISDELIVERED:
         owner = _request(finding.owner) if finding.owner is not None else Text("not known")
         grid.add_row("belongs to", owner)
+    if finding.cause in CAUSES:
+        grid.add_row("it means", Text(CAUSES[finding.cause], style="bold"))
     for cause in finding.causes:
         grid.add_row(
             "cause",
