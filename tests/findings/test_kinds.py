@@ -424,7 +424,6 @@ def queued_once(tmp_path: Path, *, body: bytes) -> list[tuple[str, str, str, str
     return found(judged(tmp_path, *calls, two, three))
 
 
-@pytest.mark.xfail(strict=True, reason="copies are told by form and length, not by their bytes")
 def test_two_brief_answers_at_one_time_are_no_copies(tmp_path: Path) -> None:
     assert queued_once(tmp_path, body=b'{"status": "queued", "ticket": 109}') == []
 

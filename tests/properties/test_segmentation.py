@@ -154,9 +154,7 @@ def test_a_repeated_frame_changes_nothing(
 
 @settings(max_examples=300)
 @given(EXCHANGES, st.data())
-def test_losing_frames_never_invents_an_exchange(
-    talk: list[Exchange], data: st.DataObject
-) -> None:
+def test_losing_frames_never_invents_an_exchange(talk: list[Exchange], data: st.DataObject) -> None:
     frames = plainly(talk, (1_000, 5_000))
     whole = summary(frames)
     lost = data.draw(st.sets(st.integers(0, len(frames) - 1), max_size=4))
