@@ -251,8 +251,10 @@ class Connection:
             if self.initiator is None:
                 self.initiator = 1 - side if flags & ACK else side
         if flags & ACK:
-            # Only the ack that answers a SYN tells where the other side's bytes begin.
-            if other.next is None and (flags & SYN or flow.isn is not None):
+            # Only the ack that answers a SYN tells where the other side's bytes begin: it comes
+            # with a SYN, or from a sender that has sent nothing but its own.
+            first = flow.isn is not None and (flags & SYN or seq == advance(flow.isn, 1))
+            if other.next is None and first:
                 other.next = ack
             self.acknowledged(side, ack)
         if flags & FIN and flow.fin_seq is None:
@@ -274,6 +276,12 @@ class Connection:
         if self.held:
             self._drain()
             self._overdue(time)
+        if self.first_close == FIN and self._both_closed():
+            self.finish(ended=True)
+
+    def _both_closed(self) -> bool:
+        """Whether both FINs have come in order: nothing is left to come."""
+        return all(f.fin_seq is not None and f.next == advance(f.fin_seq, 1) for f in self.flows)
 
     def acknowledged(self, side: int, ack: int) -> None:
         """`side` has acknowledged the other side's bytes up to `ack`, saying nothing else."""
@@ -326,8 +334,6 @@ class Connection:
             flow.next = advance(flow.next, 1)
             if sink is not None:
                 sink.close(entry.side, entry.frame, entry.time)
-            if all(f.fin_seq is not None and f.next == advance(f.fin_seq, 1) for f in self.flows):
-                self.finish(ended=True)
 
     def _compare(self, flow: Flow, seq: int, piece: bytes) -> None:
         """Count a second copy that differs from the first (the latest segment's is still here)."""
@@ -358,7 +364,7 @@ class Connection:
             moved = False
             waiting, self.held = self.held, []
             for entry in waiting:
-                if not self.ended and self._ready(entry):
+                if self._ready(entry):
                     self._deliver(entry)
                     moved = True
                 else:
@@ -407,7 +413,8 @@ class Connection:
         """No segment of the connection will come any more."""
         if self.ended:
             return
-        while self.held and not self.ended:
+        self._drain()
+        while self.held:
             if not self._hole_acked():
                 # Never acknowledged: lost on the way, and not by the capture. What lies behind the
                 # hole did not reach anybody either.
@@ -416,9 +423,7 @@ class Connection:
                 continue
             self._skip()
         self._missing_tail()
-        if self.ended:
-            return
-        self.ended = ended
+        self.ended = ended = ended or self._both_closed()
         if self.sink is not None:
             self.sink.finish(open_at_end=not ended)
 
