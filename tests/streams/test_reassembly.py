@@ -456,7 +456,6 @@ def test_frames_in_a_hurry_and_a_hole_acknowledged_late() -> None:
     assert not heard.anomalies
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="no hole is found while draining")
 def test_the_end_comes_while_segments_wait() -> None:
     call = Conversation()
     call.send(CLIENT, flags=SYN)
@@ -472,7 +471,6 @@ def test_the_end_comes_while_segments_wait() -> None:
     assert events[-1] in (("over",), ("open at end",))
 
 
-@pytest.mark.xfail(strict=True, reason="any ack is taken for the first one")
 def test_only_the_first_ack_says_where_the_other_side_begins() -> None:
     call = Conversation()
     call.send(CLIENT, flags=SYN)
