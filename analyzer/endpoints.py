@@ -16,7 +16,7 @@ MOST_ROUTES = 32_768  # told apart in one run
 MANY_VALUES = 10  # distinct values of a segment that make it a variable
 MANY_AT_TOP = 30  # the same for the first segment, where an API's own names are
 RARE = 0.5  # distinct values per request, at least, for names to be values
-_MEMORY = 16_384  # segments and paths remembered
+_MEMORY = 4_096  # segments and paths remembered
 
 _ID, _DATE = "{id}", "{date}"
 _RESERVED = frozenset(

@@ -508,3 +508,4 @@ class HttpSink:
             self.recorder.into.anomalies.count("direction-not-captured")
         self.http.finish(open_at_end=open_at_end, flags=int(Flag.ONE_WAY) if one_way else 0)
         self.recorder.finished(self)
+        self.http = None

@@ -39,7 +39,7 @@ REPEATS = 4  # repetitions without an ack, seconds in all, that tell a loss on t
 
 # How many connections are followed at once, and how long an ended one is remembered.
 MOST_CONNECTIONS = 65_536
-MOST_ENDED = 8_192
+MOST_ENDED = 2_048
 LINGER = 60_000_000_000  # ns
 
 
@@ -245,6 +245,9 @@ class Connection:
         self.last_time = time
         if flags & SYN:
             flow.isn = seq
+            if flags & ACK and other.isn is None:
+                # Its SYN may have been recorded late, or not at all.
+                other.isn = advance(ack, -1)
             seq = advance(seq, 1)
             if flow.next is None:
                 flow.next = seq
@@ -426,6 +429,7 @@ class Connection:
         self.ended = ended = ended or self._both_closed()
         if self.sink is not None:
             self.sink.finish(open_at_end=not ended)
+            self.sink = None
 
     def _drop_behind_hole(self) -> None:
         """Let go of the segments that wait for the first hole."""
@@ -819,7 +823,6 @@ class Tracker:
 
     def _remember(self, name: bytes, connection: Connection) -> None:
         """Keep an ended connection a while, so that stragglers don't begin a new one."""
-        connection.sink = None
         connection.held.clear()
         for flow in connection.flows:
             flow.last_piece = b""

@@ -151,6 +151,11 @@ def packer_of(columns: tuple[Column, ...]) -> struct.Struct:
     return struct.Struct("<" + "".join(c.code for c in columns))
 
 
+def _packed(data: bytes) -> bytes:
+    """`data` compressed; copied, because the compressor's own result keeps room it never used."""
+    return bytes(memoryview(zstandard.ZstdCompressor(level=1).compress(data)))
+
+
 class Store:
     """A long table, kept as compressed columns; append packed rows, iterate over chunks.
 
@@ -197,9 +202,8 @@ class Store:
     def _keep(self, rows: Array, texts: list[bytes]) -> None:
         # Column by column: equal and slowly changing values then lie side by side.
         columns = b"".join(np.ascontiguousarray(rows[n]).tobytes() for n in self.dtype.names or ())
-        pack = zstandard.ZstdCompressor(level=1).compress
-        text = pack(b"\n".join(texts)) if self._text is not None else b""
-        self._sealed.append((len(rows), pack(columns), text))
+        text = _packed(b"\n".join(texts)) if self._text is not None else b""
+        self._sealed.append((len(rows), _packed(columns), text))
 
     def extend(self, other: "Store") -> None:
         """Take over the rows of another store of the same table."""

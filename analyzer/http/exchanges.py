@@ -118,7 +118,7 @@ class HttpConnection:
         self._skipped = False  # a body was announced and never sent
         self._surplus: deque[Message] = deque()
         self._most_recent: Message | None = None  # the request that the current response answers
-        self._readers = (
+        self._readers: tuple[MessageReader, ...] = (
             MessageReader(
                 is_request=True,
                 on_head=self._request_head,
@@ -206,6 +206,8 @@ class HttpConnection:
             if not request.complete:
                 flags |= _REQUEST_OPEN
             self._put(request, None, Outcome.UNANSWERED, flags)
+        # The readers hold methods of this object: without them it is let go at once.
+        self._readers = ()
 
     # --- requests --------------------------------------------------------------------------
 
