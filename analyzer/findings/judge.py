@@ -10,9 +10,10 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from analyzer.findings import causes, swaps
-from analyzer.findings.learning import ENOUGH, Learned, families
+from analyzer.findings.learning import ENOUGH, Learned, families, remarkably_mute
 from analyzer.findings.model import (
     Confidence,
     EndpointSummary,
@@ -28,7 +29,7 @@ from analyzer.findings.model import (
 )
 from analyzer.findings.swaps import How, Swap
 from analyzer.findings.touched import touched, why
-from analyzer.findings.view import Row, Tables, form_text
+from analyzer.findings.view import Key, Row, Tables, form_text
 from analyzer.intervals import covers
 from analyzer.tables import Array, Close, ConnectionFlag, Flag, Outcome
 
@@ -38,6 +39,7 @@ REQUEST_TIMEOUT = 408
 
 _LOSS = int(Flag.LOSS)
 _SURPLUS, _PIPELINED = int(Flag.SURPLUS), int(Flag.PIPELINED)
+_HAS_TOKEN, _TOKEN = int(Flag.HAS_TOKEN), int(Flag.HAS_TOKEN | Flag.ECHOES)
 _CLIENT_REPEATS = int(ConnectionFlag.CLIENT_REPEATS)
 _SERVER_REPEATS = int(ConnectionFlag.SERVER_REPEATS)
 _AFTER_CLOSE, _REQUEST_OPEN = int(Flag.AFTER_CLIENT_CLOSE), int(Flag.REQUEST_OPEN)
@@ -46,7 +48,8 @@ _DAMAGED, _OPEN_AT_END = int(Flag.DAMAGED), int(Flag.OPEN_AT_END)
 
 def judge(tables: Tables) -> Judgement:
     """Judge all exchanges."""
-    keys, asked, outcomes = tables.counts()
+    counts = tables.counts()
+    keys, asked, outcomes = counts.keys, counts.asked, counts.outcomes
     out = Judgement(
         answered=outcomes[Outcome.ANSWERED],
         unanswered=outcomes[Outcome.UNANSWERED],
@@ -56,7 +59,8 @@ def judge(tables: Tables) -> Judgement:
     )
     learned = Learned(tables.forms, keys)
     foreign = {key for key in keys if learned.is_foreign(key)}
-    codes = np.array([e << 40 | s << 24 | f for e, s, f in sorted(foreign)], dtype=np.int64)
+    mute = remarkably_mute(counts.tokens, counts.mute)
+    strange, silent = _codes(foreign), _codes(mute)
 
     serial = swaps.serial_clients(tables)
     early = np.array(sorted(serial), dtype=np.int64)
@@ -67,7 +71,8 @@ def judge(tables: Tables) -> Judgement:
             (rows["outcome"] != Outcome.ANSWERED)
             | (rows["flags"] & (_SURPLUS | _AFTER_CLOSE) != 0)
             | ((rows["flags"] & _PIPELINED != 0) & np.isin(client, early))
-            | np.isin(tables.keys(rows), codes)
+            | np.isin(tables.keys(rows), strange)
+            | ((rows["flags"] & _TOKEN == _HAS_TOKEN) & np.isin(tables.keys(rows), silent))
             | (tables.connections["flags"][rows["connection"]] & _SERVER_REPEATS != 0)
         )
         return found
@@ -85,7 +90,7 @@ def judge(tables: Tables) -> Judgement:
     out.answered -= len(lost)
     out.unanswered += len(lost)
     late = {id(row) for row in refused}
-    found = swaps.find(tables, learned, foreign, rows, late, serial)
+    found = swaps.find(tables, learned, foreign, rows, late, serial, mute)
     victims = {id(swap.victim): swap for swap in found.swaps}
     robbed = {id(swap.owner): swap for swap in found.swaps if swap.how is How.STOLEN}
     asked_before = swaps.history(
@@ -114,6 +119,11 @@ def judge(tables: Tables) -> Judgement:
                 )
     out.findings = [replace(f, id=_identity(f)) for f in out.findings]
     return out
+
+
+def _codes(keys: set[Key]) -> npt.NDArray[np.int64]:
+    """Keys as `Tables.keys` has them."""
+    return np.array([e << 40 | s << 24 | f for e, s, f in sorted(keys)], dtype=np.int64)
 
 
 # --- learning and picking ------------------------------------------------------------------
@@ -247,10 +257,20 @@ def _misdelivered(tables: Tables, learned: Learned, swap: Swap) -> Finding:
     else:
         assert swap.owner is not None and owner is not None
         endpoint, _, form = tables.key(swap.victim)
-        own = learned.total(endpoint) - learned.count(endpoint, form)
         there = learned.total(tables.key(swap.owner)[0])
-        alike = learned.count(tables.key(swap.owner)[0], form)
-        facts = _shape_facts(request, response, owner, swap.how, own, there, alike)
+        own = there if swap.mute else learned.total(endpoint) - learned.count(endpoint, form)
+        if swap.mute:
+            sign = (
+                f"it does not repeat the id that its request names, as the other responses of "
+                f"{request.endpoint} do, {there} in all"
+            )
+        else:
+            alike = learned.count(tables.key(swap.owner)[0], form)
+            sign = (
+                f"its shape is that of {owner.endpoint}, seen {alike} times in {there} responses "
+                f"there; none of the {own} other responses of {request.endpoint} is like it"
+            )
+        facts = _stray_facts(request, response, owner, swap.how, sign)
         considered = causes.of_swap(tables, swap)
         if swap.rivals:
             also = f"{swap.rivals} other requests of {owner.endpoint} were waiting then: a tie"
@@ -307,16 +327,10 @@ _WHAT_THE_OWNER_GOT = {
 }
 
 
-def _shape_facts(
-    request: Request,
-    response: Response,
-    owner: Request,
-    how: How,
-    own: int,
-    there: int,
-    alike: int,
+def _stray_facts(
+    request: Request, response: Response, owner: Request, how: How, sign: str
 ) -> list[Fact]:
-    """`own` and `there` count the responses of either endpoint, `alike` those there like this."""
+    """`sign` says what marks the response as a stray."""
     waited = _seconds(response.time - owner.time)
     return [
         Fact(
@@ -324,11 +338,7 @@ def _shape_facts(
             f"the request in frame {request.frame}",
             (request.frame, response.frame),
         ),
-        Fact(
-            f"its shape is that of {owner.endpoint}, seen {alike} times in {there} responses "
-            f"there; none of the {own} other responses of {request.endpoint} is like it",
-            (response.frame,),
-        ),
+        Fact(sign, (response.frame,)),
         Fact(
             f"the request in frame {owner.frame} for {owner.endpoint} had waited at the same "
             f"server for {waited} s and {_WHAT_THE_OWNER_GOT[how]}",

@@ -19,6 +19,10 @@ LEAST_THERE = 2  # and another endpoint has at least so many responses
 USUAL = 0.1  # making up this share of its responses,
 LIKE_THERE = 0.9  # to which it is at least this similar.
 MOST_OWNERS = 3  # endpoints that share a form before it is nobody's in particular
+# A response is mute, where its endpoint's responses repeat a token of their request, if...
+LEAST_TOKENS = 15  # at least so many requests had one,
+MOST_MUTE = 0.005  # and at most this share of the responses, or
+FEW_MUTE = 2  # so many, don't repeat it.
 ENOUGH = 5  # responses of either endpoint from which on the comparison is `likely`
 
 Key = tuple[int, int, int]  # endpoint, status, form
@@ -80,6 +84,30 @@ def families(counted: list[tuple[int, int, int]], forms: list[Form]) -> list[tup
 def says_something(form: Form) -> bool:
     """Whether a form has enough in it to be recognised: two fields at least."""
     return form.shape is not None and len(_features(form.shape)) >= 3
+
+
+def remarkably_mute(tokens: Counter[Key], mute: Counter[Key]) -> set[Key]:
+    """The keys whose responses don't repeat their request's token, where all but few others do.
+
+    `tokens` counts the requests with a token, `mute` the responses that don't repeat it.
+    """
+    asked: Counter[int] = Counter()
+    silent: Counter[int] = Counter()
+    for key, count in tokens.items():
+        endpoint, status, form = key
+        if status < 400 and form not in (NO_FORM, UNKNOWN_FORM):
+            asked[endpoint] += count
+            silent[endpoint] += mute[key]
+    remarkable = {
+        endpoint
+        for endpoint, count in asked.items()
+        if count >= LEAST_TOKENS and silent[endpoint] <= max(FEW_MUTE, MOST_MUTE * count)
+    }
+    return {
+        key
+        for key, count in mute.items()
+        if count and key[0] in remarkable and key[1] < 400 and key[2] not in (NO_FORM, UNKNOWN_FORM)
+    }
 
 
 @dataclass(slots=True)

@@ -1,11 +1,17 @@
 """Responses that went astray, and whose they are.
 
-Law: a response has gone astray only with an owner in sight, or where the numbers show it. By the
-numbers: it was sent before its request had arrived (a surplus). By its shape: it is foreign to its
-endpoint, and a request of an endpoint that answers so was waiting at the same server. Which of
-three ways it went shows in what that request got: nothing (stolen), the other's response (crossed),
-or the same response (copied). And by the client's habits: one that asks one at a time, and all the
-same asks on a connection that still owes an answer, takes that answer for its own (reused).
+Law: a response has gone astray only with an owner in sight, or where the numbers show it.
+
+- By the numbers: it was sent before its request had arrived (a surplus).
+- By its shape: it is foreign to its endpoint, and a request of an endpoint that answers so was
+  waiting at the same server.
+- By a missing echo: it does not repeat its request's id as the endpoint's others do, and another
+  request of the endpoint was waiting.
+- By the client's habits: one that asks one at a time, and all the same asks on a connection that
+  still owes an answer, takes that answer for its own (reused).
+
+What the owner got tells how it went: nothing (stolen), the other's response (crossed), or the same
+response (copied).
 """
 
 from collections import Counter
@@ -16,7 +22,7 @@ import numpy as np
 
 from analyzer.findings.learning import ENOUGH, MOST_OWNERS, Learned, says_something
 from analyzer.findings.touched import touched
-from analyzer.findings.view import Row, Tables
+from analyzer.findings.view import Key, Row, Tables
 from analyzer.tables import Array, Flag, Outcome
 
 LONGEST_WAIT = 600_000_000_000  # ns that an owner may have been waiting
@@ -27,11 +33,10 @@ LEAST_REQUESTS = 20  # of a client, to know its habits
 MOST_LOOKED_UP = 64  # strays whose copies are looked for among all exchanges
 
 _OPEN_AT_END = int(Flag.OPEN_AT_END)
-_PIPELINED = int(Flag.PIPELINED)
+_PIPELINED, _HAS_TOKEN = int(Flag.PIPELINED), int(Flag.HAS_TOKEN)
+_TOKEN = int(Flag.HAS_TOKEN | Flag.ECHOES)
 _SURPLUS, _ECHOES = int(Flag.SURPLUS), int(Flag.ECHOES)
 _REQUEST_OPEN = int(Flag.REQUEST_OPEN)
-
-Key = tuple[int, int, int]
 
 
 class How(Enum):
@@ -52,6 +57,7 @@ class Swap:
     owner: Row | None
     how: How
     rivals: int = 0
+    mute: bool = False  # told by the token that the response doesn't repeat, not by its shape
 
 
 @dataclass(slots=True)
@@ -70,11 +76,12 @@ def find(
     rows: list[Row],
     lost: set[int],
     serial: set[int],
+    mute: set[Key],
 ) -> Swaps:
     """The swaps among the odd `rows`.
 
     `lost` has the ids of rows whose response never arrived, `serial` the addresses of clients that
-    ask one at a time.
+    ask one at a time, `mute` the keys whose responses repeat their request's token but for a few.
     """
     out = Swaps()
     strays: list[Row] = []
@@ -86,6 +93,9 @@ def find(
         elif tables.key(row) in foreign and not row["flags"] & _ECHOES:
             # A body that repeats its own request's id is no stray, however it looks.
             strays.append(row)
+        elif tables.key(row) in mute and row["flags"] & _TOKEN == _HAS_TOKEN:
+            # And one that doesn't is one, however it looks, where all others do.
+            strays.append(row)
         elif row["flags"] & _PIPELINED and tables.connection(row)["client"] in serial:
             _reused(tables, row, out)
     deprived = [
@@ -94,7 +104,7 @@ def find(
         if id(row) in lost
         or (row["outcome"] == Outcome.UNANSWERED and not row["flags"] & _REQUEST_OPEN)
     ]
-    _match(tables, learned, strays, deprived, out)
+    _match(tables, learned, strays, deprived, foreign, out)
     return out
 
 
@@ -153,17 +163,24 @@ def _reused(tables: Tables, row: Row, out: Swaps) -> None:
 
 
 def _match(
-    tables: Tables, learned: Learned, strays: list[Row], deprived: list[Row], out: Swaps
+    tables: Tables,
+    learned: Learned,
+    strays: list[Row],
+    deprived: list[Row],
+    foreign: set[Key],
+    out: Swaps,
 ) -> None:
-    """Find the owner of each stray response."""
+    """Find the owner of each stray response: one that is foreign by its shape, or else is mute."""
     found: list[Swap] = []
     claimed: dict[Key, int] = {}
     taken: set[int] = set()  # owners found already: each asked for one response
     looked_up = 0
     for stray in strays:
         key = tables.key(stray)
-        likes = set(learned.endpoints_like(key))
-        if not likes or len(likes) > MOST_OWNERS or not says_something(learned.forms[key[2]]):
+        is_mute = key not in foreign
+        likes = {key[0]} if is_mute else set(learned.endpoints_like(key))
+        telling = is_mute or says_something(learned.forms[key[2]])
+        if not likes or len(likes) > MOST_OWNERS or not telling:
             out.unexplained.append(stray)
             continue
         candidates = [
@@ -177,15 +194,15 @@ def _match(
             row
             for row in strays
             if _could_own(tables, row, stray, likes)
-            and key[0] in learned.endpoints_like(tables.key(row))
+            and (is_mute or key[0] in learned.endpoints_like(tables.key(row)))
         ]
         if crossed:
             candidates, how = crossed, How.CROSSED
-        elif not candidates and looked_up < MOST_LOOKED_UP:
+        elif not candidates and not is_mute and looked_up < MOST_LOOKED_UP:
             looked_up += 1
             candidates, how = _copies(tables, learned, stray, likes), How.COPIED
         if not candidates:
-            if not touched(tables, stray):
+            if not touched(tables, stray) and not is_mute:
                 out.unexplained.append(stray)
             continue
         waiting = [row for row in candidates if _still_waits(tables, row, stray)]
@@ -195,11 +212,12 @@ def _match(
             continue
         claimed[key] = claimed.get(key, 0) + 1
         taken.add(id(owner))
-        found.append(Swap(stray, owner, how, rivals=max(0, len(waiting) - 1)))
+        rivals = max(0, len(waiting) - 1)
+        found.append(Swap(stray, owner, how, rivals=rivals, mute=is_mute))
     for swap in found:
         key = tables.key(swap.victim)
         # An endpoint that answers so at other times too, with nobody left waiting, is honest.
-        if claimed[key] * 2 < learned.count(key[0], key[2]):
+        if not swap.mute and claimed[key] * 2 < learned.count(key[0], key[2]):
             out.unexplained.append(swap.victim)
         else:
             out.swaps.append(swap)

@@ -6,7 +6,7 @@ and the few rows that are odd.
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -17,10 +17,11 @@ from analyzer.endpoints import Endpoint
 from analyzer.findings.model import Request, Response
 from analyzer.findings.vantages import Joined
 from analyzer.shapes import Form, text
-from analyzer.tables import Array, Outcome, Store
+from analyzer.tables import Array, Flag, Outcome, Store
 
 MOST_ODD = 200_000  # odd exchanges looked at one by one
 _MAPPED = 0xFFFF00000000
+_HAS_TOKEN, _ECHOES = int(Flag.HAS_TOKEN), int(Flag.ECHOES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,24 @@ class Row:
 
     def __getitem__(self, column: str) -> int:
         return int(self.at[column])
+
+
+Key = tuple[int, int, int]  # endpoint, status, form
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many exchanges there are of each kind.
+
+    `keys`: answered ones; of those `tokens` have requests with a token (such as an id), and the
+    responses of `mute` don't repeat it. `asked`: requests by endpoint. `outcomes`: all.
+    """
+
+    keys: Counter[Key] = field(default_factory=Counter)
+    tokens: Counter[Key] = field(default_factory=Counter)
+    mute: Counter[Key] = field(default_factory=Counter)
+    asked: Counter[int] = field(default_factory=Counter)
+    outcomes: Counter[int] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -69,22 +88,21 @@ class Tables:
         found.sort(key=_in_order)
         return found
 
-    def counts(self) -> tuple[Counter[tuple[int, int, int]], Counter[int], Counter[int]]:
-        """Answered exchanges by (endpoint, status, form); requests by endpoint; all by outcome."""
-        keys: Counter[tuple[int, int, int]] = Counter()
-        asked: Counter[int] = Counter()
-        outcomes: Counter[int] = Counter()
+    def counts(self) -> Counts:
+        """Count all exchanges."""
+        out = Counts()
         for rows, _ in self.judged():
             endpoint = self.endpoint_of[rows["route"]]
             requests = rows["request_frame"] > 0
-            _add(asked, endpoint[requests])
-            _add(outcomes, rows["outcome"])
+            _add(out.asked, endpoint[requests])
+            _add(out.outcomes, rows["outcome"])
             answered = rows["outcome"] == Outcome.ANSWERED
-            key = self.keys(rows)[answered]
-            for value, count in zip(*np.unique(key, return_counts=True), strict=True):
-                number = int(value)
-                keys[(number >> 40, number >> 24 & 0xFFFF, number & 0xFFFFFF)] += int(count)
-        return keys, asked, outcomes
+            keys = self.keys(rows)
+            _add_keys(out.keys, keys[answered])
+            tokens = answered & (rows["flags"] & _HAS_TOKEN != 0)
+            _add_keys(out.tokens, keys[tokens])
+            _add_keys(out.mute, keys[tokens & (rows["flags"] & _ECHOES == 0)])
+        return out
 
     def keys(self, rows: Array) -> npt.NDArray[np.int64]:
         """(endpoint, status, form) of rows as one number each: endpoint << 40 | status << 24."""
@@ -170,6 +188,12 @@ def _in_order(row: Row) -> tuple[int, int, int]:
     if row["request_frame"]:
         return row["request_time"], row["request_capture"], row["request_frame"]
     return row["response_time"], row["response_capture"], row["response_frame"]
+
+
+def _add_keys(counter: Counter[Key], keys: npt.NDArray[np.int64]) -> None:
+    for value, count in zip(*np.unique(keys, return_counts=True), strict=True):
+        number = int(value)
+        counter[(number >> 40, number >> 24 & 0xFFFF, number & 0xFFFFFF)] += int(count)
 
 
 def _add(counter: Counter[int], values: npt.NDArray[Any]) -> None:
