@@ -147,7 +147,6 @@ def test_a_syn_recorded_after_its_answer() -> None:
     assert heard.listeners[0].connection.initiator == CLIENT
 
 
-@pytest.mark.xfail(strict=True, reason="after data a late SYN is taken for another connection's")
 def test_a_syn_recorded_after_the_first_request() -> None:
     frames = talk().ask(b"question").answer(b"answer").close().frames
     frames.insert(4, frames.pop(0))
