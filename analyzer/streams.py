@@ -537,14 +537,22 @@ _MIX = np.array(
 _HTTP = int.from_bytes(b"HTTP", "big")
 
 
+def _codes(key: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """One well mixed word for each row of `key` (shape (n, 5)); equal rows have equal words."""
+    with np.errstate(over="ignore"):
+        mixed = (key ^ (key >> np.uint64(29))) * _MIX
+        code: npt.NDArray[np.uint64] = np.bitwise_xor.reduce(
+            mixed ^ (mixed >> np.uint64(32)), axis=1
+        )
+    return code
+
+
 def by_connection(key: npt.NDArray[np.uint64]) -> tuple[Ints, Ints]:
     """The order that brings rows of equal `key` (shape (n, 5)) together, and where each begins.
 
     Both have dtype int64; the order is stable, so that frames stay in order within a connection.
     """
-    with np.errstate(over="ignore"):
-        mixed = (key ^ (key >> np.uint64(29))) * _MIX
-        code = np.bitwise_xor.reduce(mixed ^ (mixed >> np.uint64(32)), axis=1)
+    code = _codes(key)
     order = np.argsort(code, kind="stable")
     if not len(order):
         return order, order
@@ -642,8 +650,8 @@ def share(rows: Rows, part: int, parts: int) -> Rows:
     """The connections of a block that fall to one of several processes; all their segments."""
     if parts == 1:
         return rows
-    words = np.bitwise_xor.reduce(rows.key, axis=1)
-    chosen = (words ^ words >> np.uint64(16)) % np.uint64(parts) == part
+    # Well mixed: Linux gives clients ports of one parity.
+    chosen = _codes(rows.key) % np.uint64(parts) == part
     columns = {f.name: getattr(rows, f.name) for f in fields(rows) if f.name != "data"}
     return Rows(rows.data, **{name: column[chosen] for name, column in columns.items()})
 
