@@ -1,7 +1,9 @@
 """The lab's command line; the only place that prints results and sets an exit status."""
 
+import resource
 import signal
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -105,7 +107,7 @@ def soak(
     keep: bool,
     out: Path,
 ) -> None:
-    """Record a long clean load with rare faults at random places."""
+    """Record a long clean load with rare faults at random places, and score a scan of it."""
     wanted = soaking.Soak(exchanges, faults, rate, seed, node, vantages)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -120,3 +122,19 @@ def soak(
         click.echo("captures.lab: interrupted; everything was taken down", err=True)
         sys.exit(130)
     click.echo(f"{out}: {told['totals']}, {len(told['planted'])} planted")
+    click.echo(_scored(out))
+
+
+def _scored(directory: Path) -> str:
+    """What a scan of a recording finds, how long it takes and how much memory."""
+    from captures.score import score
+
+    began = time.monotonic()
+    row = score(directory)
+    took = time.monotonic() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return (
+        f"scan: found {row.found} of {row.planted}, owner right in {row.owner_right} of "
+        f"{row.with_owner}, {row.false_alarms} false alarms, {row.undecided} undecided; "
+        f"{took:.1f} s, peak {peak:.0f} MB"
+    )
