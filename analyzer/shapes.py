@@ -8,7 +8,6 @@ result does not depend on which were tried.
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
@@ -339,8 +338,3 @@ def _type_of(shape: Shape) -> Any:
         fields = [(f"f{n}", _type_of(inner)) for n, (_, inner, _) in enumerate(shape.fields)]
         return msgspec.defstruct("Body", fields, rename=names, forbid_unknown_fields=True, gc=False)
     raise _Inexact
-
-
-def distinct_paths(shape: Shape | None) -> Counter[str]:
-    """How many scalar fields a shape has, by JSON type: how much there is to recognise."""
-    return Counter(kind for _, kind, _ in paths(shape))

@@ -49,7 +49,6 @@ class Flag(IntFlag):
     SURPLUS = 1 << 6
     PIPELINED = 1 << 7
     AFTER_CLIENT_CLOSE = 1 << 8
-    REFUSED = 1 << 9
     INTERIM = 1 << 10
     HAS_TOKEN = 1 << 11
     ECHOES = 1 << 12
@@ -204,13 +203,6 @@ class Store:
         columns = b"".join(np.ascontiguousarray(rows[n]).tobytes() for n in self.dtype.names or ())
         text = _packed(b"\n".join(texts)) if self._text is not None else b""
         self._sealed.append((len(rows), _packed(columns), text))
-
-    def extend(self, other: "Store") -> None:
-        """Take over the rows of another store of the same table."""
-        if other._rows:
-            other._seal()
-        self._sealed += other._sealed
-        self.length += other.length
 
     def chunks(self) -> Iterator[tuple[Array, list[bytes]]]:
         """The rows in the order they came, a chunk at a time, with the text beside them."""

@@ -8,6 +8,7 @@ that still owns a connection answers the client's FIN with its own; one that has
 from analyzer.findings.model import Cause, Verdict
 from analyzer.findings.swaps import How, Swap
 from analyzer.findings.view import Row, Tables
+from analyzer.intervals import covers
 from analyzer.tables import Close, ConnectionFlag, Flag
 
 _SUPPORTED, _POSSIBLE, _RULED_OUT = Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict.RULED_OUT
@@ -110,7 +111,7 @@ def of_silence(
 ) -> list[Cause]:
     """Causes of a request that got no answer; `usual_wait` is the server's longest, in ns."""
     connection = _ints(tables.connection(row))
-    acked = (connection["client_acked"] - row["request_seq"]) & 0xFFFFFFFF
+    acked = covers(connection["client_acked"], row["request_seq"])
     if row["flags"] & _BODY_SKIPPED:
         return [
             Cause(
@@ -122,7 +123,7 @@ def of_silence(
             Cause("server/silent", _POSSIBLE, "the server did not answer this request"),
         ]
     closed_before = 0 < connection["server_fin_time"] <= row["request_time"]
-    if not 0 < acked < 0x80000000 and closed_before and connection["reset_frame"]:
+    if not acked and closed_before and connection["reset_frame"]:
         return [
             Cause(
                 "server/closed",
@@ -131,7 +132,7 @@ def of_silence(
             ),
             Cause("network/lost", _RULED_OUT, "the reset answers the request: it did arrive"),
         ]
-    if not 0 < acked < 0x80000000:
+    if not acked:
         return [
             Cause("network/lost", _SUPPORTED, "the request was never acknowledged by the server"),
             Cause("server/silent", _RULED_OUT, "the server's host never received the request"),

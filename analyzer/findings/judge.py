@@ -37,13 +37,12 @@ GAVE_UP = 1_000_000_000  # ns that the capture must go on after a client closed,
 MOST_UNDECIDED = 1_000  # listed; all are counted
 REQUEST_TIMEOUT = 408
 
-_LOSS = int(Flag.LOSS)
 _SURPLUS, _PIPELINED = int(Flag.SURPLUS), int(Flag.PIPELINED)
 _HAS_TOKEN, _TOKEN = int(Flag.HAS_TOKEN), int(Flag.HAS_TOKEN | Flag.ECHOES)
 _CLIENT_REPEATS = int(ConnectionFlag.CLIENT_REPEATS)
 _SERVER_REPEATS = int(ConnectionFlag.SERVER_REPEATS)
 _AFTER_CLOSE, _REQUEST_OPEN = int(Flag.AFTER_CLIENT_CLOSE), int(Flag.REQUEST_OPEN)
-_DAMAGED, _OPEN_AT_END = int(Flag.DAMAGED), int(Flag.OPEN_AT_END)
+_OPEN_AT_END = int(Flag.OPEN_AT_END)
 
 
 def judge(tables: Tables) -> Judgement:
@@ -464,8 +463,7 @@ def _ending(tables: Tables, row: Row) -> list[Fact]:
     connection = tables.connection(row)
     facts = []
     asked = row["request_time"]
-    acked = (int(connection["client_acked"]) - row["request_seq"]) & 0xFFFFFFFF
-    if 0 < acked < 0x80000000:
+    if covers(int(connection["client_acked"]), row["request_seq"]):
         facts.append(Fact("the server's host acknowledged the request", (row["request_frame"],)))
     for who in ("client", "server"):
         frame = int(connection[f"{who}_fin_frame"])

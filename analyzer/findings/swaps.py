@@ -85,11 +85,12 @@ def find(
     """
     out = Swaps()
     strays: list[Row] = []
+    before = history(tables, [row for row in rows if row["flags"] & (_SURPLUS | _PIPELINED)])
     for row in rows:
         if row["outcome"] != Outcome.ANSWERED or id(row) in lost:
             continue
         if row["flags"] & _SURPLUS:
-            _surplus(tables, row, out)
+            _surplus(tables, row, before, out)
         elif tables.key(row) in foreign and not row["flags"] & _ECHOES:
             # A body that repeats its own request's id is no stray, however it looks.
             strays.append(row)
@@ -97,7 +98,7 @@ def find(
             # And one that doesn't is one, however it looks, where all others do.
             strays.append(row)
         elif row["flags"] & _PIPELINED and tables.connection(row)["client"] in serial:
-            _reused(tables, row, out)
+            _reused(tables, row, before, out)
     deprived = [
         row
         for row in rows
@@ -120,14 +121,14 @@ def history(tables: Tables, rows: list[Row]) -> dict[int, list[Row]]:
     return found
 
 
-def _surplus(tables: Tables, row: Row, out: Swaps) -> None:
+def _surplus(tables: Tables, row: Row, before: dict[int, list[Row]], out: Swaps) -> None:
     """A surplus response belongs to the request before, on the same connection."""
     if touched(tables, row):
         out.undecided.append(row)
         return
     earlier = [
         other
-        for other in history(tables, [row]).get(row["connection"], ())
+        for other in before.get(row["connection"], ())
         if other["request_time"] < row["request_time"]
     ]
     out.swaps.append(Swap(row, earlier[-1] if earlier else None, How.SURPLUS))
@@ -149,13 +150,13 @@ def _counted(values: Array) -> tuple[list[int], list[int]]:
     return found.tolist(), counts.tolist()
 
 
-def _reused(tables: Tables, row: Row, out: Swaps) -> None:
+def _reused(tables: Tables, row: Row, before: dict[int, list[Row]], out: Swaps) -> None:
     """A client that asks one at a time reads the answer still owed as the answer to `row`."""
     if touched(tables, row):
         return
     earlier = [
         other
-        for other in history(tables, [row]).get(row["connection"], ())
+        for other in before.get(row["connection"], ())
         if other["request_time"] < row["request_time"] and other["response_frame"]
     ]
     if earlier and earlier[-1]["response_end_time"] > row["request_time"]:

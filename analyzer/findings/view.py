@@ -1,7 +1,7 @@
 """The tables as judging looks at them: rows picked by what is odd, names looked up.
 
-Law: two passes over the exchange table and nothing else that grows with it. What is kept is counts,
-and the few rows that are odd.
+Law: a few passes over the exchange table, however many rows are odd, and nothing else that grows
+with it. What is kept is counts, and the few rows that are odd.
 """
 
 from collections import Counter
