@@ -4,13 +4,15 @@ Law: extraction is pure per connection, so it may be split by connection over pr
 (`Extraction.join`); what is judged later is in the tables alone.
 """
 
-import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from zlib import adler32
 
 import numpy as np
 
+from analyzer import echoes
 from analyzer.anomalies import Anomalies
+from analyzer.echoes import SHORTEST_TOKEN, Echoes, Position, Rules, repeats, token_of
 from analyzer.endpoints import Route, Routes
 from analyzer.http import content
 from analyzer.http.exchanges import Carries, HttpConnection, roles
@@ -22,8 +24,8 @@ from analyzer.streams import Arranged, Connection, Ints
 from analyzer.tables import CONNECTIONS, EXCHANGES, Array, Flag, Outcome, Store, packer_of
 
 _MOST_UNDECIDED = 256  # pieces kept while it is not known what a connection carries
+_SLASH = ord("/")
 _HAS_TOKEN, _ECHOES = int(Flag.HAS_TOKEN), int(Flag.ECHOES)
-_SHORTEST_TOKEN = 3
 
 _pack_exchange = packer_of(EXCHANGES).pack
 _pack_connection = packer_of(CONNECTIONS).pack
@@ -44,6 +46,7 @@ class Extraction:
     addresses: list[Address] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
     forms: list[Form] = field(default_factory=list)
+    echoes: Rules = field(default_factory=dict)
     begun: Array = field(default_factory=lambda: np.empty(0, np.int64))  # first frames' ids
 
 
@@ -62,6 +65,7 @@ def join(parts: list[Extraction]) -> Extraction:
         form = np.array([forms.setdefault(f, len(forms)) for f in part.forms])
         address = np.array([addresses.setdefault(a, len(addresses)) for a in part.addresses])
         offset = first.connections.length
+        echoes.join(first.echoes, part.echoes, route, offset)
         for rows, texts in part.exchanges.chunks():
             rows["route"], rows["form"] = route[rows["route"]], form[rows["form"]]
             rows["connection"] += offset
@@ -85,6 +89,7 @@ class Recorder:
         self.forms = Forms(into.anomalies)
         into.routes = self.routes.routes
         into.forms = self.forms.forms
+        self.echoes = Echoes(into.echoes)
         self._addresses: dict[Address, int] = {}
         self._connections = 0
         # The block's ordinary exchanges: what their heads say, and which were taken (connection,
@@ -116,7 +121,8 @@ class Recorder:
             asked = _NOTHING
         if response is not None:
             if response.complete and not response.tunnel:
-                form, echoed, checksum = self._form(response, route, target)
+                position = (connection, request.frame, request.seq) if request else None
+                form, echoed, checksum = self._form(response, route, request, position)
                 flags |= echoed
             elif not response.complete:
                 form = UNKNOWN_FORM
@@ -152,12 +158,21 @@ class Recorder:
             target,
         )
 
-    def _form(self, response: Message, route: int, target: bytes) -> Look:
+    def _form(
+        self, response: Message, route: int, request: Message | None, position: Position | None
+    ) -> Look:
         """A complete response's form and what else its body says."""
         parts = response.body
         if parts is not None:
             body = parts[0] if len(parts) == 1 else b"".join(parts)
-            return self._form_of(response.fields, body, route, target)
+            form, checksum, plain = self._form_of(response.fields, body, route)
+            if plain is None or request is None or position is None:
+                return form, 0, checksum
+            if response.status < 400 and self.echoes.wants(route):
+                asked = b"".join(request.body or ())
+                found = list(echoes.tokens(request.target, request.head, asked))
+                self.echoes.see(route, position, found, response.head, plain)
+            return form, _echo(token_of(request.target), plain), checksum
         if not response.length:
             return NO_FORM, 0, 0
         # Too long to look into, or broken by a gap.
@@ -168,28 +183,24 @@ class Recorder:
             return UNKNOWN_FORM, 0, 0
         return self.forms.number(Form(media_type, None)), 0, 0
 
-    def _form_of(self, fields: Fields, body: bytes, route: int, target: bytes) -> Look:
+    def _form_of(self, fields: Fields, body: bytes, route: int) -> tuple[int, int, bytes | None]:
+        """The form and the checksum of a body, and the JSON text that it holds, if any."""
         media_type = fields.media_type
         if not body:
-            return NO_FORM, 0, 0
+            return NO_FORM, 0, None
         if len(body) > content.LONGEST_BODY and may_be_json(media_type):
             self.into.anomalies.count("body-too-long")
-            return UNKNOWN_FORM, 0, 0
+            return UNKNOWN_FORM, 0, None
         checksum = adler32(body)
         if not may_be_json(media_type):
-            return self.forms.number(Form(media_type, None)), 0, checksum
+            return self.forms.number(Form(media_type, None)), checksum, None
         if fields.content_coding:
             plain = content.decoded(body, fields.content_coding)
             if plain is None:
                 self.into.anomalies.count("body-undecodable")
-                return UNKNOWN_FORM, 0, checksum
+                return UNKNOWN_FORM, checksum, None
             body = plain
-        form = self.forms.of(media_type, body, route)
-        token = token_of(target)
-        if not token:
-            return form, 0, checksum
-        echo = _HAS_TOKEN | _ECHOES if repeats(token, body) else _HAS_TOKEN
-        return form, echo, checksum
+        return self.forms.of(media_type, body, route), checksum, body
 
     # --- ordinary exchanges --------------------------------------------------------------------
 
@@ -218,7 +229,8 @@ class Recorder:
         ]
         digits = (glance.target_end[row] - glance.trailing[row]).tolist()
         routes = self._routes_of(glance, row, targets, digits)
-        looks = self._forms_of(glance, row, data, targets, digits, routes)
+        place = self._places(block, runs, counts, row)
+        looks = self._forms_of(block, glance, row, targets, digits, routes, place)
         statuses = np.array([t.status for t in glance.templates], dtype=np.int64)
         forms = np.array(looks, dtype=np.int64)
         rows = np.zeros(len(row), dtype=self.into.exchanges.dtype)
@@ -245,6 +257,19 @@ class Recorder:
         rows["response_end_time"] = rows["response_time"]
         self.into.exchanges.append_many(rows, targets)
 
+    def _places(
+        self, block: Arranged, runs: Ints, counts: Ints, row: Ints
+    ) -> Callable[[int], Position]:
+        """Where the n-th of the ordinary exchanges taken is."""
+        starts = np.cumsum(counts) - counts
+        frame, seq = block.columns["frame"], block.columns["seq"]
+
+        def place(at: int) -> Position:
+            run = int(np.searchsorted(starts, at, "right")) - 1
+            return int(runs[run, 0]), int(frame[row[at]]), int(seq[row[at]])
+
+        return place
+
     def _routes_of(
         self, glance: Glance, row: Ints, targets: list[bytes], digits: list[int]
     ) -> list[int]:
@@ -259,33 +284,43 @@ class Recorder:
 
     def _forms_of(
         self,
+        block: Arranged,
         glance: Glance,
         row: Ints,
-        data: bytes,
         targets: list[bytes],
         digits: list[int],
         routes: list[int],
+        place: Callable[[int], Position],
     ) -> list[Look]:
-        """For ordinary exchanges what `_form_of` says; the most usual bodies without a detour."""
-        answered = [t.fields for t in glance.templates]
-        usual = [may_be_json(f.media_type) and not f.content_coding for f in answered]
+        """For ordinary exchanges what `_form` says; the most usual bodies without a detour.
+
+        `place` tells where the n-th of them is.
+        """
+        data = block.walk.data
+        answered = [(t.fields, t.status < 400) for t in glance.templates]
+        usual = [may_be_json(f.media_type) and not f.content_coding for f, _ in answered]
+        # Where no other token than a number at the path's end is repeated.
+        plain_routes = {r for r in set(routes) if not self.echoes.wants(r, but=echoes.LAST)}
         checks = self.forms.checks
         out: list[Look] = []
         add = out.append
-        for which, start, length, route, target, size in zip(
-            glance.answered[row].tolist(),
-            glance.body[row].tolist(),
-            glance.length[row].tolist(),
-            routes,
-            targets,
-            digits,
-            strict=True,
+        seen: dict[int, list[int]] = {}
+        for at, (which, start, length, route, target, size) in enumerate(
+            zip(
+                glance.answered[row].tolist(),
+                glance.body[row].tolist(),
+                glance.length[row].tolist(),
+                routes,
+                targets,
+                digits,
+                strict=True,
+            )
         ):
             body = data[start : start + length]
-            fields = answered[which]
-            if usual[which] and size >= _SHORTEST_TOKEN:
+            fields, good = answered[which]
+            if route in plain_routes and usual[which] and size >= SHORTEST_TOKEN and good:
                 check = checks.get((route, fields.media_type))
-                if check:
+                if check and target[-size - 1] == _SLASH and b"?" not in target:
                     try:
                         check[0][0](body)
                     except REFUSALS:
@@ -293,8 +328,21 @@ class Recorder:
                     else:
                         echo = _ECHOES if repeats(target[-size:], body) else 0
                         add((check[0][1], _HAS_TOKEN | echo, adler32(body)))
+                        seen.setdefault(route, []).append(at)
                         continue
-            add(self._form_of(fields, body, route, target))
+            form, checksum, plain = self._form_of(fields, body, route)
+            if plain is None:
+                add((form, 0, checksum))
+                continue
+            if good and self.echoes.wants(route):
+                found = list(echoes.tokens(target, *_asked(block, glance, int(row[at]))))
+                head = data[int(block.columns["payload"][row[at] + 1]) : start]
+                self.echoes.see(route, place(at), found, head, plain)
+            add((form, _echo(token_of(target), plain), checksum))
+        for route, rows in seen.items():
+            mute = [place(at) for at in rows if not out[at][1] & _ECHOES]
+            values = (targets[at][-digits[at] :] for at in rows)
+            self.echoes.count(route, len(rows) - len(mute), values, mute)
         return out
 
     # --- connections ---------------------------------------------------------------------------
@@ -357,31 +405,23 @@ class Recorder:
 
 
 _NOTHING = (0, 0, 0, 0, 0)
-_DIGIT = re.compile(rb"\d")
 
 
-def token_of(target: bytes) -> bytes:
-    """What of a request target its response may repeat: its last path segment that has a digit."""
-    path = target.partition(b"?")[0]
-    segment = path[path.rfind(b"/") + 1 :]
-    if segment.isdigit() and len(segment) >= _SHORTEST_TOKEN:
-        return segment
-    while path:
-        path, _, segment = path.rpartition(b"/")
-        if len(segment) >= _SHORTEST_TOKEN and _DIGIT.search(segment):
-            return segment
-    return b""
+def _echo(token: bytes, body: bytes) -> int:
+    """The flags of a response whose request has `token`."""
+    if not token:
+        return 0
+    return _HAS_TOKEN | _ECHOES if repeats(token, body) else _HAS_TOKEN
 
 
-def repeats(token: bytes, body: bytes) -> bool:
-    """Whether `body` has `token` in it as a whole: not as a part of a longer word or number."""
-    at = body.find(token)
-    while at >= 0:
-        end = at + len(token)
-        if not body[end : end + 1].isalnum() and not body[max(0, at - 1) : at].isalnum():
-            return True
-        at = body.find(token, end)
-    return False
+def _asked(block: Arranged, glance: Glance, row: int) -> tuple[bytes, bytes]:
+    """The field lines and the body of an ordinary request."""
+    columns = block.columns
+    start, wire = int(columns["payload"][row]), int(columns["wire"][row])
+    length = int(glance.request_length[row])
+    text = block.walk.data[start : start + wire]
+    kept = length if length <= content.LONGEST_REQUEST_BODY else 0
+    return text[: wire - length], text[wire - length :][:kept]
 
 
 class HttpSink:

@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
         "report",
     },
     # composes http, shapes and endpoints over the bytes of streams
-    "extraction": {"streams", "http", "shapes", "endpoints"},
+    "extraction": {"streams", "http", "shapes", "endpoints", "echoes"},
     # stages
     "capture": set(),
     "packets": {"capture"},  # the FRAMES table alone: see below
@@ -30,6 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "http": set(),
     "shapes": set(),
     "endpoints": set(),
+    "echoes": set(),
     # what sees tables only
     "findings": {"endpoints", "shapes"},
     "report": {"capture", "findings"},

@@ -5,6 +5,7 @@ import zlib
 import zstandard
 
 LONGEST_BODY = 1 << 20  # bytes looked into, coded or decoded
+LONGEST_REQUEST_BODY = 16_384  # bytes of a request's body that are kept to look for tokens
 
 
 def decoded(body: bytes, codings: str) -> bytes | None:

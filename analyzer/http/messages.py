@@ -11,7 +11,7 @@ from enum import Enum, auto
 
 from analyzer.anomalies import Anomalies
 from analyzer.http import grammar
-from analyzer.http.content import LONGEST_BODY
+from analyzer.http.content import LONGEST_BODY, LONGEST_REQUEST_BODY
 from analyzer.http.framing import Framing, Kind, framing
 from analyzer.http.grammar import Fields
 
@@ -39,6 +39,7 @@ class Message:
         "flags",
         "frame",
         "gap",
+        "head",
         "length",
         "method",
         "route",
@@ -60,6 +61,7 @@ class Message:
         self.target = b""
         self.status = 0
         self.fields: Fields = _NO_FIELDS
+        self.head = b""  # its field lines
         self.length = 0
         self.body: list[bytes] | None = None  # None: not kept
         self.complete = False
@@ -104,6 +106,7 @@ class MessageReader:
         "_buffer",
         "_chunk_or_body_left",
         "_is_request",
+        "_longest_body",
         "_on_end",
         "_on_head",
         "_on_lost",
@@ -123,6 +126,7 @@ class MessageReader:
         anomalies: Anomalies,
     ) -> None:
         self._is_request = is_request
+        self._longest_body = LONGEST_REQUEST_BODY if is_request else LONGEST_BODY
         self._on_head = on_head
         self._on_end = on_end
         self._on_lost = on_lost
@@ -208,6 +212,7 @@ class MessageReader:
             self.anomalies.count("start-line-invalid")
             self._lose()
             return len(data)
+        message.head = block
         message.fields = grammar.fields(block)
         method = self._on_head(message)
         how = framing(message.fields, status=message.status, method=method)
@@ -246,7 +251,7 @@ class MessageReader:
         if kind is Kind.NONE:
             message.complete = True
             return
-        if not self._is_request and how.length <= LONGEST_BODY:
+        if how.length <= self._longest_body:
             message.body = []
         if kind is Kind.LENGTH:
             self.state = State.LENGTH
@@ -267,7 +272,7 @@ class MessageReader:
         message.length += size
         if message.body is not None:
             message.body.append(data[at:end])
-            if message.length > LONGEST_BODY:
+            if message.length > self._longest_body:
                 message.body = None
         if self.state is not State.CLOSE:
             self._chunk_or_body_left -= size

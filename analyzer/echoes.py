@@ -1,0 +1,239 @@
+"""Which tokens of its requests a route's responses repeat, learned while the capture passes by.
+
+Law: what is learned does not depend on the order of the exchanges, so that any number of processes
+learns the same; and it is small: counts, and where the few responses are that repeat nothing.
+
+A token is a value of a request that its response may repeat: a segment of the path, a value of the
+query, of a field of the JSON body, or of a header that carries an id. Its *place* is where it
+stands: `path[-1]`, `query:user`, `header:x-request-id`, `body:$.order.id`. Where all but few of a
+route's responses repeat the token of a place, one that doesn't is suspicious, whatever its shape.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+LAST = "path[-1]"
+SHORTEST_TOKEN, LONGEST_TOKEN = 3, 128  # bytes
+MOST_MISSES = 1_000  # of a place, beyond which its responses plainly don't repeat it
+MOST_CONSTANT = 256  # requests with one and the same value: it tells none from another
+MOST_PLACES = 24  # of one request
+MOST_RULES = 65_536
+TRIED = 1_024  # requests of a route, after which only the places that are repeated are looked at
+_DEEPEST = 4
+
+Ints = npt.NDArray[np.int64]
+Token = tuple[str, bytes]  # place, value
+# Where an exchange is: connection, frame id (capture << 32 | frame) and seq of its request.
+Position = tuple[int, int, int]
+
+_ID_HEADER = re.compile(
+    rb"(?im)^([a-z][a-z0-9-]*-id|idempotency-key|traceparent)[ \t]*:[ \t]*([!-~]{3,128})[ \t]*\r?$"
+)
+_DIGIT = re.compile(rb"\d")
+_ITEM = re.compile(r"\[\d+\]")
+
+
+def tokens(target: bytes, head: bytes, body: bytes) -> Iterator[Token]:
+    """The tokens of a request, from its target, its field lines and its body."""
+    path, _, query = target.partition(b"#")[0].partition(b"?")
+    segments = path.split(b"/")[1:]
+    for back, segment in enumerate(segments[::-1][:8], 1):
+        if segment:
+            yield f"path[-{back}]", _plain(segment)
+    if query:
+        for pair in query.split(b"&")[:MOST_PLACES]:
+            name, _, value = pair.partition(b"=")
+            if value:
+                yield f"query:{_text(name)}", _plain(value.replace(b"+", b" "))
+    for name, value in _ID_HEADER.findall(head):
+        yield f"header:{_text(name).lower()}", value
+    if body.lstrip()[:1] in (b"{", b"["):
+        try:
+            asked = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return
+        for place, value in scalars(asked):
+            yield f"body:{place}", value
+
+
+def scalars(value: object, place: str = "$", deep: int = 0) -> Iterator[Token]:
+    """The strings and whole numbers inside a JSON value, each with its path; not too deep."""
+    if isinstance(value, dict):
+        if deep < _DEEPEST:
+            for key, inner in list(value.items())[:MOST_PLACES]:
+                yield from scalars(inner, f"{place}.{key}", deep + 1)
+    elif isinstance(value, list):
+        if deep < _DEEPEST:
+            for at, inner in enumerate(value[:MOST_PLACES]):
+                yield from scalars(inner, f"{place}[{at}]", deep + 1)
+    elif isinstance(value, str):
+        yield place, value.encode("utf-8", "replace")
+    elif isinstance(value, int) and not isinstance(value, bool):
+        yield place, b"%d" % value
+
+
+def places_of(value: bytes, body: object) -> set[str]:
+    """Where in a JSON value a token stands, items of an array not told apart: `$.items[].id`."""
+    return {_ITEM.sub("[]", place) for place, found in scalars(body) if repeats(value, found)}
+
+
+def repeats(token: bytes, text: bytes) -> bool:
+    """Whether `text` has `token` in it as a whole: not as a part of a longer word or number."""
+    at = text.find(token)
+    while at >= 0:
+        end = at + len(token)
+        if not text[end : end + 1].isalnum() and not text[max(0, at - 1) : at].isalnum():
+            return True
+        at = text.find(token, end)
+    return False
+
+
+def token_of(target: bytes) -> bytes:
+    """What of a target the response most likely repeats: its last path segment with a digit."""
+    path = target.partition(b"?")[0]
+    segment = path[path.rfind(b"/") + 1 :]
+    if segment.isdigit() and len(segment) >= SHORTEST_TOKEN:
+        return segment
+    while path:
+        path, _, segment = path.rpartition(b"/")
+        if len(segment) >= SHORTEST_TOKEN and _DIGIT.search(segment):
+            return segment
+    return b""
+
+
+def _plain(value: bytes) -> bytes:
+    return unquote_to_bytes(value) if b"%" in value else value
+
+
+def _text(name: bytes) -> str:
+    return name[:LONGEST_TOKEN].decode("latin-1")
+
+
+@dataclass(slots=True)
+class Rule:
+    """What is known of one place of one route.
+
+    `asked` counts the requests with a token there, `misses` has those whose response doesn't repeat
+    it; `first` is a value met there (the smallest, so that it does not depend on the order), and
+    `varies` whether there were others. A rule that tells nothing is `dead`.
+    """
+
+    asked: int = 0
+    misses: list[Position] = field(default_factory=list)
+    first: bytes = b""
+    varies: bool = False
+    dead: bool = False
+
+    def value(self, token: bytes) -> None:
+        """Note a value met at the place."""
+        if not self.first:
+            self.first = token
+        elif token != self.first:
+            self.varies = True
+            self.first = min(self.first, token)
+
+    def miss(self, positions: list[Position]) -> None:
+        """Note responses that don't repeat the token."""
+        self.misses += positions
+        if len(self.misses) > MOST_MISSES:
+            self.kill()
+
+    def kill(self) -> None:
+        """Learn no more here."""
+        self.dead = True
+        self.misses = []
+
+    def add(self, other: "Rule") -> None:
+        """Join what another process has learned of the same place."""
+        self.asked += other.asked
+        self.varies |= other.varies
+        if other.first:
+            self.value(other.first)
+        if other.dead:
+            self.kill()
+        if not self.dead:
+            self.miss(other.misses)
+        if self.is_constant:
+            self.kill()
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether many requests had one and the same value."""
+        return self.asked >= MOST_CONSTANT and not self.varies
+
+
+Rules = dict[tuple[int, str], Rule]  # by route and place
+
+
+@dataclass(slots=True)
+class Echoes:
+    """Learns the rules of all routes."""
+
+    rules: Rules = field(default_factory=dict)
+    _seen: dict[int, int] = field(default_factory=dict)
+    # The places of each route that may still turn out to be repeated.
+    _alive: dict[int, set[str]] = field(default_factory=dict)
+
+    def wants(self, route: int, *, but: str = "") -> bool:
+        """Whether a route's exchanges still have to be looked at, for other places than `but`."""
+        if self._seen.get(route, 0) < TRIED:
+            return True
+        return bool(self._alive.get(route, set()) - {but})
+
+    def see(
+        self, route: int, position: Position, found: list[Token], head: bytes, body: bytes
+    ) -> None:
+        """Learn from one exchange: the request's tokens, the response's field lines and body."""
+        seen = self._seen[route] = self._seen.get(route, 0) + 1
+        alive = self._alive.setdefault(route, set())
+        for place, value in found[:MOST_PLACES]:
+            if not SHORTEST_TOKEN <= len(value) <= LONGEST_TOKEN:
+                continue
+            rule = self.rules.get((route, place))
+            if rule is None:
+                if seen > TRIED or len(self.rules) >= MOST_RULES:
+                    continue
+                rule = self.rules[(route, place)] = Rule()
+                alive.add(place)
+            if rule.dead:
+                continue
+            rule.asked += 1
+            rule.value(value)
+            if not repeats(value, body) and not repeats(value, head):
+                rule.miss([position])
+            if rule.dead or rule.is_constant:
+                rule.kill()
+                alive.discard(place)
+
+    def count(
+        self, route: int, echoed: int, values: Iterable[bytes], misses: list[Position]
+    ) -> None:
+        """Learn from many exchanges whose token at `LAST` was looked for elsewhere."""
+        rule = self.rules.get((route, LAST))
+        if rule is None:
+            if len(self.rules) >= MOST_RULES:
+                return
+            rule = self.rules[(route, LAST)] = Rule()
+            self._alive.setdefault(route, set()).add(LAST)
+        if rule.dead:
+            return
+        rule.asked += echoed + len(misses)
+        if not rule.varies:
+            for value in values:
+                rule.value(value)
+        rule.miss(misses)
+        if rule.is_constant:
+            rule.kill()
+
+
+def join(first: Rules, others: Rules, route: Ints, offset: int) -> None:
+    """Add the rules of another process to `first`: its routes and connections renumbered."""
+    for (number, place), rule in others.items():
+        rule.misses = [(connection + offset, frame, seq) for connection, frame, seq in rule.misses]
+        first.setdefault((int(route[number]), place), Rule()).add(rule)
