@@ -83,6 +83,8 @@ def join(parts: list[Extraction]) -> Extraction:
 class Recorder:
     """Packs what the http stage puts out into the tables of an `Extraction`."""
 
+    whole = False  # whether requests are kept with bodies as long as those of responses
+
     def __init__(self, into: Extraction) -> None:
         self.into = into
         self.routes = Routes(into.anomalies)
@@ -523,6 +525,7 @@ class HttpSink:
             recorder.into.anomalies,
             midstream=midstream,
             gapped=self._gapped,
+            whole=recorder.whole,
         )
         return self.http
 

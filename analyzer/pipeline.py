@@ -15,6 +15,7 @@ import numpy as np
 
 from analyzer.capture import files
 from analyzer.capture.frames import BLOCK, Capture, Frames
+from analyzer.closeup import Closeup, Limits, Wanted, Watch
 from analyzer.endpoints import Endpoint
 from analyzer.endpoints import endpoints as resolve
 from analyzer.extraction import Extraction, Recorder, join
@@ -62,14 +63,16 @@ def extract(
     block: int = BLOCK,
     progress: Progress | None = None,
     jobs: int = 1,
+    spool: files.Spool | None = None,
 ) -> Extracted:
     """Read the captures at `paths` (files) and return all that was in them, not judged.
 
     With several `jobs` every process reads all frames and follows its share of the connections.
-    Raises InputError when a capture cannot be read at all.
+    Standard input is kept in `spool` for a second look. Raises InputError when a capture cannot be
+    read at all.
     """
     if jobs == 1 or files.STANDARD_INPUT in paths:
-        return extract_share(paths, 0, 1, block, progress)
+        return extract_share(paths, 0, 1, block, progress, spool)
     with ProcessPoolExecutor(jobs - 1, mp_context=get_context("spawn")) as pool:
         others = [pool.submit(extract_share, paths, part, jobs, block) for part in range(1, jobs)]
         try:
@@ -81,7 +84,12 @@ def extract(
 
 
 def extract_share(
-    paths: list[str], part: int, parts: int, block: int, progress: Progress | None = None
+    paths: list[str],
+    part: int,
+    parts: int,
+    block: int,
+    progress: Progress | None = None,
+    spool: files.Spool | None = None,
 ) -> Extracted:
     """What `extract` returns, of one share of the connections only."""
     extraction = Extraction()
@@ -90,7 +98,7 @@ def extract_share(
     interfaces = Interfaces()
     captures: list[Capture] = []
     reader = OrdinaryReader()
-    for rows in _segments(paths, captures, interfaces, block, progress):
+    for rows in _segments(paths, captures, interfaces, block, progress, spool):
         arranged = arrange(share(rows, part, parts))
         glance = _glance(reader, arranged)
         tracker.feed(arranged)
@@ -106,15 +114,47 @@ def _segments(
     interfaces: Interfaces,
     block: int,
     progress: Progress | None,
+    spool: files.Spool | None,
 ) -> Iterator[Rows]:
     """The segments of all captures, a block at a time; `captures` is filled in on the way."""
     for source in files.in_order(paths):
         capture = Capture(source.path, index=len(captures))
         capture.series = files.series_of(source, captures)
         captures.append(capture)
-        for frames in files.read(source.path, capture, block=block, progress=progress):
+        for frames in files.read(source.path, capture, block=block, progress=progress, spool=spool):
             found = segments(frames, _link_types(capture, frames), capture.anomalies)
             yield _rows(frames, found, capture, interfaces)
+
+
+def look(
+    captures: list[Capture],
+    interfaces: Interfaces,
+    wanted: list[Wanted],
+    *,
+    limits: Limits | None = None,
+    block: int = BLOCK,
+    spool: files.Spool | None = None,
+) -> dict[int, Closeup]:
+    """Read the wanted connections again, closely (see `analyzer.closeup`), by their numbers.
+
+    `captures` and `interfaces` are those of the first pass. Files that have none of the connections
+    are not read, and nothing can be when standard input was not kept. Raises InputError when a
+    capture has gone meanwhile.
+    """
+    if not wanted or (spool is not None and spool.lost):
+        return {}
+    watch = Watch(wanted, limits or Limits())
+    series = {interfaces.series[w.interface] for w in wanted}
+    for known in captures:
+        if known.series not in series:
+            continue
+        capture = Capture(known.path, index=known.index, series=known.series)
+        for frames in files.read(known.path, capture, block=block, spool=spool):
+            link_types = _link_types(capture, frames)
+            found = segments(frames, link_types, capture.anomalies)
+            rows = _rows(frames, found, capture, interfaces)
+            watch.block(frames, link_types, found, rows)
+    return watch.finish()
 
 
 def _glance(reader: OrdinaryReader, block: Arranged) -> Glance:

@@ -19,10 +19,12 @@ ALLOWED: dict[str, set[str]] = {
     # composes the stages
     "pipeline": {
         "capture", "packets", "streams", "extraction", "http", "endpoints", "shapes", "findings",
-        "report",
+        "report", "closeup",
     },
     # composes http, shapes and endpoints over the bytes of streams
     "extraction": {"streams", "http", "shapes", "endpoints", "echoes"},
+    # composes the same stages over the packets of a few connections
+    "closeup": {"capture", "packets", "streams", "extraction", "http"},
     # stages
     "capture": set(),
     "packets": {"capture"},  # the FRAMES table alone: see below
@@ -32,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "endpoints": set(),
     "echoes": set(),
     # what sees tables only
-    "findings": {"endpoints", "shapes"},
+    "findings": {"endpoints", "shapes", "closeup"},
     "report": {"capture", "findings"},
     # what everybody may import
     "anomalies": set(),
@@ -42,6 +44,8 @@ ALLOWED: dict[str, set[str]] = {
 }  # fmt: skip
 # Of these only the table's module may be imported.
 TABLE_ONLY = {("packets", "capture"): "analyzer.capture.frames",
+              ("closeup", "capture"): "analyzer.capture.frames",
+              ("findings", "closeup"): "analyzer.closeup.model",
               ("report", "capture"): "analyzer.capture.frames"}  # fmt: skip
 
 

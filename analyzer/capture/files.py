@@ -8,6 +8,7 @@ overlaps is another vantage. Both are told by time and content, names only break
 import io
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,41 @@ class _Counted(io.RawIOBase):
         if self._progress is not None:
             self._progress(len(piece))
         return len(piece)
+
+
+class Spool:
+    """Standard input, kept so that it can be read twice.
+
+    What comes is copied to an unnamed file in the folder for temporary files (TMPDIR), which needs
+    as much room as all of the input and goes when this object does. Where there is no room, reading
+    goes on without the copy, and `lost` says so.
+    """
+
+    def __init__(self) -> None:
+        self.lost = False
+        self._copy: BinaryIO | None = None
+
+    def stream(self) -> BinaryIO:
+        """Standard input the first time, its copy after that."""
+        if self._copy is None:
+            try:
+                self._copy = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115
+            except OSError:
+                self._copy, self.lost = io.BytesIO(), True
+            return cast(BinaryIO, self)
+        self._copy.seek(0)
+        return self._copy
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes of standard input, copied on their way."""
+        piece = sys.stdin.buffer.read(size)
+        if not self.lost and self._copy is not None:
+            try:
+                self._copy.write(piece)
+            except OSError:
+                self.lost = True
+                self._copy.truncate(0)
+        return piece
 
 
 def expand(paths: list[str]) -> list[str]:
@@ -129,14 +165,23 @@ def _family(path: str) -> str:
 
 
 def read(
-    path: str, capture: Capture, *, block: int = BLOCK, progress: Progress | None = None
+    path: str,
+    capture: Capture,
+    *,
+    block: int = BLOCK,
+    progress: Progress | None = None,
+    spool: Spool | None = None,
 ) -> Iterator[Frames]:
     """Yield the frames of the capture at `path`, filling in `capture` on the way.
 
-    Raises InputError when the file cannot be opened or is no capture.
+    Standard input can be read twice through a `spool` only. Raises InputError when the file cannot
+    be opened or is no capture.
     """
     try:
-        raw = sys.stdin.buffer if path == STANDARD_INPUT else Path(path).open("rb")  # noqa: SIM115
+        if path != STANDARD_INPUT:
+            raw = Path(path).open("rb")  # noqa: SIM115
+        else:
+            raw = cast(io.BufferedReader, spool.stream() if spool else sys.stdin.buffer)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     try:

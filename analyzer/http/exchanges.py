@@ -99,6 +99,7 @@ class HttpConnection:
         *,
         midstream: bool,
         gapped: bool = False,
+        whole: bool = False,
     ) -> None:
         self.number = number
         self.anomalies = anomalies
@@ -125,6 +126,7 @@ class HttpConnection:
                 on_end=self._request_end,
                 on_lost=self._request_lost,
                 anomalies=anomalies,
+                whole=whole,
             ),
             MessageReader(
                 is_request=False,
@@ -132,6 +134,7 @@ class HttpConnection:
                 on_end=self._response_end,
                 on_lost=self._response_lost,
                 anomalies=anomalies,
+                whole=whole,
             ),
         )
 

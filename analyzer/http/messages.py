@@ -99,7 +99,8 @@ class MessageReader:
 
     `on_head` is told of a message when its head is complete and returns the method of the request
     that it answers (b"" for requests); `on_end` when its last byte has come; `on_lost` when framing
-    is lost: of the message that was being read, if any, and whether a gap was the reason.
+    is lost: of the message that was being read, if any, and whether a gap was the reason. `whole`
+    requests keep bodies as long as those of responses.
     """
 
     __slots__ = (
@@ -124,9 +125,11 @@ class MessageReader:
         on_end: OnEnd,
         on_lost: OnLost,
         anomalies: Anomalies,
+        whole: bool = False,
     ) -> None:
         self._is_request = is_request
-        self._longest_body = LONGEST_REQUEST_BODY if is_request else LONGEST_BODY
+        longest = LONGEST_BODY if whole or not is_request else LONGEST_REQUEST_BODY
+        self._longest_body = longest
         self._on_head = on_head
         self._on_end = on_end
         self._on_lost = on_lost

@@ -1,0 +1,25 @@
+"""The second look: a few connections read again, packet by packet and with their messages.
+
+The first pass keeps tables. What judging, `explain` and the evidence files need beyond them (every
+packet of the connections of an incident, the heads and bodies of their messages) is read here, from
+the same captures, by the same stages, for those connections alone:
+
+    wanted = closeup.wanted(tables.connections, tables.addresses, numbers)
+    closeups = pipeline.look(captures, interfaces, wanted)       # {number: Closeup}
+
+`numbers` are those of CONNECTIONS; each vantage of a connection is one of its own, so pass the
+members of its group (`Joined.members`) for all of them. A `Wanted` may have a time window: packets
+and messages outside of it are read (sequence numbers depend on them) and not kept.
+
+Law: bounded. Of `limits` a connection gets its share; what exceeds it is left out from the middle,
+since how a connection began and how it ended tells most, and counted in the `Closeup`. Numbers of
+captures, interfaces and connections are those of the first pass. A connection of which no packet is
+found (the captures changed meanwhile, or standard input could not be kept) is not in the result.
+"""
+
+from analyzer.closeup.look import Watch, wanted
+from analyzer.closeup.model import CLIENT, SERVER, Closeup, Limits, Message, Packet, Wanted
+
+__all__ = [
+    "CLIENT", "SERVER", "Closeup", "Limits", "Message", "Packet", "Wanted", "Watch", "wanted",
+]  # fmt: skip
