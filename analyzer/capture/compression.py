@@ -57,24 +57,33 @@ def codec_of(start: bytes) -> tuple[str, Callable[[BinaryIO], BinaryIO]] | None:
 class Decompressed(io.RawIOBase):
     """Decompressed bytes; damage ends the data and is told by `damaged`, not raised."""
 
-    _PIECE = 1 << 20
+    # What a decompressor had read of a step that meets damage is lost: steps are short, and of one
+    # size, so that what is kept does not depend on how much is asked for at once.
+    _STEP = 1 << 14
 
     def __init__(self, stream: BinaryIO) -> None:
-        # One step of the decompressor at a time: what was readable before the damage is kept.
-        self._read = cast(io.BufferedReader, stream).read1
+        self._step = cast(io.BufferedReader, stream).read1
+        self._spare = b""
         self.damaged = False
 
     def read(self, size: int = -1) -> bytes:
         """Up to `size` bytes, as many as there are."""
         parts: list[bytes] = []
-        while size > 0 and not self.damaged:
-            try:
-                part = self._read(min(size, self._PIECE))
-            except DAMAGE:
-                self.damaged = True
-                break
+        while size > 0:
+            part = self._spare or self._next()
             if not part:
                 break
-            parts.append(part)
-            size -= len(part)
+            self._spare = part[size:]
+            parts.append(part[:size])
+            size -= len(parts[-1])
         return b"".join(parts)
+
+    def _next(self) -> bytes:
+        """What one more step gives, nothing at the end."""
+        if self.damaged:
+            return b""
+        try:
+            return self._step(self._STEP)
+        except DAMAGE:
+            self.damaged = True
+            return b""

@@ -208,7 +208,8 @@ def _read(
         yield capture.note(frames)
     if codec:
         capture.format = f"{capture.format}+{codec}"
-    if isinstance(stream, Decompressed) and stream.damaged:
+    # What lies behind a record that cannot be true is not looked at, however far was read ahead.
+    if isinstance(stream, Decompressed) and stream.damaged and not capture.given_up:
         capture.anomalies.count("compression-damaged")
 
 

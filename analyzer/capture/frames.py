@@ -58,6 +58,7 @@ class Capture:
     frames: int = 0
     first: int | None = None  # ns since 1970
     last: int | None = None
+    given_up: bool = False  # reading ended at a record that cannot be true
     anomalies: Anomalies = field(default_factory=Anomalies)
 
     def note(self, frames: Frames) -> Frames:

@@ -47,6 +47,7 @@ def read(stream: BinaryIO, capture: Capture, block: int) -> Iterator[Frames]:
         rest = data[end:]
         if not valid:
             capture.anomalies.count("record-invalid")
+            capture.given_up = True
             return
         if not fresh:
             if rest:

@@ -20,7 +20,6 @@ _REQUEST_LINE = re.compile(rb"(%s{1,32}) +([^ \r\n]+) +HTTP/(1\.[0-9])[ \t]*\Z" 
 _LOOSE_REQUEST_LINE = re.compile(rb"(%s{1,32}) +([^\r\n]*?) +HTTP/(1\.[0-9])[ \t]*\Z" % _TOKEN)
 _STATUS_LINE = re.compile(rb"HTTP/(1\.[0-9]) +([1-9][0-9]{2})(?: [^\r\n]*)?\Z")
 _START_OF_REQUEST = re.compile(rb"%s{1,32}(?: |\Z)" % _TOKEN)
-_HEAD_END = re.compile(rb"\n\r?\n")
 _CLEAR_START = re.compile(
     rb"(?:%s{1,32} [^ \r\n]+ HTTP/1\.[0-9]\r?\n|HTTP/1\.[0-9] [1-9][0-9]{2}[ \r\n])" % _TOKEN
 )
@@ -65,12 +64,12 @@ def begins_clearly(piece: bytes) -> bool:
 
 def end_of_head(data: bytes) -> int:
     """The length of the head at the start of `data`, its empty line included; -1: not all there."""
-    end = data.find(b"\r\n\r\n")
-    if end >= 0 and data.find(b"\n\n", 0, end) < 0:
-        return end + 4
-    # A bare LF may end a line (RFC 9112 §2.2).
-    loose = _HEAD_END.search(data)
-    return loose.end() if loose else -1
+    # A bare LF may end a line (RFC 9112 §2.2), so the empty line is the first of either kind.
+    end = data.find(b"\n\r\n")
+    bare = data.find(b"\n\n", 0, end + 1 if end >= 0 else len(data))
+    if bare >= 0:
+        return bare + 2
+    return end + 3 if end >= 0 else -1
 
 
 def request_line(line: bytes) -> tuple[bytes, bytes, bytes] | None:

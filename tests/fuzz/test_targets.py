@@ -1,0 +1,40 @@
+"""The kept corpus, and every input that once broke something, pass through their targets."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from analyzer.http import grammar
+from tests.fuzz.seeds import seeds
+from tests.fuzz.targets import TARGETS
+
+HERE = Path(__file__).parent
+REGRESSIONS = sorted((HERE / "regressions").iterdir())
+
+
+@pytest.mark.parametrize("path", REGRESSIONS, ids=lambda path: path.name)
+def test_what_once_broke(path: Path) -> None:
+    TARGETS[path.name.partition("-")[0]](path.read_bytes())
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_seeds_and_corpus(name: str) -> None:
+    kept = sorted((HERE / "corpus" / name).glob("*"))
+    for data in [b"", *seeds(name), *(path.read_bytes() for path in kept)]:
+        TARGETS[name](data)
+
+
+def test_a_target_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end_of_head(data: bytes) -> int:
+        """The mistake that `http-bare-empty-line` found: CRLF CRLF is looked for first."""
+        end = data.find(b"\r\n\r\n")
+        if end >= 0 and data.find(b"\n\n", 0, end) < 0:
+            return end + 4
+        loose = re.search(rb"\n\r?\n", data)
+        return loose.end() if loose else -1
+
+    data = (HERE / "regressions" / "http-bare-empty-line").read_bytes()
+    monkeypatch.setattr(grammar, "end_of_head", end_of_head)
+    with pytest.raises(AssertionError):
+        TARGETS["http"](data)
