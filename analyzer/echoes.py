@@ -10,8 +10,9 @@ route's responses repeat the token of a place, one that doesn't is suspicious, w
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from urllib.parse import unquote_to_bytes
 
 import numpy as np
@@ -26,6 +27,8 @@ MOST_PLACES = 24  # of one request
 MOST_RULES = 65_536
 TRIED = 1_024  # requests of a route, after which only the places that are repeated are looked at
 _DEEPEST = 4
+_MOST_VALUES = 1_000  # of one object or array that are looked at for a token
+_PATH_PLACES = tuple(f"path[-{n}]" for n in range(1, 9))
 
 Ints = npt.NDArray[np.int64]
 Token = tuple[str, bytes]  # place, value
@@ -36,51 +39,81 @@ _ID_HEADER = re.compile(
     rb"(?im)^([a-z][a-z0-9-]*-id|idempotency-key|traceparent)[ \t]*:[ \t]*([!-~]{3,128})[ \t]*\r?$"
 )
 _DIGIT = re.compile(rb"\d")
-_ITEM = re.compile(r"\[\d+\]")
 
 
-def tokens(target: bytes, head: bytes, body: bytes) -> Iterator[Token]:
-    """The tokens of a request, from its target, its field lines and its body."""
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Places of a route's requests to look at, and whether any is in a header or in the body."""
+
+    names: frozenset[str]
+    header: bool
+    body: bool
+
+    @classmethod
+    def of(cls, names: frozenset[str]) -> "Places":
+        """These places."""
+        kinds = {name.partition(":")[0] for name in names}
+        return cls(names, "header" in kinds, "body" in kinds)
+
+
+def tokens(
+    target: bytes, head: bytes, body: bytes, wanted: Places | None = None
+) -> Iterator[Token]:
+    """The tokens of a request, from its target, its field lines and its body.
+
+    `wanted` are the places to look at; all if None.
+    """
     path, _, query = target.partition(b"#")[0].partition(b"?")
-    segments = path.split(b"/")[1:]
-    for back, segment in enumerate(segments[::-1][:8], 1):
-        if segment:
-            yield f"path[-{back}]", _plain(segment)
+    for place, segment in zip(_PATH_PLACES, reversed(path.split(b"/")), strict=False):
+        if segment and (wanted is None or place in wanted.names):
+            yield place, _plain(segment)
     if query:
         for pair in query.split(b"&")[:MOST_PLACES]:
             name, _, value = pair.partition(b"=")
-            if value:
-                yield f"query:{_text(name)}", _plain(value.replace(b"+", b" "))
-    for name, value in _ID_HEADER.findall(head):
-        yield f"header:{_text(name).lower()}", value
-    if body.lstrip()[:1] in (b"{", b"["):
+            place = f"query:{_text(name)}"
+            if value and (wanted is None or place in wanted.names):
+                yield place, _plain(value.replace(b"+", b" "))
+    if wanted is None or wanted.header:
+        for name, value in _ID_HEADER.findall(head):
+            yield f"header:{_text(name).lower()}", value
+    if (wanted is None or wanted.body) and body.lstrip()[:1] == b"{":
         try:
             asked = orjson.loads(body)
         except orjson.JSONDecodeError:
             return
-        for place, value in scalars(asked):
-            yield f"body:{place}", value
+        for place, value in scalars(asked, "body:$"):
+            if wanted is None or place in wanted.names:
+                yield place, value
 
 
 def scalars(value: object, place: str = "$", deep: int = 0) -> Iterator[Token]:
-    """The strings and whole numbers inside a JSON value, each with its path; not too deep."""
-    if isinstance(value, dict):
-        if deep < _DEEPEST:
-            for key, inner in list(value.items())[:MOST_PLACES]:
-                yield from scalars(inner, f"{place}.{key}", deep + 1)
-    elif isinstance(value, list):
-        if deep < _DEEPEST:
-            for at, inner in enumerate(value[:MOST_PLACES]):
-                yield from scalars(inner, f"{place}[{at}]", deep + 1)
-    elif isinstance(value, str):
+    """The strings and whole numbers in the objects of a JSON value, each with its path."""
+    if isinstance(value, str):
         yield place, value.encode("utf-8", "replace")
     elif isinstance(value, int) and not isinstance(value, bool):
         yield place, b"%d" % value
+    elif isinstance(value, dict) and deep < _DEEPEST:
+        for key, inner in islice(value.items(), MOST_PLACES):
+            yield from scalars(inner, f"{place}.{key}", deep + 1)
 
 
-def places_of(value: bytes, body: object) -> set[str]:
+def places_of(token: bytes, value: object, place: str = "$", deep: int = 0) -> set[str]:
     """Where in a JSON value a token stands, items of an array not told apart: `$.items[].id`."""
-    return {_ITEM.sub("[]", place) for place, found in scalars(body) if repeats(value, found)}
+    found: set[str] = set()
+    if isinstance(value, dict | list):
+        if deep < _DEEPEST:
+            named = (
+                ((f"{place}.{key}", inner) for key, inner in value.items())
+                if isinstance(value, dict)
+                else ((f"{place}[]", inner) for inner in value)
+            )
+            for name, inner in islice(named, _MOST_VALUES):
+                found |= places_of(token, inner, name, deep + 1)
+    else:
+        for name, text in scalars(value, place):
+            if repeats(token, text):
+                found.add(name)
+    return found
 
 
 def repeats(token: bytes, text: bytes) -> bool:
@@ -120,8 +153,8 @@ class Rule:
     """What is known of one place of one route.
 
     `asked` counts the requests with a token there, `misses` has those whose response doesn't repeat
-    it; `first` is a value met there (the smallest, so that it does not depend on the order), and
-    `varies` whether there were others. A rule that tells nothing is `dead`.
+    it; `first` is the value met there as long as there is but one, and `varies` whether there were
+    others. A rule that tells nothing is `dead`.
     """
 
     asked: int = 0
@@ -132,11 +165,12 @@ class Rule:
 
     def value(self, token: bytes) -> None:
         """Note a value met at the place."""
+        if self.varies:
+            return
         if not self.first:
             self.first = token
         elif token != self.first:
-            self.varies = True
-            self.first = min(self.first, token)
+            self.varies, self.first = True, b""
 
     def miss(self, positions: list[Position]) -> None:
         """Note responses that don't repeat the token."""
@@ -152,8 +186,9 @@ class Rule:
     def add(self, other: "Rule") -> None:
         """Join what another process has learned of the same place."""
         self.asked += other.asked
-        self.varies |= other.varies
-        if other.first:
+        if other.varies:
+            self.varies, self.first = True, b""
+        elif other.first:
             self.value(other.first)
         if other.dead:
             self.kill()
@@ -178,21 +213,30 @@ class Echoes:
     rules: Rules = field(default_factory=dict)
     _seen: dict[int, int] = field(default_factory=dict)
     # The places of each route that may still turn out to be repeated.
-    _alive: dict[int, set[str]] = field(default_factory=dict)
+    _alive: dict[int, Places] = field(default_factory=dict)
 
     def wants(self, route: int, *, but: str = "") -> bool:
         """Whether a route's exchanges still have to be looked at, for other places than `but`."""
         if self._seen.get(route, 0) < TRIED:
             return True
-        return bool(self._alive.get(route, set()) - {but})
+        alive = self._alive.get(route)
+        return alive is not None and bool(alive.names - {but})
+
+    def places(self, route: int) -> Places | None:
+        """The places of a route's requests that matter; None: all."""
+        return None if self._seen.get(route, 0) < TRIED else self._alive[route]
 
     def see(
-        self, route: int, position: Position, found: list[Token], head: bytes, body: bytes
+        self,
+        route: int,
+        found: Iterable[Token],
+        head: bytes,
+        body: bytes,
+        position: Callable[[], Position],
     ) -> None:
         """Learn from one exchange: the request's tokens, the response's field lines and body."""
         seen = self._seen[route] = self._seen.get(route, 0) + 1
-        alive = self._alive.setdefault(route, set())
-        for place, value in found[:MOST_PLACES]:
+        for place, value in islice(found, MOST_PLACES):
             if not SHORTEST_TOKEN <= len(value) <= LONGEST_TOKEN:
                 continue
             rule = self.rules.get((route, place))
@@ -200,16 +244,20 @@ class Echoes:
                 if seen > TRIED or len(self.rules) >= MOST_RULES:
                     continue
                 rule = self.rules[(route, place)] = Rule()
-                alive.add(place)
+                self._revive(route, place)
             if rule.dead:
                 continue
             rule.asked += 1
             rule.value(value)
             if not repeats(value, body) and not repeats(value, head):
-                rule.miss([position])
+                rule.miss([position()])
             if rule.dead or rule.is_constant:
                 rule.kill()
-                alive.discard(place)
+                self._alive[route] = Places.of(self._alive[route].names - {place})
+
+    def _revive(self, route: int, place: str) -> None:
+        known = self._alive.get(route)
+        self._alive[route] = Places.of((known.names if known else frozenset()) | {place})
 
     def count(
         self, route: int, echoed: int, values: Iterable[bytes], misses: list[Position]
@@ -220,7 +268,7 @@ class Echoes:
             if len(self.rules) >= MOST_RULES:
                 return
             rule = self.rules[(route, LAST)] = Rule()
-            self._alive.setdefault(route, set()).add(LAST)
+            self._revive(route, LAST)
         if rule.dead:
             return
         rule.asked += echoed + len(misses)

@@ -6,6 +6,7 @@ Law: extraction is pure per connection, so it may be split by connection over pr
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from zlib import adler32
 
 import numpy as np
@@ -172,8 +173,9 @@ class Recorder:
                 return form, 0, checksum
             if response.status < 400 and self.echoes.wants(route):
                 asked = b"".join(request.body or ())
-                found = list(echoes.tokens(request.target, request.head, asked))
-                self.echoes.see(route, position, found, response.head, plain)
+                places = self.echoes.places(route)
+                found = echoes.tokens(request.target, request.head, asked, places)
+                self.echoes.see(route, found, response.head, plain, lambda: position)
             return form, _echo(token_of(request.target), plain), checksum
         if not response.length:
             return NO_FORM, 0, 0
@@ -306,6 +308,8 @@ class Recorder:
         checks = self.forms.checks
         out: list[Look] = []
         add = out.append
+        rows = row.tolist()
+        starts = block.columns["payload"][row + 1].tolist()
         seen: dict[int, list[int]] = {}
         for at, (which, start, length, route, target, size) in enumerate(
             zip(
@@ -337,14 +341,16 @@ class Recorder:
                 add((form, 0, checksum))
                 continue
             if good and self.echoes.wants(route):
-                found = list(echoes.tokens(target, *_asked(block, glance, int(row[at]))))
-                head = data[int(block.columns["payload"][row[at] + 1]) : start]
-                self.echoes.see(route, place(at), found, head, plain)
+                request, begin = rows[at], starts[at]
+                found = echoes.tokens(
+                    target, *_asked(block, glance, request), self.echoes.places(route)
+                )
+                self.echoes.see(route, found, data[begin:start], plain, partial(place, at))
             add((form, _echo(token_of(target), plain), checksum))
-        for route, rows in seen.items():
-            mute = [place(at) for at in rows if not out[at][1] & _ECHOES]
-            values = (targets[at][-digits[at] :] for at in rows)
-            self.echoes.count(route, len(rows) - len(mute), values, mute)
+        for route, those in seen.items():
+            mute = [place(at) for at in those if not out[at][1] & _ECHOES]
+            values = (targets[at][-digits[at] :] for at in those)
+            self.echoes.count(route, len(those) - len(mute), values, mute)
         return out
 
     # --- connections ---------------------------------------------------------------------------
