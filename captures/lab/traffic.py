@@ -4,6 +4,7 @@ An API here is a list of weighted makers of requests; a maker draws its ids from
 generator it is given, so one seed always gives one traffic.
 """
 
+import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator
@@ -230,6 +231,76 @@ RPC: list[tuple[int, Maker]] = [
 ]  # fmt: skip
 
 
+def _statement(rng: random.Random) -> Request:
+    account, month = rng.randint(40000, 59999), rng.randint(1, 12)
+    return Request("GET", f"/v1/statements?account={account}&month=2026-{month:02d}")
+
+
+def _quote(rng: random.Random) -> dict[str, Any]:
+    return {
+        "reference": f"q-{rng.getrandbits(40):010x}",
+        "from": "USD",
+        "to": rng.choice(["EUR", "GBP", "CHF"]),
+        "amount": rng.randint(10, 90000),
+    }
+
+
+def _fulfilment(rng: random.Random) -> Request:
+    tenant = rng.choice(["northwind", "contoso", "fabrikam"])
+    return Request("GET", f"/v1/fulfilments?tenant={tenant}&order={rng.randint(700000, 799999)}")
+
+
+LEDGER: list[tuple[int, Maker]] = [
+    (4, _statement),
+    (4, with_body("POST", "/v1/quotes", _quote)),
+    (4, traced(get("/v1/rates?base=USD"))),
+    (4, get("/v1/accounts/{id}/balance", 40000, 59999)),
+    (4, _fulfilment),
+    (1, get("/v1/odd/announcements")),
+]
+
+
+def _plate(rng: random.Random) -> Request:
+    letters = "".join(rng.choices("abcdefghkmnprstwxyz", k=5))
+    return Request("GET", f"/v1/odd/vehicles/{letters[:2]}{rng.randint(10, 99)}{letters[2:]}")
+
+
+def _transfer(rng: random.Random) -> dict[str, Any]:
+    return {
+        "from": rng.randint(40000, 59999),
+        "to": rng.randint(40000, 59999),
+        "amount": rng.randint(1, 9999),
+    }
+
+
+def _page(rng: random.Random) -> Request:
+    return Request("GET", f"/v1/odd/entries?page_token={rng.getrandbits(64):016x}")
+
+
+def _terms(rng: random.Random) -> Request:
+    """A document that is asked for again with the tag it had, every other time."""
+    name = str(rng.randint(1, 40))
+    tag = hashlib.sha1(f"terms{name}".encode()).hexdigest()[:12]
+    again = {"If-None-Match": f'"{tag}"'} if rng.random() < 0.5 else {}
+    return Request("GET", f"/v1/odd/terms/{name}", again)
+
+
+LEDGER_ODD: list[tuple[int, Maker]] = [
+    (4, get("/v1/odd/devices/{id}", 40000, 59999)),
+    (4, _plate),
+    (3, lambda rng: Request("GET", f"/v1/odd/branches/{rng.randint(1, 999):05d}")),
+    (3, get("/v1/odd/terminals/{id}", 100, 99999)),
+    (4, with_body("POST", "/v1/odd/transfers", _transfer)),
+    (4, _page),
+    (4, get("/v1/odd/related/{id}", 100, 139)),
+    (2, get("/v1/odd/go/{id}", 100, 999)),
+    (4, _terms),
+    (3, get("/v1/odd/announcements")),
+    (3, get("/v1/odd/profile/{id}", 1, 9)),
+    (2, get("/v1/accounts/{id}/balance", 40000, 59999)),
+]
+
+
 APIS: dict[str, list[tuple[int, Maker]]] = {
     "ranch": RANCH,
     "ranch-reads": RANCH_READS,
@@ -245,6 +316,8 @@ APIS: dict[str, list[tuple[int, Maker]]] = {
     "catalog": CATALOG,
     "loans": LOANS,
     "rpc": RPC,
+    "ledger": LEDGER,
+    "ledger-odd": LEDGER_ODD,
 }
 
 

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from captures.lab.errors import RecordingFailed
@@ -39,7 +40,7 @@ class Index:
     """The servers' rows by the body that was made; for each request the times it was made at."""
 
     by_body: dict[Body, list[Row]] = field(default_factory=dict)
-    times: dict[tuple[str, str, Body], list[float]] = field(default_factory=dict)
+    made: dict[tuple[str, str, Body], list[Row]] = field(default_factory=dict)
 
 
 def body(row: Row) -> Body:
@@ -50,21 +51,40 @@ def body(row: Row) -> Body:
 def index(servers: Iterable[Row]) -> Index:
     """Sort the rows that answer something; notes of the planted bug are left aside."""
     by_body: dict[Body, list[Row]] = defaultdict(list)
-    times: dict[tuple[str, str, Body], list[float]] = defaultdict(list)
+    made: dict[tuple[str, str, Body], list[Row]] = defaultdict(list)
     for row in servers:
         if "sha256" in row:
             by_body[body(row)].append(row)
-            times[row["method"], row["target"], body(row)].append(float(row["received"]))
-    for made_at in times.values():
-        made_at.sort()
-    return Index(by_body, times)
+            made[row["method"], row["target"], body(row)].append(row)
+    for rows in made.values():
+        rows.sort(key=_received)
+    return Index(by_body, made)
+
+
+def _received(row: Row) -> float:
+    return float(row["received"])
+
+
+def alike(client: Row, server: Row) -> bool:
+    """Whether both rows can be of one request: the same method and target, and as far as both tell
+    the same request id and body.
+    """
+    if (client["method"], client["target"]) != (server["method"], server["target"]):
+        return False
+    told = "about" in client and "about" in server
+    return not told or client["about"] == server["about"]
 
 
 def belongs(row: Row, made: Index) -> bool:
     """Whether the server made this body for this request while the client waited."""
-    made_at = made.times.get((row["method"], row["target"], body(row)), [])
-    first = bisect_left(made_at, row["sent"] - SLACK)
-    return first < len(made_at) and made_at[first] <= row["ended"] + SLACK
+    rows = made.made.get((row["method"], row["target"], body(row)), [])
+    first = bisect_left(rows, row["sent"] - SLACK, key=_received)
+    for one in islice(rows, first, None):
+        if _received(one) > row["ended"] + SLACK:
+            return False
+        if alike(row, one):
+            return True
+    return False
 
 
 def owner_of(row: Row, made: Index, clients: Sequence[Row]) -> Row | None:
@@ -73,7 +93,7 @@ def owner_of(row: Row, made: Index, clients: Sequence[Row]) -> Row | None:
         askers = [
             other
             for other in clients
-            if (other["method"], other["target"]) == (one["method"], one["target"])
+            if alike(other, one)
             and other["sent"] - SLACK <= one["received"] <= other.get("ended", 0) + SLACK
             and other is not row
         ]

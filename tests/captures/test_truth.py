@@ -57,6 +57,16 @@ def test_the_same_body_made_long_before_is_not_this_requests() -> None:
     assert found.kind == "misdelivered"
 
 
+def test_two_requests_for_one_target_are_told_apart_by_their_id_and_body() -> None:
+    first = asked("/a", 10, about="first", outcome="timeout", began=False)
+    second = asked("/a", 10, about="second")
+    (lost, swapped) = truth.observe([first, second], [made("/a", 10.1) | {"about": "first"}])
+    assert (lost.kind, swapped.kind) == ("unanswered", "misdelivered")
+    assert swapped.owner is first
+    assert truth.observe([second], [made("/a", 10.1) | {"about": "second"}]) == []
+    assert truth.observe([second], [made("/a", 10.1)]) == []  # a server that does not tell
+
+
 def test_an_answer_that_began_and_never_ended_is_incomplete() -> None:
     (found,) = truth.observe([asked("/a", 10, outcome="closed")], [made("/a", 10)])
     assert found.kind == "incomplete"

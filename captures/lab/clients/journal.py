@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from captures.lab.asked import about
+
 
 class Journal:
     """One line of JSON per request, written as soon as its outcome is known."""
@@ -37,12 +39,16 @@ def delay(plan: dict[str, Any], step: dict[str, Any]) -> float:
 
 def opening(step: dict[str, Any], client: str) -> dict[str, Any]:
     """The first half of a log row: who asks for what, and when."""
+    headers = {key.lower(): value for key, value in (step.get("headers") or {}).items()}
+    body = (step.get("body") or "").encode()
+    asked = {} if step.get("raw") else {"about": about(headers.get("x-request-id"), body)}
     return {
         "id": step["id"],
         "mark": step.get("mark"),
         "client": client,
         "method": step["method"],
         "target": step["target"],
+        **asked,
         "sent": time.time(),
     }
 

@@ -7,6 +7,11 @@ const http = require('http')
 
 const plan = JSON.parse(fs.readFileSync(process.argv[2]))
 const logFile = fs.openSync(plan.log, 'a')
+// As captures/lab/asked.py: what tells two requests for one target apart.
+const about = step => {
+  const id = Object.entries(step.headers || {}).filter(([key]) => key.toLowerCase() === 'x-request-id').map(([, value]) => value)[0] || ''
+  return id || step.body ? crypto.createHash('sha256').update(id + '\n' + (step.body || '')).digest('hex').slice(0, 12) : null
+}
 const seconds = () => Date.now() / 1000
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
 
@@ -17,7 +22,7 @@ function delay (step) {
 
 function exchange (step, agent, keep) {
   return new Promise(resolve => {
-    const row = { id: step.id, mark: step.mark || null, client: 'unconnected', method: step.method, target: step.target, sent: seconds() }
+    const row = { id: step.id, mark: step.mark || null, client: 'unconnected', method: step.method, target: step.target, about: about(step), sent: seconds() }
     const end = result => resolve(Object.assign(row, result, { ended: seconds() }))
     let began = false
     const headers = Object.assign({}, step.headers)

@@ -14,6 +14,8 @@ const logFile = fs.openSync(config.log, 'a')
 
 const seconds = () => Date.now() / 1000
 const sha256 = bytes => crypto.createHash('sha256').update(bytes).digest('hex')
+// As captures/lab/asked.py: what tells two requests for one target apart.
+const about = (headers, body) => headers['x-request-id'] || body.length ? sha256(Buffer.concat([Buffer.from((headers['x-request-id'] || '') + '\n'), body])).slice(0, 12) : null
 
 function log (row) {
   fs.writeSync(logFile, JSON.stringify(row) + '\n')
@@ -71,7 +73,7 @@ function serve (req, res, body) {
   }
   const name = `${request.method} ${request.target}`
   const wire = render(request, api.handle(request, config))
-  const row = { peer: req.peer, method: req.method, target: req.url, received: req.received, status: wire.status, length: wire.body.length, sha256: sha256(wire.body) }
+  const row = { peer: req.peer, method: req.method, target: req.url, about: about(req.headers, body), received: req.received, status: wire.status, length: wire.body.length, sha256: sha256(wire.body) }
   const done = to => {
     row.written = seconds()
     row.socket = to.socket ? 'attached' : 'gone'
@@ -79,18 +81,24 @@ function serve (req, res, body) {
     send(to, wire)
     log(row)
   }
-  const context = { name, request, req, res, wire, done, send, log, row, seconds, render, matches, config, planted: config.fault && matches(config.fault.on, name) }
-  const wait = slowness(name)
+  const context = { name, request, req, res, wire, done, send, log, row, seconds, render, matches, config, planted: config.fault && matches(config.fault.on, name, request) }
+  const wait = slowness(name, request)
   if (fault.request && fault.request(context)) return
   setTimeout(() => { if (!(fault.answer && fault.answer(context))) done(res) }, wait)
 }
 
-function matches (on, name) {
-  return on === undefined || [].concat(on).some(one => one === name || (one.endsWith('*') && name.startsWith(one.slice(0, -1))))
+// A pattern is `METHOD target`, maybe with a final `*`, and maybe a word that must be in the request's body or id.
+function matches (on, name, request) {
+  return on === undefined || [].concat(on).some(one => {
+    const [method, target, word] = one.split(' ')
+    if (word && !(request && (request.body.includes(word) || request.headers['x-request-id'] === word))) return false
+    const wanted = `${method} ${target}`
+    return wanted === name || (wanted.endsWith('*') && name.startsWith(wanted.slice(0, -1)))
+  })
 }
 
-function slowness (name) {
-  for (const one of Object.keys(config.slow || {})) if (matches(one, name)) return config.slow[one]
+function slowness (name, request) {
+  for (const one of Object.keys(config.slow || {})) if (matches(one, name, request)) return config.slow[one]
   return config.wait || 0
 }
 

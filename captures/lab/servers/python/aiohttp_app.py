@@ -1,6 +1,7 @@
-"""The clinic (or the warehouse) behind aiohttp's server.
+"""The clinic, the warehouse or the ledger behind aiohttp's server.
 
-Faults: `silent` never answers; `cut` ends the connection in the middle of the body.
+Faults: `silent` never answers; `cut` ends the connection in the middle of the body; those of
+`mixups`.
 """
 
 # mypy: disable-error-code="import-not-found"
@@ -10,10 +11,14 @@ from typing import Any
 
 from aiohttp import web
 
-from captures.lab.servers.python import clinic, warehouse
+from captures.lab.servers.python import clinic, ledger, mixups, warehouse
 from captures.lab.servers.python.common import CONFIG, Log, Request, matches, slowness
 
-HANDLE = {"warehouse": warehouse.handle, "clinic": clinic.handle}[CONFIG["api"]]
+HANDLE = {
+    "warehouse": warehouse.handle,
+    "clinic": clinic.handle,
+    "ledger": ledger.handle,
+}[CONFIG["api"]]
 FAULT: dict[str, Any] = CONFIG.get("fault") or {}
 LOG = Log()
 
@@ -24,16 +29,21 @@ async def handle(got: Any) -> Any:
     name = f"{got.method} {got.raw_path}"
     headers = {key.lower(): value for key, value in got.headers.items()}
     request = Request(got.method, got.path, dict(got.query), await got.read(), headers)
-    chosen = matches(FAULT.get("on"), name)
+    chosen = matches(FAULT.get("on"), name, request)
     if chosen and FAULT["name"] == "silent":
         LOG.write(fault="silent", request=name, at=time.time())
         await asyncio.sleep(3600)
-    await asyncio.sleep(slowness(name))
+    own = mixups.arrive(FAULT["name"]) if chosen and FAULT["name"] in mixups.NAMES else None
+    await asyncio.sleep(slowness(name, request))
     answer = HANDLE(request)
     body = answer.encoded()
     headers = {**answer.headers, "Content-Type": answer.media_type}
     peer = "{}:{}".format(*got.transport.get_extra_info("peername")[:2])
-    LOG.answer(peer, got.method, got.raw_path, received, answer.status, body)
+    LOG.answer(peer, request, got.raw_path, received, answer.status, body)
+    if own is not None:
+        (headers, body), wrong = await mixups.settle(FAULT["name"], own, (headers, body))
+        if wrong:
+            LOG.write(fault=FAULT["name"], request=name, at=time.time())
     if chosen and FAULT["name"] == "cut":
         LOG.write(fault="cut", request=name, at=time.time())
         response = web.StreamResponse(

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from captures.lab.asked import about
+
 T = TypeVar("T")
 CONFIG: dict[str, Any] = json.loads(os.environ.get("WF_SERVER", "{}"))
 
@@ -23,6 +25,11 @@ class Request:
     query: Mapping[str, str]
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def about(self) -> str | None:
+        """What tells it from another request for the same target."""
+        return about(self.headers.get("x-request-id"), self.body)
 
 
 @dataclass(frozen=True)
@@ -56,14 +63,22 @@ class Log:
             self._file.flush()
 
     def answer(
-        self, peer: str, method: str, target: str, received: float, status: int, body: bytes
+        self,
+        peer: str,
+        request: Request,
+        target: str,
+        received: float,
+        status: int,
+        body: bytes,
     ) -> None:
         """A response as it was handed to the HTTP library."""
+        method = request.method
         sent = b"" if method == "HEAD" or status in (204, 304) else body
         self.write(
             peer=peer,
             method=method,
             target=target,
+            about=request.about,
             received=received,
             written=time.time(),
             status=status,
@@ -72,18 +87,32 @@ class Log:
         )
 
 
-def matches(patterns: str | Sequence[str] | None, name: str) -> bool:
-    """Whether `GET /x` is meant by a pattern; a final `*` stands for anything."""
-    if patterns is None:
+def matches(
+    patterns: str | Sequence[str] | None, name: str, request: Request | None = None
+) -> bool:
+    """Whether `GET /x` is meant by a pattern.
+
+    A final `*` stands for anything; a third word must be in the request's body, or be its id.
+    """
+    listed = [patterns] if isinstance(patterns, str) else patterns or ()
+    return any(_match(pattern, name, request) for pattern in listed)
+
+
+def _match(pattern: str, name: str, request: Request | None) -> bool:
+    wanted, _, word = pattern.partition(" ")
+    target, _, word = word.partition(" ")
+    wanted = f"{wanted} {target}"
+    if word and not (
+        request and (word.encode() in request.body or request.headers.get("x-request-id") == word)
+    ):
         return False
-    listed = [patterns] if isinstance(patterns, str) else patterns
-    return any(one == name or (one.endswith("*") and name.startswith(one[:-1])) for one in listed)
+    return wanted == name or (wanted.endswith("*") and name.startswith(wanted[:-1]))
 
 
-def slowness(name: str) -> float:
+def slowness(name: str, request: Request | None = None) -> float:
     """Seconds that a request takes, by the scenario."""
     for pattern, milliseconds in CONFIG.get("slow", {}).items():
-        if matches(pattern, name):
+        if matches(pattern, name, request):
             return float(milliseconds) / 1000
     return float(CONFIG.get("wait", 0)) / 1000
 

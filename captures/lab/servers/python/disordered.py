@@ -15,15 +15,18 @@ from captures.lab.servers.python.common import CONFIG, Log, Request, slowness
 LOG = Log()
 
 
-def answer(sock: socket.socket, peer: str, lock: threading.Lock, method: str, target: str) -> None:
+def answer(
+    sock: socket.socket, peer: str, lock: threading.Lock, method: str, target: str, sent: bytes
+) -> None:
     """Make and write one answer."""
     received = time.time()
     time.sleep(slowness(f"{method} {target}"))
     parts = urllib.parse.urlsplit(target)
     query = dict(urllib.parse.parse_qsl(parts.query))
-    made = warehouse.handle(Request(method, parts.path, query, b""))
+    request = Request(method, parts.path, query, sent)
+    made = warehouse.handle(request)
     body = made.encoded()
-    LOG.answer(peer, method, target, received, made.status, body)
+    LOG.answer(peer, request, target, received, made.status, body)
     head = f"HTTP/1.1 {made.status} {'OK' if made.status < 300 else 'Not Found'}\r\n"
     head += f"Content-Type: {made.media_type}\r\nContent-Length: {len(body)}\r\n\r\n"
     with lock:
@@ -39,8 +42,8 @@ def serve(sock: socket.socket, peer: str) -> None:
             while (header := lines.readline()) not in (b"\r\n", b""):
                 if header.lower().startswith(b"content-length:"):
                     length = int(header.split(b":")[1])
-            lines.read(length)
-            job = (sock, peer, lock, line[0], line[1])
+            sent = lines.read(length)
+            job = (sock, peer, lock, line[0], line[1], sent)
             threading.Thread(target=answer, args=job, daemon=True).start()
 
 

@@ -26,11 +26,12 @@ class Handler(BaseHTTPRequestHandler):
         parts = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(parts.query))
         headers = {key.lower(): value for key, value in self.headers.items()}
-        time.sleep(slowness(f"{self.command} {self.path}"))
-        answer = HANDLE(Request(self.command, parts.path, query, body, headers))
+        request = Request(self.command, parts.path, query, body, headers)
+        time.sleep(slowness(f"{self.command} {self.path}", request))
+        answer = HANDLE(request)
         encoded = answer.encoded()
         peer = f"{self.client_address[0]}:{self.client_address[1]}"
-        LOG.answer(peer, self.command, self.path, received, answer.status, encoded)
+        LOG.answer(peer, request, self.path, received, answer.status, encoded)
         self.send_response(answer.status)
         for key, value in answer.headers.items():
             self.send_header(key, value)

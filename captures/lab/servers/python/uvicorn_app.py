@@ -1,7 +1,8 @@
-"""The warehouse behind uvicorn, as a bare ASGI application.
+"""The warehouse, the clinic or the ledger behind uvicorn, as a bare ASGI application.
 
 Faults: `stale-close` closes the number of the chosen request's own connection behind the event
-loop's back; `silent` never answers; `context` keeps "the current request" in one module variable.
+loop's back; `silent` never answers; `context` keeps "the current request" in one module variable;
+those of `mixups`.
 """
 
 # mypy: disable-error-code="import-not-found"
@@ -16,12 +17,16 @@ from typing import Any
 
 import uvicorn
 
-from captures.lab.servers.python import clinic, warehouse
+from captures.lab.servers.python import clinic, ledger, mixups, warehouse
 from captures.lab.servers.python.common import CONFIG, Log, Request, matches, slowness
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-HANDLE = {"warehouse": warehouse.handle, "clinic": clinic.handle}[CONFIG["api"]]
+HANDLE = {
+    "warehouse": warehouse.handle,
+    "clinic": clinic.handle,
+    "ledger": ledger.handle,
+}[CONFIG["api"]]
 FAULT: dict[str, Any] = CONFIG.get("fault") or {}
 LOG = Log()
 CURRENT: dict[str, Request] = {}
@@ -67,7 +72,7 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         body,
         {key.decode(): value.decode() for key, value in scope["headers"]},
     )
-    chosen = matches(FAULT.get("on"), name)
+    chosen = matches(FAULT.get("on"), name, request)
     if chosen and FAULT["name"] == "stale-close":
         asyncio.get_running_loop().call_later(
             FAULT["after"] / 1000, stale_close, tuple(scope["client"])
@@ -77,7 +82,8 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     if chosen and FAULT["name"] == "silent":
         LOG.write(fault="silent", request=name, at=time.time())
         await asyncio.sleep(3600)
-    await asyncio.sleep(slowness(name))
+    own = mixups.arrive(FAULT["name"]) if chosen and FAULT["name"] in mixups.NAMES else None
+    await asyncio.sleep(slowness(name, request))
     if chosen and FAULT["name"] == "context":
         if CURRENT["request"] is not request:
             LOG.write(fault="context", request=name, at=time.time())
@@ -87,7 +93,11 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     answer = HANDLE(request)
     encoded = answer.encoded()
     peer = "{}:{}".format(*scope["client"])
-    LOG.answer(peer, request.method, target, received, answer.status, encoded)
+    LOG.answer(peer, request, target, received, answer.status, encoded)
+    if own is not None:
+        (answer, encoded), wrong = await mixups.settle(FAULT["name"], own, (answer, encoded))
+        if wrong:
+            LOG.write(fault=FAULT["name"], request=name, at=time.time())
     headers = {"content-type": answer.media_type, "content-length": str(len(encoded))}
     headers |= {key.lower(): value for key, value in answer.headers.items()}
     headers |= CONFIG.get("headers", {})
