@@ -9,13 +9,14 @@ compact tables.
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 
 import numpy as np
 
 from analyzer.capture import files
 from analyzer.capture.frames import BLOCK, Capture, Frames
-from analyzer.closeup import Closeup, Limits, Wanted, Watch
+from analyzer.closeup import Closeup, Limits, Wanted, Watch, wanted
 from analyzer.endpoints import Endpoint
 from analyzer.endpoints import endpoints as resolve
 from analyzer.extraction import Extraction, Recorder, join
@@ -129,7 +130,7 @@ def _segments(
 def look(
     captures: list[Capture],
     interfaces: Interfaces,
-    wanted: list[Wanted],
+    connections: list[Wanted],
     *,
     limits: Limits | None = None,
     block: int = BLOCK,
@@ -141,10 +142,10 @@ def look(
     are not read, and nothing can be when standard input was not kept. Raises InputError when a
     capture has gone meanwhile.
     """
-    if not wanted or (spool is not None and spool.lost):
+    if not connections or (spool is not None and spool.lost):
         return {}
-    watch = Watch(wanted, limits or Limits())
-    series = {interfaces.series[w.interface] for w in wanted}
+    watch = Watch(connections, limits or Limits())
+    series = {interfaces.series[w.interface] for w in connections}
     for known in captures:
         if known.series not in series:
             continue
@@ -237,9 +238,20 @@ def scan(paths: list[str], *, progress: Progress | None = None, jobs: int = 1) -
     found = files.expand(paths)
     if files.size_of(found) < WORTH_SHARING:
         jobs = 1
-    extraction, captures, interfaces = extract(found, progress=progress, jobs=jobs)
+    spool = files.Spool() if files.STANDARD_INPUT in found else None
+    extraction, captures, interfaces = extract(found, progress=progress, jobs=jobs, spool=spool)
     tables = _tables(extraction, captures, interfaces)
-    return Report(captures, extraction.anomalies, judge(tables), tables)
+
+    def closer(windows: dict[int, tuple[int, int]]) -> dict[int, Closeup]:
+        chosen = wanted(tables.connections, tables.addresses, windows)
+        return look(
+            captures,
+            interfaces,
+            [replace(w, since=windows[w.number][0], until=windows[w.number][1]) for w in chosen],
+            spool=spool,
+        )
+
+    return Report(captures, extraction.anomalies, judge(tables, closer), tables)
 
 
 def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfaces) -> Tables:
@@ -270,5 +282,6 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
         forms=extraction.forms,
         addresses=extraction.addresses,
         interfaces=interfaces.names,
+        echoes=extraction.echoes,
         ends=[last[series] for series in interfaces.series],
     )

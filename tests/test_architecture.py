@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "endpoints": set(),
     "echoes": set(),
     # what sees tables only
-    "findings": {"endpoints", "shapes", "closeup"},
+    "findings": {"endpoints", "shapes", "echoes", "closeup"},
     "report": {"capture", "findings"},
     # what everybody may import
     "anomalies": set(),

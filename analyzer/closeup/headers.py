@@ -86,7 +86,10 @@ def _network(
 
 def _timestamps(options: bytes) -> tuple[int | None, int | None]:
     try:
-        for kind, value in dpkt.tcp.parse_opts(options):
+        for option in dpkt.tcp.parse_opts(options):
+            if option is None:  # what it gives for options that are cut or lie
+                break
+            kind, value = option
             if kind == dpkt.tcp.TCP_OPT_TIMESTAMP and len(value) == 8:
                 return struct.unpack(">II", value)
     except (dpkt.Error, IndexError, struct.error):

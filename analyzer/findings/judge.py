@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer.findings import causes, swaps
-from analyzer.findings.learning import ENOUGH, Learned, families, remarkably_mute
+from analyzer.findings.learning import ENOUGH, EchoRules, Learned, families
+from analyzer.findings.lens import Lens, Look
 from analyzer.findings.model import (
     Confidence,
     EndpointSummary,
@@ -27,9 +28,10 @@ from analyzer.findings.model import (
     ShapeCount,
     Undecided,
 )
+from analyzer.findings.owners import Scorer
 from analyzer.findings.swaps import How, Swap
 from analyzer.findings.touched import touched, why
-from analyzer.findings.view import Key, Row, Tables, form_text
+from analyzer.findings.view import Counts, Key, Row, Tables, form_text
 from analyzer.intervals import covers
 from analyzer.tables import Array, Close, ConnectionFlag, Flag, Outcome
 
@@ -38,15 +40,14 @@ MOST_UNDECIDED = 1_000  # listed; all are counted
 REQUEST_TIMEOUT = 408
 
 _SURPLUS, _PIPELINED = int(Flag.SURPLUS), int(Flag.PIPELINED)
-_HAS_TOKEN, _TOKEN = int(Flag.HAS_TOKEN), int(Flag.HAS_TOKEN | Flag.ECHOES)
 _CLIENT_REPEATS = int(ConnectionFlag.CLIENT_REPEATS)
 _SERVER_REPEATS = int(ConnectionFlag.SERVER_REPEATS)
 _AFTER_CLOSE, _REQUEST_OPEN = int(Flag.AFTER_CLIENT_CLOSE), int(Flag.REQUEST_OPEN)
 _OPEN_AT_END = int(Flag.OPEN_AT_END)
 
 
-def judge(tables: Tables) -> Judgement:
-    """Judge all exchanges."""
+def judge(tables: Tables, look: Look | None = None) -> Judgement:
+    """Judge all exchanges; `look` gives a closer look at the few connections that matter."""
     counts = tables.counts()
     keys, asked, outcomes = counts.keys, counts.asked, counts.outcomes
     out = Judgement(
@@ -58,8 +59,9 @@ def judge(tables: Tables) -> Judgement:
     )
     learned = Learned(tables.forms, keys)
     foreign = {key for key in keys if learned.is_foreign(key)}
-    mute = remarkably_mute(counts.tokens, counts.mute)
-    strange, silent = _codes(foreign), _codes(mute)
+    rules = _echo_rules(tables, counts)
+    missed = np.array(sorted({frame for _, frame, _ in rules.missed}), dtype=np.int64)
+    strange = _codes(foreign)
 
     serial = swaps.serial_clients(tables)
     early = np.array(sorted(serial), dtype=np.int64)
@@ -71,7 +73,9 @@ def judge(tables: Tables) -> Judgement:
             | (rows["flags"] & (_SURPLUS | _AFTER_CLOSE) != 0)
             | ((rows["flags"] & _PIPELINED != 0) & np.isin(client, early))
             | np.isin(tables.keys(rows), strange)
-            | ((rows["flags"] & _TOKEN == _HAS_TOKEN) & np.isin(tables.keys(rows), silent))
+            | np.isin(
+                rows["request_capture"].astype(np.int64) << 32 | rows["request_frame"], missed
+            )
             | (tables.connections["flags"][rows["connection"]] & _SERVER_REPEATS != 0)
         )
         return found
@@ -89,7 +93,9 @@ def judge(tables: Tables) -> Judgement:
     out.answered -= len(lost)
     out.unanswered += len(lost)
     late = {id(row) for row in refused}
-    found = swaps.find(tables, learned, foreign, rows, late, serial, mute)
+    suspects = swaps.suspects(tables, learned, foreign, rows, late, serial, rules)
+    scorer = _scorer(tables, rules, suspects, look)
+    found = swaps.decide(tables, learned, suspects, scorer)
     victims = {id(swap.victim): swap for swap in found.swaps}
     robbed = {id(swap.owner): swap for swap in found.swaps if swap.how is How.STOLEN}
     asked_before = swaps.history(
@@ -118,6 +124,28 @@ def judge(tables: Tables) -> Judgement:
                 )
     out.findings = [replace(f, id=_identity(f)) for f in out.findings]
     return out
+
+
+def _echo_rules(tables: Tables, counts: Counts) -> EchoRules:
+    """What tokens the endpoints' responses repeat, each connection counted once."""
+    judged = counts.outcomes.total() / max(1, tables.exchanges.length)
+
+    def counted(connection: int) -> float:
+        return judged if connection < 0 else float(tables.joined.judged[connection])
+
+    return EchoRules.of(tables.echoes, tables.endpoint_of.tolist(), counted)
+
+
+def _scorer(
+    tables: Tables, rules: EchoRules, suspects: swaps.Suspects, look: Look | None
+) -> Scorer:
+    """Look at the messages of all that may be a swap, and of ordinary exchanges beside them."""
+    lens = Lens(tables, look)
+    rows = suspects.rows()
+    endpoints = {tables.key(row)[0] for row in rows}
+    examples = tables.examples(endpoints, but=rules.missed) if rows else {}
+    lens.take(rows, [row for some in examples.values() for row in some])
+    return Scorer(tables, rules, lens, examples)
 
 
 def _codes(keys: set[Key]) -> npt.NDArray[np.int64]:
@@ -255,27 +283,9 @@ def _misdelivered(tables: Tables, learned: Learned, swap: Swap) -> Finding:
         confidence = Confidence.POSSIBLE
     else:
         assert swap.owner is not None and owner is not None
-        endpoint, _, form = tables.key(swap.victim)
-        there = learned.total(tables.key(swap.owner)[0])
-        own = there if swap.mute else learned.total(endpoint) - learned.count(endpoint, form)
-        if swap.mute:
-            sign = (
-                f"it does not repeat the id that its request names, as the other responses of "
-                f"{request.endpoint} do, {there} in all"
-            )
-        else:
-            alike = learned.count(tables.key(swap.owner)[0], form)
-            sign = (
-                f"its shape is that of {owner.endpoint}, seen {alike} times in {there} responses "
-                f"there; none of the {own} other responses of {request.endpoint} is like it"
-            )
-        facts = _stray_facts(request, response, owner, swap.how, sign)
+        facts = _stray_facts(tables, learned, swap, request, response, owner)
         considered = causes.of_swap(tables, swap)
-        if swap.rivals:
-            also = f"{swap.rivals} other requests of {owner.endpoint} were waiting then: a tie"
-            facts.append(Fact(also, (owner.frame,)))
-        sure = min(own, there) >= ENOUGH and swap.how is not How.COPIED and not swap.rivals
-        confidence = Confidence.LIKELY if sure else Confidence.POSSIBLE
+        confidence = _confidence(tables, learned, swap)
     return Finding(
         kind=Kind.MISDELIVERED,
         confidence=confidence,
@@ -327,23 +337,112 @@ _WHAT_THE_OWNER_GOT = {
 
 
 def _stray_facts(
-    request: Request, response: Response, owner: Request, how: How, sign: str
+    tables: Tables,
+    learned: Learned,
+    swap: Swap,
+    request: Request,
+    response: Response,
+    owner: Request,
 ) -> list[Fact]:
-    """`sign` says what marks the response as a stray."""
-    waited = _seconds(response.time - owner.time)
-    return [
+    """Why a response is a stray, whose it is, and who else could have asked for it."""
+    assert swap.owner is not None
+    frame = response.frame
+    facts = [
         Fact(
-            f"the response in frame {response.frame} answers, by its place on the connection, "
+            f"the response in frame {frame} answers, by its place on the connection, "
             f"the request in frame {request.frame}",
-            (request.frame, response.frame),
-        ),
-        Fact(sign, (response.frame,)),
+            (request.frame, frame),
+        )
+    ]
+    if swap.mute:
+        places = _and([place_text(place) for place in swap.mute])
+        facts.append(
+            Fact(
+                f"it does not repeat what its request names in {places}, as the other responses "
+                f"of {request.endpoint} do",
+                (request.frame, frame),
+            )
+        )
+    if swap.foreign:
+        endpoint, _, form = tables.key(swap.victim)
+        there = learned.total(tables.key(swap.owner)[0])
+        own = learned.total(endpoint) - learned.count(endpoint, form)
+        alike = learned.count(tables.key(swap.owner)[0], form)
+        facts.append(
+            Fact(
+                f"its shape is that of {owner.endpoint}, seen {alike} times in {there} responses "
+                f"there; none of the {own} other responses of {request.endpoint} is like it",
+                (frame,),
+            )
+        )
+    score = swap.score
+    if score is not None and score.hits:
+        places = _and([place_text(place) for place in score.hits])
+        where = f", at {_and(list(score.where))}" if score.where else ""
+        facts.append(
+            Fact(
+                f"it repeats what the request in frame {owner.frame} names in {places}{where}"
+                + (", as the responses of that endpoint do" if score.usual else ""),
+                (owner.frame, frame),
+            )
+        )
+    waited = _seconds(response.time - owner.time)
+    facts.append(
         Fact(
             f"the request in frame {owner.frame} for {owner.endpoint} had waited at the same "
-            f"server for {waited} s and {_WHAT_THE_OWNER_GOT[how]}",
+            f"server for {waited} s and {_WHAT_THE_OWNER_GOT[swap.how]}",
             (owner.frame,),
-        ),
-    ]
+        )
+    )
+    if swap.rivals:
+        also = f"{swap.rivals} other requests of {owner.endpoint} were waiting then: a tie"
+        facts.append(Fact(also, (owner.frame,)))
+    elif swap.candidates > 1:
+        mine = len(score.hits) if score is not None else 0
+        facts.append(
+            Fact(
+                f"{swap.candidates} requests could have asked for it; of this one it repeats "
+                f"{mine} tokens, of the next best {swap.second}",
+                (owner.frame,),
+            )
+        )
+    return facts
+
+
+def _confidence(tables: Tables, learned: Learned, swap: Swap) -> Confidence:
+    """`certain` with a repeated unique token only; shapes alone are at most `likely`."""
+    assert swap.owner is not None
+    if swap.rivals:
+        return Confidence.POSSIBLE
+    if swap.score is not None and swap.score.proven and (swap.mute or swap.foreign):
+        return Confidence.CERTAIN
+    if swap.score is not None and swap.score.hits:
+        return Confidence.LIKELY
+    endpoint, _, form = tables.key(swap.victim)
+    there = learned.total(tables.key(swap.owner)[0])
+    own = learned.total(endpoint) - learned.count(endpoint, form)
+    sure = min(own, there) >= ENOUGH and swap.how is not How.COPIED
+    return Confidence.LIKELY if sure else Confidence.POSSIBLE
+
+
+_PLACES = {
+    "query": "the query parameter",
+    "header": "the header",
+    "body": "the field of its body",
+}
+
+
+def place_text(place: str) -> str:
+    """The place of a token in words."""
+    kind, _, name = place.partition(":")
+    if kind in _PLACES:
+        return f"{_PLACES[kind]} {name}"
+    back = int(place.removeprefix("path[-").rstrip("]"))
+    return "the last segment of its path" if back == 1 else f"segment -{back} of its path"
+
+
+def _and(parts: list[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 # --- the other kinds -----------------------------------------------------------------------

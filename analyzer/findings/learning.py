@@ -6,9 +6,11 @@ not surprised by one more.
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from analyzer.echoes import Position, Rule, Rules
 from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form, Shape, merge, paths, text
 
 # A response is foreign to its endpoint when...
@@ -19,7 +21,7 @@ LEAST_THERE = 2  # and another endpoint has at least so many responses
 USUAL = 0.1  # making up this share of its responses,
 LIKE_THERE = 0.9  # to which it is at least this similar.
 MOST_OWNERS = 3  # endpoints that share a form before it is nobody's in particular
-# A response is mute, where its endpoint's responses repeat a token of their request, if...
+# An endpoint's responses repeat the token at a place of their requests if...
 LEAST_TOKENS = 15  # at least so many requests had one,
 MOST_MUTE = 0.005  # and at most this share of the responses, or
 FEW_MUTE = 2  # so many, don't repeat it.
@@ -86,28 +88,56 @@ def says_something(form: Form) -> bool:
     return form.shape is not None and len(_features(form.shape)) >= 3
 
 
-def remarkably_mute(tokens: Counter[Key], mute: Counter[Key]) -> set[Key]:
-    """The keys whose responses don't repeat their request's token, where all but few others do.
+@dataclass(slots=True)
+class EchoRules:
+    """The places of each endpoint whose tokens all but few of its responses repeat.
 
-    `tokens` counts the requests with a token, `mute` the responses that don't repeat it.
+    `asked` counts, by endpoint and place, the requests with a token; `missed` has for the few
+    exchanges whose response doesn't repeat it the places, by where the exchange is.
     """
-    asked: Counter[int] = Counter()
-    silent: Counter[int] = Counter()
-    for key, count in tokens.items():
-        endpoint, status, form = key
-        if status < 400 and form not in (NO_FORM, UNKNOWN_FORM):
-            asked[endpoint] += count
-            silent[endpoint] += mute[key]
-    remarkable = {
-        endpoint
-        for endpoint, count in asked.items()
-        if count >= LEAST_TOKENS and silent[endpoint] <= max(FEW_MUTE, MOST_MUTE * count)
-    }
-    return {
-        key
-        for key, count in mute.items()
-        if count and key[0] in remarkable and key[1] < 400 and key[2] not in (NO_FORM, UNKNOWN_FORM)
-    }
+
+    asked: dict[int, dict[str, int]] = field(default_factory=dict)
+    missed: dict[Position, tuple[str, ...]] = field(default_factory=dict)
+
+    def places(self, endpoint: int) -> Iterable[str]:
+        """The places that matter for an endpoint."""
+        return self.asked.get(endpoint, {})
+
+    @classmethod
+    def of(
+        cls, rules: Rules, endpoint_of: Sequence[int], counts: Callable[[int], float]
+    ) -> "EchoRules":
+        """Join the rules of an endpoint's routes.
+
+        `counts` tells of a connection's number whether its exchanges count: each connection is
+        judged at one place only, however many saw it. -1 stands for the share of all that do.
+        """
+        out = cls()
+        joined: dict[tuple[int, str], Rule] = {}
+        constants: dict[tuple[int, str], set[bytes]] = defaultdict(set)
+        for (route, place), rule in sorted(rules.items()):
+            key = (int(endpoint_of[route]), place)
+            known = joined.setdefault(key, Rule())
+            if rule.dead:
+                known.dead |= rule.varies
+                continue
+            known.asked += rule.asked
+            known.misses += rule.misses
+            known.varies |= rule.varies
+            constants[key].add(rule.first)
+        share = counts(-1)
+        for (endpoint, place), rule in joined.items():
+            asked = int(rule.asked * share)
+            misses = [at for at in rule.misses if counts(at[0])]
+            varies = rule.varies or len(constants[(endpoint, place)]) > 1
+            if rule.dead or not varies or asked < LEAST_TOKENS:
+                continue
+            if len(misses) > max(FEW_MUTE, MOST_MUTE * asked):
+                continue
+            out.asked.setdefault(endpoint, {})[place] = asked
+            for at in misses:
+                out.missed[at] = (*out.missed.get(at, ()), place)
+        return out
 
 
 @dataclass(slots=True)

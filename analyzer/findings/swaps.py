@@ -5,8 +5,8 @@ Law: a response has gone astray only with an owner in sight, or where the number
 - By the numbers: it was sent before its request had arrived (a surplus).
 - By its shape: it is foreign to its endpoint, and a request of an endpoint that answers so was
   waiting at the same server.
-- By a missing echo: it does not repeat its request's id as the endpoint's others do, and another
-  request of the endpoint was waiting.
+- By a missing echo: it does not repeat a token of its request as the endpoint's others do, and it
+  repeats one of another request that was waiting, of the same endpoint or of one that answers so.
 - By the client's habits: one that asks one at a time, and all the same asks on a connection that
   still owes an answer, takes that answer for its own (reused).
 
@@ -20,7 +20,8 @@ from enum import Enum, auto
 
 import numpy as np
 
-from analyzer.findings.learning import ENOUGH, MOST_OWNERS, Learned, says_something
+from analyzer.findings.learning import ENOUGH, MOST_OWNERS, EchoRules, Learned, says_something
+from analyzer.findings.owners import Score, Scorer, best
 from analyzer.findings.touched import touched
 from analyzer.findings.view import Key, Row, Tables
 from analyzer.tables import Array, Flag, Outcome
@@ -33,8 +34,7 @@ LEAST_REQUESTS = 20  # of a client, to know its habits
 MOST_LOOKED_UP = 64  # strays whose copies are looked for among all exchanges
 
 _OPEN_AT_END = int(Flag.OPEN_AT_END)
-_PIPELINED, _HAS_TOKEN = int(Flag.PIPELINED), int(Flag.HAS_TOKEN)
-_TOKEN = int(Flag.HAS_TOKEN | Flag.ECHOES)
+_PIPELINED = int(Flag.PIPELINED)
 _SURPLUS, _ECHOES = int(Flag.SURPLUS), int(Flag.ECHOES)
 _REQUEST_OPEN = int(Flag.REQUEST_OPEN)
 
@@ -51,13 +51,22 @@ class How(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """`victim` got the response that `owner` asked for; `rivals` others could as well have."""
+    """`victim` got the response that `owner` asked for; `rivals` others could as well have.
+
+    `mute` has the places of the tokens that the response doesn't repeat and ought to, `foreign`
+    says that its shape is. Of the `candidates` requests the owner's `score` was the best, and
+    `second` the most tokens that another one had repeated.
+    """
 
     victim: Row
     owner: Row | None
     how: How
     rivals: int = 0
-    mute: bool = False  # told by the token that the response doesn't repeat, not by its shape
+    mute: tuple[str, ...] = ()
+    foreign: bool = False
+    score: Score | None = None
+    candidates: int = 0
+    second: int = 0
 
 
 @dataclass(slots=True)
@@ -69,43 +78,75 @@ class Swaps:
     unexplained: list[Row] = field(default_factory=list)  # foreign, with no owner in sight
 
 
-def find(
+@dataclass(slots=True)
+class Suspicion:
+    """A stray response with the requests that may have asked for it, and how they fared."""
+
+    stray: Row
+    foreign: bool
+    mute: tuple[str, ...]
+    candidates: list[tuple[Row, How]] = field(default_factory=list)
+    nobody: bool = False  # nothing tells whose it could be
+
+
+@dataclass(slots=True)
+class Suspects:
+    """What looks odd, before anybody has looked at the messages."""
+
+    suspicions: list[Suspicion] = field(default_factory=list)
+    found: Swaps = field(default_factory=Swaps)
+    robbed: list[Row] = field(default_factory=list)  # requests that got no response
+
+    def rows(self) -> list[Row]:
+        """The exchanges whose messages decide."""
+        some: list[Row] = []
+        for suspicion in self.suspicions:
+            if suspicion.candidates:
+                some += [suspicion.stray, *(row for row, _ in suspicion.candidates)]
+        return some
+
+
+def suspects(
     tables: Tables,
     learned: Learned,
     foreign: set[Key],
     rows: list[Row],
     lost: set[int],
     serial: set[int],
-    mute: set[Key],
-) -> Swaps:
-    """The swaps among the odd `rows`.
+    rules: EchoRules,
+) -> Suspects:
+    """What among the odd `rows` may be swaps.
 
     `lost` has the ids of rows whose response never arrived, `serial` the addresses of clients that
-    ask one at a time, `mute` the keys whose responses repeat their request's token but for a few.
+    ask one at a time.
     """
-    out = Swaps()
-    strays: list[Row] = []
+    out = Suspects()
+    strays: list[Suspicion] = []
     before = history(tables, [row for row in rows if row["flags"] & (_SURPLUS | _PIPELINED)])
     for row in rows:
         if row["outcome"] != Outcome.ANSWERED or id(row) in lost:
             continue
+        mute = rules.missed.get(row.position, ())
+        # A body that repeats its own request's id is no stray, however it looks.
+        strange = tables.key(row) in foreign and not row["flags"] & _ECHOES
         if row["flags"] & _SURPLUS:
-            _surplus(tables, row, before, out)
-        elif tables.key(row) in foreign and not row["flags"] & _ECHOES:
-            # A body that repeats its own request's id is no stray, however it looks.
-            strays.append(row)
-        elif tables.key(row) in mute and row["flags"] & _TOKEN == _HAS_TOKEN:
-            # And one that doesn't is one, however it looks, where all others do.
-            strays.append(row)
+            _surplus(tables, row, before, out.found)
+        elif strange or mute:
+            strays.append(Suspicion(row, strange, mute))
         elif row["flags"] & _PIPELINED and tables.connection(row)["client"] in serial:
-            _reused(tables, row, before, out)
-    deprived = [
+            _reused(tables, row, before, out.found)
+    out.robbed = [
         row
         for row in rows
         if id(row) in lost
         or (row["outcome"] == Outcome.UNANSWERED and not row["flags"] & _REQUEST_OPEN)
     ]
-    _match(tables, learned, strays, deprived, foreign, out)
+    looked_up = 0
+    for suspicion in strays:
+        looked_up += _gather(
+            tables, learned, suspicion, strays, out.robbed, copies=looked_up < MOST_LOOKED_UP
+        )
+    out.suspicions = strays
     return out
 
 
@@ -163,65 +204,108 @@ def _reused(tables: Tables, row: Row, before: dict[int, list[Row]], out: Swaps) 
         out.swaps.append(Swap(row, earlier[-1], How.REUSED))
 
 
-def _match(
+def _gather(
     tables: Tables,
     learned: Learned,
-    strays: list[Row],
-    deprived: list[Row],
-    foreign: set[Key],
-    out: Swaps,
-) -> None:
-    """Find the owner of each stray response: one that is foreign by its shape, or else is mute."""
+    suspicion: Suspicion,
+    strays: list[Suspicion],
+    robbed: list[Row],
+    *,
+    copies: bool,
+) -> bool:
+    """Find who may have asked for a stray; returns whether all exchanges were looked through."""
+    stray = suspicion.stray
+    key = tables.key(stray)
+    likes = set(learned.endpoints_like(key))
+    telling = says_something(learned.forms[key[2]])
+    if suspicion.mute:
+        likes.add(key[0])
+    elif not likes or len(likes) > MOST_OWNERS or not telling:
+        suspicion.nobody = True
+        return False
+    out = suspicion.candidates
+    out += [(row, How.STOLEN) for row in robbed if _could_own(tables, row, stray, likes)]
+    # Both ways: what the other one got looks like what this one asked for.
+    out += [
+        (other.stray, How.CROSSED)
+        for other in strays
+        if _could_own(tables, other.stray, stray, likes)
+        and (
+            (suspicion.mute and other.mute)
+            or key[0] in learned.endpoints_like(tables.key(other.stray))
+        )
+    ]
+    if out or not copies:
+        return False
+    out += [(row, How.COPIED) for row in _copies(tables, learned, suspicion, likes)]
+    return True
+
+
+def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer) -> Swaps:
+    """The swaps: each stray response is given to the request that fits it best."""
+    out = suspects.found
     found: list[Swap] = []
     claimed: dict[Key, int] = {}
     taken: set[int] = set()  # owners found already: each asked for one response
-    looked_up = 0
-    for stray in strays:
-        key = tables.key(stray)
-        is_mute = key not in foreign
-        likes = {key[0]} if is_mute else set(learned.endpoints_like(key))
-        telling = is_mute or says_something(learned.forms[key[2]])
-        if not likes or len(likes) > MOST_OWNERS or not telling:
+    for suspicion in suspects.suspicions:
+        stray, key = suspicion.stray, tables.key(suspicion.stray)
+        if suspicion.nobody:
             out.unexplained.append(stray)
             continue
-        candidates = [
-            row
-            for row in deprived
-            if id(row) not in taken and _could_own(tables, row, stray, likes)
-        ]
-        how = How.STOLEN
-        # Both ways: what the other one got looks like what this one asked for.
-        crossed = [
-            row
-            for row in strays
-            if _could_own(tables, row, stray, likes)
-            and (is_mute or key[0] in learned.endpoints_like(tables.key(row)))
-        ]
-        if crossed:
-            candidates, how = crossed, How.CROSSED
-        elif not candidates and not is_mute and looked_up < MOST_LOOKED_UP:
-            looked_up += 1
-            candidates, how = _copies(tables, learned, stray, likes), How.COPIED
-        if not candidates:
-            if not touched(tables, stray) and not is_mute:
+        left = [(row, how) for row, how in suspicion.candidates if id(row) not in taken]
+        scores = scorer.scores(stray, [row for row, _ in left])
+        swap = _best(tables, suspicion, dict(zip(map(id, scores), left, strict=True)), scores)
+        if swap is None or swap.owner is None:
+            if suspicion.foreign and not touched(tables, stray):
                 out.unexplained.append(stray)
             continue
-        waiting = [row for row in candidates if _still_waits(tables, row, stray)]
-        owner = max(waiting or candidates, key=lambda row: row["request_time"])
-        if touched(tables, stray) or touched(tables, owner, but=_OPEN_AT_END):
+        if touched(tables, stray) or touched(tables, swap.owner, but=_OPEN_AT_END):
             out.undecided.append(stray)
             continue
         claimed[key] = claimed.get(key, 0) + 1
-        taken.add(id(owner))
-        rivals = max(0, len(waiting) - 1)
-        found.append(Swap(stray, owner, how, rivals=rivals, mute=is_mute))
+        taken.add(id(swap.owner))
+        found.append(swap)
     for swap in found:
         key = tables.key(swap.victim)
+        sure = swap.mute or (swap.score is not None and swap.score.proven)
         # An endpoint that answers so at other times too, with nobody left waiting, is honest.
-        if not swap.mute and claimed[key] * 2 < learned.count(key[0], key[2]):
+        if not sure and claimed[key] * 2 < learned.count(key[0], key[2]):
             out.unexplained.append(swap.victim)
         else:
             out.swaps.append(swap)
+    return out
+
+
+def _best(
+    tables: Tables,
+    suspicion: Suspicion,
+    candidates: dict[int, tuple[Row, How]],
+    scores: list[Score],
+) -> Swap | None:
+    """The candidate that fits best: by tokens, then by how it fared, then the latest waiting."""
+    stray = suspicion.stray
+    top = best(scores)
+    if not suspicion.foreign:
+        # Where shapes say nothing, somebody's token must be there.
+        top = [score for score in top if score.hits]
+    if not top:
+        return None
+    crossed = [score for score in top if candidates[id(score)][1] is How.CROSSED]
+    top = crossed or top
+    waiting = [score for score in top if _still_waits(tables, score.row, stray)]
+    chosen = max(waiting or top, key=lambda score: score.row["request_time"])
+    others = [len(score.hits) for score in scores if score is not chosen]
+    return Swap(
+        stray,
+        chosen.row,
+        candidates[id(chosen)][1],
+        rivals=max(0, len(waiting) - 1),
+        mute=suspicion.mute,
+        foreign=suspicion.foreign,
+        score=chosen if chosen.known else None,
+        candidates=len(scores),
+        second=max(others, default=0),
+    )
 
 
 def _could_own(tables: Tables, row: Row, stray: Row, endpoints: set[int]) -> bool:
@@ -243,17 +327,20 @@ def _still_waits(tables: Tables, row: Row, stray: Row) -> bool:
     return not left or left >= stray["response_time"]
 
 
-def _copies(tables: Tables, learned: Learned, stray: Row, endpoints: set[int]) -> list[Row]:
-    """Exchanges of `endpoints` that overlap `stray` and were sent the same bytes.
+def _copies(
+    tables: Tables, learned: Learned, suspicion: Suspicion, endpoints: set[int]
+) -> list[Row]:
+    """Exchanges of `endpoints` that overlap the stray and were sent the same bytes.
 
-    Only where the endpoint of `stray` is well known and almost never answers so: two equal
-    responses at one time are otherwise no surprise.
+    Unless a token tells, only where the endpoint of the stray is well known and almost never
+    answers so: two equal responses at one time are otherwise no surprise.
     """
+    stray = suspicion.stray
     endpoint, status, form = tables.key(stray)
-    if (
-        not stray["response_sum"]
-        or learned.count(endpoint, form) > MOST_COPIES
-        or learned.total(endpoint) <= ENOUGH
+    if not stray["response_sum"]:
+        return []
+    if not suspicion.mute and (
+        learned.count(endpoint, form) > MOST_COPIES or learned.total(endpoint) <= ENOUGH
     ):
         return []
     wanted = np.array(sorted(endpoints), dtype=np.int64)
@@ -272,4 +359,8 @@ def _copies(tables: Tables, learned: Learned, stray: Row, endpoints: set[int]) -
         )
         return chosen
 
-    return [row for row in tables.pick(alike) if tables.server(row) == tables.server(stray)]
+    return [
+        row
+        for row in tables.pick(alike)
+        if row.position != stray.position and tables.server(row) == tables.server(stray)
+    ]

@@ -5,7 +5,7 @@ with it. What is kept is counts, and the few rows that are odd.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from analyzer.echoes import Position, Rules
 from analyzer.endpoints import Endpoint
 from analyzer.findings.model import Request, Response
 from analyzer.findings.vantages import Joined
@@ -21,7 +22,7 @@ from analyzer.tables import Array, Flag, Outcome, Store
 
 MOST_ODD = 200_000  # odd exchanges looked at one by one
 _MAPPED = 0xFFFF00000000
-_HAS_TOKEN, _ECHOES = int(Flag.HAS_TOKEN), int(Flag.ECHOES)
+_NOTABLE = 0xFFFFFFFF & ~int(Flag.HAS_TOKEN | Flag.ECHOES | Flag.INTERIM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,12 @@ class Row:
     def __getitem__(self, column: str) -> int:
         return int(self.at[column])
 
+    @property
+    def position(self) -> Position:
+        """Where the exchange is: its connection, and its request's frame id and seq."""
+        frame = self["request_capture"] << 32 | self["request_frame"]
+        return self["connection"], frame, self["request_seq"]
+
 
 Key = tuple[int, int, int]  # endpoint, status, form
 
@@ -42,13 +49,10 @@ Key = tuple[int, int, int]  # endpoint, status, form
 class Counts:
     """How many exchanges there are of each kind.
 
-    `keys`: answered ones; of those `tokens` have requests with a token (such as an id), and the
-    responses of `mute` don't repeat it. `asked`: requests by endpoint. `outcomes`: all.
+    `keys`: answered ones. `asked`: requests by endpoint. `outcomes`: all.
     """
 
     keys: Counter[Key] = field(default_factory=Counter)
-    tokens: Counter[Key] = field(default_factory=Counter)
-    mute: Counter[Key] = field(default_factory=Counter)
     asked: Counter[int] = field(default_factory=Counter)
     outcomes: Counter[int] = field(default_factory=Counter)
 
@@ -66,6 +70,7 @@ class Tables:
     forms: list[Form]
     addresses: list[tuple[int, int]]
     interfaces: list[str]
+    echoes: Rules  # what tokens of its requests each route's responses repeat
     ends: list[int]  # for every interface the time of its last frame, in ns since 1970
 
     def judged(self) -> Iterator[tuple[Array, list[bytes]]]:
@@ -99,15 +104,39 @@ class Tables:
             answered = rows["outcome"] == Outcome.ANSWERED
             keys = self.keys(rows)
             _add_keys(out.keys, keys[answered])
-            tokens = answered & (rows["flags"] & _HAS_TOKEN != 0)
-            _add_keys(out.tokens, keys[tokens])
-            _add_keys(out.mute, keys[tokens & (rows["flags"] & _ECHOES == 0)])
         return out
 
     def keys(self, rows: Array) -> npt.NDArray[np.int64]:
         """(endpoint, status, form) of rows as one number each: endpoint << 40 | status << 24."""
         endpoint = self.endpoint_of[rows["route"]]
         return np.asarray(endpoint << 40 | rows["status"].astype(np.int64) << 24 | rows["form"])
+
+    def examples(
+        self, endpoints: set[int], *, but: Container[Position], most: int = 4
+    ) -> dict[int, list[Row]]:
+        """Some ordinary exchanges of each endpoint, from the connections with fewest requests.
+
+        None of those at the positions `but`.
+        """
+        found: dict[int, list[tuple[int, int, int, Row]]] = {e: [] for e in endpoints}
+        wanted = np.array(sorted(endpoints), dtype=np.int64)
+        for rows, targets in self.judged():
+            endpoint = self.endpoint_of[rows["route"]]
+            usable = np.isin(endpoint, wanted) & (rows["outcome"] == Outcome.ANSWERED)
+            usable &= (rows["status"] < 400) & (rows["response_sum"] != 0)
+            usable &= rows["flags"] & _NOTABLE == 0
+            for number in np.unique(endpoint[usable]).tolist():
+                at = np.flatnonzero(usable & (endpoint == number))
+                busy = self.connections["requests"][rows["connection"][at]].astype(np.int64)
+                order = np.lexsort((rows["request_frame"][at], rows["request_capture"][at], busy))
+                for i in at[order[: 2 * most]].tolist():
+                    row = Row(rows[i], targets[i])
+                    if row.position in but:
+                        continue
+                    load = int(self.connections["requests"][row["connection"]])
+                    found[number].append((load, row["request_capture"], row["request_frame"], row))
+                found[number] = sorted(found[number], key=lambda f: f[:3])[:most]
+        return {number: [f[3] for f in rows] for number, rows in found.items()}
 
     # --- names -----------------------------------------------------------------------------
 

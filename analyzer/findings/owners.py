@@ -1,0 +1,147 @@
+"""Whose a response is: every request that could have asked for it, scored by what it repeats.
+
+Law: a token counts only at a place that the endpoint's responses repeat as a rule, and only if the
+request that got the response does not have the same value. A request whose endpoint always repeats
+its tokens, and whose tokens this response lacks, did not ask for it. A tie is said to be one.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import orjson
+
+from analyzer import echoes
+from analyzer.echoes import repeats
+from analyzer.findings.learning import EchoRules
+from analyzer.findings.lens import Asked, Lens, Said
+from analyzer.findings.view import Row, Tables
+
+HEADER = "(header)"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How well a request fits a response.
+
+    `hits` are the places whose tokens the response repeats, `lacks` those that it ought to and
+    does not. `where` says at which places of the response the tokens stand, `usual` whether the
+    endpoint's other responses have them there, and `unique` whether no other request in sight has
+    the same values.
+    """
+
+    row: Row
+    hits: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    usual: bool = False
+    unique: bool = False
+    known: bool = False  # whether the messages could be looked at
+
+    @property
+    def excluded(self) -> bool:
+        """Whether the response cannot be this request's."""
+        return bool(self.lacks) and not self.hits
+
+    @property
+    def proven(self) -> bool:
+        """Whether a unique token, where the endpoint always repeats it, leaves no doubt."""
+        return bool(self.hits) and not self.lacks and self.unique and self.usual
+
+
+@dataclass(slots=True)
+class Scorer:
+    """Scores requests against responses; `examples` are ordinary exchanges by endpoint."""
+
+    tables: Tables
+    rules: EchoRules
+    lens: Lens
+    examples: dict[int, list[Row]]
+    _usual: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)
+
+    def scores(self, stray: Row, candidates: list[Row]) -> list[Score]:
+        """The candidates' scores, in their order."""
+        said, own = self.lens.said(stray), self.lens.asked(stray)
+        if said is None or own is None:
+            return [Score(row) for row in candidates]
+        texts = {id(row): self.lens.asked(row) for row in candidates}
+        return [
+            self._score(row, texts[id(row)], said, own, self._others(row, candidates, texts))
+            for row in candidates
+        ]
+
+    def _score(
+        self, row: Row, asked: Asked | None, said: Said, own: Asked, others: set[bytes]
+    ) -> Score:
+        if asked is None:
+            return Score(row)
+        endpoint = self.tables.key(row)[0]
+        hits, lacks, where, usual = [], [], [], False
+        unique = False
+        body = _parsed(said.body)
+        for place in sorted(self.rules.places(endpoint)):
+            value = asked.tokens.get(place)
+            if value is None or value in own.tokens.values():
+                continue
+            found, expected = _where(value, said, body), self.usual(endpoint, place)
+            # Elsewhere than where the endpoint has it, a value stands by chance.
+            if not (found & expected if expected else found):
+                lacks.append(place)
+                continue
+            hits.append(place)
+            where += sorted(found & expected or found)
+            usual |= bool(expected)
+            unique |= value not in others
+        return Score(
+            row, tuple(hits), tuple(lacks), tuple(dict.fromkeys(where)), usual, unique, known=True
+        )
+
+    def _others(
+        self, row: Row, candidates: list[Row], texts: dict[int, Asked | None]
+    ) -> set[bytes]:
+        found: set[bytes] = set()
+        for other in candidates:
+            text = texts[id(other)]
+            if other is not row and text is not None:
+                found |= set(text.tokens.values())
+        return found
+
+    def usual(self, endpoint: int, place: str) -> frozenset[str]:
+        """Where the endpoint's ordinary responses have the token of `place`: in all examples."""
+        key = (endpoint, place)
+        if key not in self._usual:
+            common: set[str] | None = None
+            for row in self.examples.get(endpoint, ()):
+                asked, said = self.lens.asked(row), self.lens.said(row)
+                if asked is None or said is None or place not in asked.tokens:
+                    continue
+                found = _where(asked.tokens[place], said, _parsed(said.body))
+                common = found if common is None else common & found
+            self._usual[key] = frozenset(common or ())
+        return self._usual[key]
+
+
+def best(scores: list[Score]) -> list[Score]:
+    """The scores that are as good as the best, those excluded left out."""
+    left = [s for s in scores if not s.excluded]
+    top = max(((len(s.hits), -len(s.lacks)) for s in left), default=(0, 0))
+    return [s for s in left if (len(s.hits), -len(s.lacks)) == top]
+
+
+def margin(scores: Iterable[Score], winner: Score) -> tuple[int, int]:
+    """How many tokens the winner and the second best have repeated."""
+    others = [len(s.hits) for s in scores if s.row is not winner.row]
+    return len(winner.hits), max(others, default=0)
+
+
+def _where(value: bytes, said: Said, body: object) -> set[str]:
+    found = echoes.places_of(value, body)
+    if repeats(value, said.head):
+        found.add(HEADER)
+    return found
+
+
+def _parsed(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
