@@ -5,7 +5,6 @@ look like this one, waiting at the same server when the response began, and left
 of its own. Or where the numbers show it: a response sent before its request had arrived.
 """
 
-import hashlib
 from collections import Counter
 from dataclasses import replace
 
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer.findings import causes, swaps
+from analyzer.findings.incidents import finding_id, grouped
 from analyzer.findings.learning import ENOUGH, EchoRules, Learned, families
 from analyzer.findings.lens import Lens, Look
 from analyzer.findings.model import (
@@ -122,7 +122,7 @@ def judge(tables: Tables, look: Look | None = None) -> Judgement:
                 out.findings.append(
                     _unanswered(tables, row, robbed.get(id(row)), waits, refused=id(row) in late)
                 )
-    out.findings = [replace(f, id=_identity(f)) for f in out.findings]
+    out.findings = grouped([replace(f, id=finding_id(f)) for f in out.findings])
     return out
 
 
@@ -594,17 +594,3 @@ def _filter(tables: Tables, rows: list[Row]) -> str:
             f" && tcp.port == {int(connection['server_port'])})"
         )
     return " || ".join(parts)
-
-
-def _identity(finding: Finding) -> str:
-    """A name for a finding that stays the same from run to run and does not depend on files."""
-
-    def parts(what: Request | Response | None) -> str:
-        if what is None:
-            return "-"
-        if isinstance(what, Request):
-            return f"{what.method} {what.target} {what.client} {what.server} {what.time}"
-        return f"{what.status} {what.time} {what.length}"
-
-    text = "\n".join([finding.kind, parts(finding.request), parts(finding.response)])
-    return hashlib.sha256(text.encode()).hexdigest()[:10]

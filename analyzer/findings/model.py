@@ -109,6 +109,7 @@ class Finding:
     evidence: tuple[Fact, ...]
     filter: str
     id: str = ""
+    incident: str = ""
 
 
 @dataclass(frozen=True, slots=True)

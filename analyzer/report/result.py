@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.anomalies import Anomalies
 from analyzer.capture.frames import Capture
-from analyzer.findings.model import Finding, Judgement, Request, Response
+from analyzer.findings.model import Finding, Judgement, Kind, Request, Response
 from analyzer.findings.view import Tables, form_text
 from analyzer.report.escape import rfc3339
 from analyzer.tables import Outcome
@@ -20,6 +20,7 @@ SCHEMA = 1
 # Columns of `Report.findings` and of the CSV: name -> meaning.
 FINDING_COLUMNS: dict[str, str] = {
     "id": "name of the finding, the same from run to run",
+    "incident": "name of the incident that it is part of, the same from run to run",
     "kind": "misdelivered, unanswered, incomplete or unsolicited",
     "confidence": "certain, likely or possible",
     "cause": "layer/mechanism, the best supported",
@@ -152,6 +153,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "totals": report.totals,
         "anomalies": dict(sorted(report.anomalies.items())),
         "endpoints": [asdict(endpoint) for endpoint in judged.endpoints],
+        "incidents": list(incidents(report)),
         "findings": [_finding(finding) for finding in judged.findings],
         "notices": [
             {
@@ -163,6 +165,32 @@ def as_dict(report: Report) -> dict[str, Any]:
         ],
         "undecided": [{"request": _timed(one.request), "why": one.why} for one in judged.undecided],
     }
+
+
+def incidents(report: Report) -> Iterator[dict[str, Any]]:
+    """The incidents: their findings, the requests in them, and when they began."""
+    members: dict[str, list[Finding]] = {}
+    for finding in report.judgement.findings:
+        members.setdefault(finding.incident, []).append(finding)
+    for name, findings in members.items():
+        times = [
+            what.time
+            for f in findings
+            for what in (f.request, f.owner, f.response)
+            if what is not None
+        ]
+        yield {
+            "id": name,
+            "time": rfc3339(min(times)),
+            "findings": [finding.id for finding in findings],
+            "cause": _cause_of(findings),
+        }
+
+
+def _cause_of(findings: list[Finding]) -> str:
+    """The cause of an incident: that of its first misdelivered response, or else of the first."""
+    first = next((f for f in findings if f.kind is Kind.MISDELIVERED), findings[0])
+    return first.cause
 
 
 def _capture(capture: Capture) -> dict[str, Any]:
@@ -195,6 +223,7 @@ def finding_rows(report: Report) -> Iterator[list[Any]]:
     for finding in report.judgement.findings:
         flat: dict[str, Any] = {
             "id": finding.id,
+            "incident": finding.incident,
             "kind": str(finding.kind),
             "confidence": str(finding.confidence),
             "cause": finding.cause,

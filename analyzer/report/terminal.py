@@ -9,7 +9,7 @@ from rich.text import Text
 from analyzer.anomalies import SENTENCES, Anomalies
 from analyzer.findings.model import CAUSES, Confidence, Finding, Kind, Request, Verdict
 from analyzer.report.escape import rfc3339, shortened, visible
-from analyzer.report.result import Report
+from analyzer.report.result import Report, incidents
 
 MOST_ENDPOINTS = 20
 MOST_FORMS = 4  # of one endpoint
@@ -122,7 +122,17 @@ def _findings(report: Report) -> RenderableType:
     table.add_column("which", no_wrap=True)
     table.add_column("what", overflow="fold")
     findings = report.judgement.findings
+    heads = {incident["findings"][0]: incident for incident in incidents(report)}
     for number, finding in enumerate(findings[:MOST_FINDINGS], 1):
+        if finding.id in heads:
+            incident = heads[finding.id]
+            several = len(incident["findings"])
+            together = "one finding" if several == 1 else f"{several} findings that are one event"
+            at = incident["time"][:23]
+            table.add_row(
+                Text("incident", style="bold"),
+                Text(f"{incident['id']}, {at}Z: {together}", style="bold"),
+            )
         sure = _CONFIDENCES[finding.confidence]
         table.add_row(
             Text.assemble((f"{number}\n", "bold"), f"{sure}\n", (finding.id, "dim")),

@@ -1,0 +1,71 @@
+"""Findings that are one incident: the request that hung, and the one that got its response.
+
+Law: two findings are of one incident if one's request is the other's owner, or if both are of one
+connection. An incident's name depends on its first request alone, not on files or frame numbers,
+so that it is the same from run to run and from vantage to vantage.
+"""
+
+import hashlib
+from collections.abc import Hashable, Iterator
+from dataclasses import replace
+
+from analyzer.findings.model import Finding, Request, Response
+
+
+def grouped(findings: list[Finding]) -> list[Finding]:
+    """The findings with the incident that each is part of, those of one incident together.
+
+    Incidents come in the order of their first finding.
+    """
+    parent = list(range(len(findings)))
+
+    def root(n: int) -> int:
+        while parent[n] != n:
+            n = parent[n]
+        return n
+
+    known: dict[Hashable, int] = {}
+    for number, finding in enumerate(findings):
+        for tie in _ties(finding):
+            other = known.setdefault(tie, number)
+            one, two = sorted((root(other), root(number)))
+            parent[two] = one
+    names: dict[int, str] = {}
+    for number in range(len(findings)):
+        if root(number) == number:
+            members = [f for n, f in enumerate(findings) if root(n) == number]
+            names[number] = _name(members)
+    order = sorted(range(len(findings)), key=root)
+    return [replace(findings[n], incident=names[root(n)]) for n in order]
+
+
+def _ties(finding: Finding) -> Iterator[Hashable]:
+    """What a finding shares with others of its incident."""
+    for request in (finding.request, finding.owner):
+        if request is not None:
+            yield "request", request.capture, request.frame, request.target, request.connection
+    if finding.request is not None:
+        yield "connection", finding.request.capture, finding.request.connection
+    elif finding.owner is not None:
+        yield "connection", finding.owner.capture, finding.owner.connection
+
+
+def _name(members: list[Finding]) -> str:
+    requests = [r for f in members for r in (f.request, f.owner) if r is not None]
+    text = min(map(identity, requests)) if requests else identity(members[0].response)
+    return hashlib.sha256(("incident\n" + text).encode()).hexdigest()[:8]
+
+
+def identity(what: Request | Response | None) -> str:
+    """What a request or a response is, whatever files it was seen in; sorts by time."""
+    if what is None:
+        return "-"
+    if isinstance(what, Request):
+        return f"{what.time:020} {what.method} {what.target} {what.client} {what.server}"
+    return f"{what.time:020} {what.status} {what.length}"
+
+
+def finding_id(finding: Finding) -> str:
+    """A name for a finding that stays the same from run to run and does not depend on files."""
+    text = "\n".join([finding.kind, identity(finding.request), identity(finding.response)])
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
