@@ -1,171 +1,141 @@
 """The scoreboard: `scan` over every recording, held against its truth.
 
-    python -m captures.score [--json] [RECORDING or DIRECTORY...]
+    python -m captures.score [--json | --misses] [RECORDING or DIRECTORY...]
 
-Every capture of a recording is scanned by itself, as somebody with just that one would. A planted
-fault is found if one of them shows it; a finding that is neither planted nor tolerated is a false
-alarm wherever it appears. Owner and cause count as right if they are in the best of the findings of
-a fault.
+A planted fault counts as found in `best` if one of the recording's captures shows it; owner and
+cause are right if they are in one of the findings of that fault. The other sums are stricter: each
+capture by itself, by where it was taken, and all captures of a recording together.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
 
 import click
 
+from captures import scoring
+from captures.scoring import Json, Score, Tally
+
 RECORDINGS = Path(__file__).parent / "recordings"
-_NEAR = 2.0  # seconds between a client's clock and the wire
-
-Json = dict[str, Any]
 
 
-@dataclass(slots=True)
-class Score:
-    """What became of one recording; counts of planted faults and of findings."""
-
-    recording: str
-    mechanism: str
-    planted: int = 0
-    found: int = 0
-    with_owner: int = 0  # planted faults found that have an owner
-    owner_right: int = 0
-    layer_right: int = 0
-    mechanism_right: int = 0
-    wrong_certain: int = 0
-    false_alarms: int = 0
-    undecided: int = 0  # in the capture that has the fewest
-
-    def add(self, other: "Score") -> None:
-        """Add another recording's counts."""
-        for name, value in asdict(other).items():
-            if isinstance(value, int):
-                setattr(self, name, getattr(self, name) + value)
-
-
-def score(directory: Path) -> Score:
-    """Scan the captures of one recording and compare with its truth."""
-    truth = json.loads((directory / "truth.json").read_text())
-    planted: list[Json] = truth["planted"]
-    out = Score(directory.name, truth["mechanism"] or "", planted=len(planted))
-    best: list[list[Json]] = [[] for _ in planted]
-    undecided: list[int] = []
-    for capture in truth["captures"]:
-        report = scanned(directory / capture["file"])
-        undecided.append(report["totals"]["undecided"])
-        for finding in report["findings"]:
-            matching = [n for n, fault in enumerate(planted) if matches(finding, fault)]
-            for number in matching:
-                best[number].append(finding)
-            if not matching and not any(matches(finding, one) for one in truth["tolerated"]):
-                out.false_alarms += 1
-                out.wrong_certain += finding["confidence"] == "certain"
-    out.undecided = min(undecided, default=0)
-    for fault, findings in zip(planted, best, strict=True):
-        if not findings:
-            continue
-        causes = {fault["cause"], *fault.get("also", ())}
-        layers = {cause.partition("/")[0] for cause in causes}
-        out.found += 1
-        out.layer_right += any(f["cause"].partition("/")[0] in layers for f in findings)
-        out.mechanism_right += any(f["cause"] in causes for f in findings)
-        if fault["owner"]:
-            out.with_owner += 1
-            out.owner_right += any(same(f["owner"], fault["owner"]) for f in findings)
-    return out
-
-
-def scanned(path: Path) -> Json:
-    """The report of a scan, as JSON types."""
+def scanned(paths: Sequence[Path]) -> Json:
+    """The report of a scan of one capture or of several together, as JSON types."""
     import analyzer
     from analyzer.report.result import as_dict
 
-    report: Json = json.loads(json.dumps(as_dict(analyzer.scan(path))))
+    report: Json = json.loads(json.dumps(as_dict(analyzer.scan(paths))))
     return report
 
 
-def matches(finding: Json, fault: Json) -> bool:
-    """Whether a finding is that planted fault."""
-    if finding["kind"] != fault["kind"]:
-        return False
-    if finding["kind"] == "unsolicited":
-        # The wire has no request for it; the truth has the last one of its connection.
-        return abs(seconds(finding["response"]["time"]) - seconds(fault["request"]["time"])) < 60
-    return same(finding["request"], fault["request"])
+def score(directory: Path) -> Score:
+    """Scan one recording and count."""
+    return scoring.score(directory, scanned)
 
 
-def same(request: Json | None, truth: Json) -> bool:
-    """Whether both are the same request; not by address, since a proxy has its own."""
-    return (
-        request is not None
-        and request["method"] == truth["method"]
-        and request["target"] == truth["target"]
-        and abs(seconds(request["time"]) - seconds(truth["time"])) < _NEAR
-    )
-
-
-def seconds(rfc3339: str) -> float:
-    """Seconds since 1970 of a time with up to nine digits."""
-    return datetime.fromisoformat(rfc3339[:26].rstrip("Z") + "+00:00").timestamp()
-
-
-def scores(names: tuple[str, ...]) -> Iterator[Score]:
-    """The scores of the named recordings (by name, or by directory), or of all that are shipped."""
+def chosen(names: tuple[str, ...]) -> Iterator[Path]:
+    """The directories of the named recordings, or of all that are shipped."""
     for name in names or sorted(truth.parent.name for truth in RECORDINGS.glob("*/truth.json")):
         shipped = RECORDINGS / name
         directory = shipped if shipped.is_dir() else Path(name)
         if not (directory / "truth.json").is_file():
             raise click.UsageError(f"{name}: no recording of that name, and no truth.json there")
-        yield score(directory)
+        yield directory
 
 
 @click.command()
 @click.argument("recordings", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def main(recordings: tuple[str, ...], as_json: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@click.option("--misses", is_flag=True, help="Print what is not fully right, from every view.")
+def main(recordings: tuple[str, ...], as_json: bool, misses: bool) -> None:
     """Scan the recordings and print what was found, missed and imagined."""
-    total = Score("all", "")
-    rows = []
-    for row in scores(recordings):
-        rows.append(row)
-        total.add(row)
-    if as_json:
-        both = {"recordings": [asdict(row) for row in rows], "sum": asdict(total)}
-        click.echo(json.dumps(both, indent=1))
+    if misses:
+        _print_misses(list(chosen(recordings)))
         return
-    _print([*rows, total])
+    rows = [score(directory) for directory in chosen(recordings)]
+    sums = scoring.sums(rows)
+    if as_json:
+        click.echo(as_text(rows, sums), nl=False)
+        return
+    _print(rows, sums)
 
 
-def _print(rows: list[Score]) -> None:
+def as_text(rows: Sequence[Score], sums: dict[str, Tally]) -> str:
+    """The scoreboard as JSON: a line for each view, without what is zero."""
+    out = ['{\n "recordings": [']
+    for row in rows:
+        views = {"best": row.best, **row.views}
+        told = ",\n".join(f"   {json.dumps(name)}: {_brief(one)}" for name, one in views.items())
+        head = f'"recording": {json.dumps(row.recording)}, "mechanism": {json.dumps(row.mechanism)}'
+        out.append(f'  {{{head}, "views": {{\n{told}}}}}{"," if row is not rows[-1] else ""}')
+    out.append(' ],\n "sum": {')
+    out.append(",\n".join(f"  {json.dumps(name)}: {_brief(one)}" for name, one in sums.items()))
+    out.append(" }\n}")
+    return "\n".join(out) + "\n"
+
+
+def _brief(tally: Tally) -> str:
+    return json.dumps({key: count for key, count in asdict(tally).items() if count})
+
+
+def _print(rows: list[Score], sums: dict[str, Tally]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
+    console = Console(width=120)
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("recording", no_wrap=True)
     table.add_column("")
     for name in ("planted", "found", "owner", "layer", "mechanism", "false", "undecided"):
         table.add_column(name, justify="right")
     for row in rows:
-        if row is rows[-1]:
-            table.add_section()
-        missed = row.found < row.planted or row.false_alarms
+        best = row.best
         table.add_row(
             row.recording,
             row.mechanism,
-            str(row.planted),
-            str(row.found),
-            f"{row.owner_right}/{row.with_owner}" if row.with_owner else "",
-            str(row.layer_right),
-            str(row.mechanism_right),
-            str(row.false_alarms),
-            str(row.undecided),
-            style="yellow" if missed else "",
+            str(best.planted),
+            str(best.found),
+            f"{best.owner_right}/{best.with_owner}" if best.with_owner else "",
+            str(best.layer_right),
+            str(best.mechanism_right),
+            str(best.false_alarms),
+            str(best.undecided),
+            style="yellow" if best.found < best.planted or best.false_alarms else "",
         )
-    Console(width=100).print(table)
+    console.print(table)
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("sum", no_wrap=True)
+    for title in sums:
+        table.add_column(title, justify="right", no_wrap=True)
+    for one in fields(Tally):
+        shares = [_share(total, one.name) for total in sums.values()]
+        table.add_row(one.name.replace("_", " "), *shares)
+    console.print(table)
+
+
+# Of what a count is a part.
+_WHOLE = {
+    "found": "planted",
+    "owner_right": "with_owner",
+    "layer_right": "found",
+    "mechanism_right": "found",
+}
+
+
+def _share(total: Tally, name: str) -> str:
+    count = getattr(total, name)
+    whole = getattr(total, _WHOLE[name]) if name in _WHOLE else 0
+    return f"{count} {100 * count / whole:5.1f} %" if whole else str(count)
+
+
+def _print_misses(directories: list[Path]) -> None:
+    for directory in directories:
+        for vantage, one, what in scoring.misses(directory, scanned):
+            request = one["request"]
+            asked = f"{request['method']} {request['target']}" if request else "-"
+            click.echo(f"{directory.name}/{vantage}: {one['kind']} {asked}: {what}")
 
 
 if __name__ == "__main__":

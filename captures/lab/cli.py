@@ -130,7 +130,7 @@ def _scored(directory: Path) -> str:
     from captures.score import score
 
     began = time.monotonic()
-    row = score(directory)
+    row = score(directory).best
     took = time.monotonic() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return (
