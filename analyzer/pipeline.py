@@ -20,8 +20,8 @@ from analyzer.closeup import Closeup, Limits, Wanted, Watch, wanted
 from analyzer.endpoints import Endpoint
 from analyzer.endpoints import endpoints as resolve
 from analyzer.extraction import Extraction, Recorder, join
+from analyzer.findings import clocks, vantages
 from analyzer.findings.judge import judge
-from analyzer.findings.vantages import join as join_vantages
 from analyzer.findings.view import Tables
 from analyzer.http.ordinary import Glance, OrdinaryReader
 from analyzer.intervals import MASK
@@ -41,6 +41,8 @@ class Interfaces:
     def __init__(self) -> None:
         self.names: list[str] = []
         self.series: list[int] = []
+        self.clocks: list[int] = []  # those of one rotated set are one, per interface of its files
+        self._clocks: dict[tuple[int, int], int] = {}
         self._numbers: dict[tuple[int, int, int], int] = {}
 
     def number(self, capture: Capture, local: int, index: int) -> int:
@@ -52,6 +54,8 @@ class Interfaces:
             known = capture.interfaces[local].name
             self.names.append(known if known and not index else f"if{index}" if index else "")
             self.series.append(capture.series)
+            clock = self._clocks.setdefault((capture.series, local), len(self._clocks))
+            self.clocks.append(clock)
         return found
 
 
@@ -243,15 +247,34 @@ def scan(paths: list[str], *, progress: Progress | None = None, jobs: int = 1) -
     tables = _tables(extraction, captures, interfaces)
 
     def closer(windows: dict[int, tuple[int, int]]) -> dict[int, Closeup]:
-        chosen = wanted(tables.connections, tables.addresses, windows)
-        return look(
-            captures,
-            interfaces,
-            [replace(w, since=windows[w.number][0], until=windows[w.number][1]) for w in chosen],
-            spool=spool,
-        )
+        chosen = []
+        for one in wanted(tables.connections, tables.addresses, windows):
+            # The captures have times by their own clocks, judging has the reference clock's.
+            since, until = (tables.clocks.own(time, one.interface) for time in windows[one.number])
+            chosen.append(replace(one, since=since, until=until))
+        seen = look(captures, interfaces, chosen, spool=spool)
+        return {number: by_reference(closeup, tables.clocks) for number, closeup in seen.items()}
 
     return Report(captures, extraction.anomalies, judge(tables, closer), tables)
+
+
+def by_reference(closeup: Closeup, timed: clocks.Clocks) -> Closeup:
+    """`closeup` with its times by the reference clock."""
+    interface = closeup.interface
+    if not timed.of(interface).applied:
+        return closeup
+
+    def put_right(time: int) -> int:
+        return timed.moment(time, interface) if time else 0
+
+    return replace(
+        closeup,
+        packets=tuple(p._replace(time=put_right(p.time)) for p in closeup.packets),
+        messages=tuple(
+            replace(m, time=put_right(m.time), end_time=put_right(m.end_time))
+            for m in closeup.messages
+        ),
+    )
 
 
 def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfaces) -> Tables:
@@ -263,7 +286,11 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
     connections = connections[np.argsort(connections["connection"], kind="stable")]
     first = connections["first_capture"].astype(np.int64) << 32 | connections["first_frame"]
     connections["stream"] = np.searchsorted(np.sort(extraction.begun), first)
-    joined = join_vantages(connections, interfaces.series)
+    group = vantages.groups(connections, extraction.exchanges, interfaces.clocks)
+    timed = clocks.estimate(extraction.exchanges, connections, group, interfaces.clocks)
+    connections = timed.corrected(connections, connections["interface"])
+    ends = [timed.moment(last[series], n) for n, series in enumerate(interfaces.series)]
+    joined = vantages.choose(connections, group, ends)
     asked = np.zeros(len(extraction.routes), dtype=np.int64)
     for rows, _ in extraction.exchanges.chunks():
         judged = joined.judged[rows["connection"]]
@@ -276,6 +303,7 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
         exchanges=extraction.exchanges,
         connections=connections,
         joined=joined,
+        clocks=timed,
         endpoints=endpoints,
         endpoint_of=np.array([numbers[e] for e in endpoints], dtype=np.int64),
         names=list(numbers),
@@ -283,5 +311,6 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
         addresses=extraction.addresses,
         interfaces=interfaces.names,
         echoes=extraction.echoes,
-        ends=[last[series] for series in interfaces.series],
+        series=interfaces.series,
+        ends=ends,
     )

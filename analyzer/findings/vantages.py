@@ -1,22 +1,46 @@
-"""Which connections of the capture are one connection, seen at several places.
+"""Which connections of the captures are one connection, seen at several places.
 
 Law: a pair of numbers joins them: the sequence and acknowledgement number of the first request
 byte, which follow from the two initial sequence numbers and which network address translation
-leaves alone. Of each group one connection is judged, the most complete one and then the one nearest
-the client; every exchange is counted once.
+leaves alone. The client's port is the same too, unless translation had to change it; then nothing
+but that one pair of numbers may bear the numbers at either place. What was captured late, or in one
+direction only, is joined by the numbers of any of its messages. Sightings that contradict each
+other, in what was asked or in time, are not joined: two connections are never taken for one.
+
+Of each group one connection is judged: the most complete one, then one that was watched to its
+end, then the one nearest the client; every exchange is counted once.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from zlib import adler32
 
 import numpy as np
 import numpy.typing as npt
 
-from analyzer.tables import Array, ConnectionFlag
+from analyzer.tables import Array, ConnectionFlag, Outcome, Store
 
-_NEAR = 1_000_000_000  # ns between the sightings of one connection by one host
-_INCOMPLETE = int(ConnectionFlag.CLIENT_GAP | ConnectionFlag.SERVER_GAP | ConnectionFlag.ONE_WAY)
+_NEAR = 1_000_000_000  # ns between the sightings of one connection by one clock
+_APART = 60_000_000_000  # ns by which a sighting may differ from what its two clocks usually differ
+_LONGER = 1_000_000_000  # ns by which a capture must go on after another, to be preferred
+_PATIENCE = 600_000_000_000  # ns that a server may take to answer
+MOST_LEFT_OVER = 50_000  # connections that are looked for by the numbers of any message
+
+_GAPS = int(ConnectionFlag.CLIENT_GAP | ConnectionFlag.SERVER_GAP | ConnectionFlag.ONE_WAY)
+_ONE_WAY = int(ConnectionFlag.ONE_WAY)
 _SYNS = int(ConnectionFlag.CLIENT_SYN | ConnectionFlag.SERVER_SYN)
+_CLIENT_SYN = int(ConnectionFlag.CLIENT_SYN)
+_OPEN_AT_END = int(ConnectionFlag.OPEN_AT_END)
+
+_MOST_BEARERS = 64  # connections with the numbers of one message; more are no sign of anything
+_PLACE = ("client", "client_port", "server", "server_port")
+_TOTALS = ("requests", "answered", "client_acked", "server_acked")
+_MOST_MARKS = 16  # messages of a connection by which its other sightings are looked for
+
+Ints = npt.NDArray[np.int64]
+Asked = tuple[int, int]  # checksum and length of a target, or (0, 0)
 
 
 @dataclass(slots=True)
@@ -24,34 +48,122 @@ class Joined:
     """Connections joined over vantages; arrays are indexed by connection number.
 
     `judged` marks the connection of each group that is judged (bool), `group` is the number of
-    that connection for every member (int64).
+    that connection for every member (int64), `service` a number for its server: the same for all
+    addresses and ports under which the sightings of joined connections show one server (int64).
     """
 
     judged: npt.NDArray[np.bool_]
-    group: npt.NDArray[np.int64]
+    group: Ints
+    service: Ints
+    _members: dict[int, list[int]] = field(default_factory=dict)
 
     def members(self, connection: int) -> list[int]:
         """All connections that are the same as `connection`, itself included."""
-        return np.flatnonzero(self.group == self.group[connection]).tolist()
+        return self._members.get(int(self.group[connection]), [connection])
 
 
-def join(connections: Array, series: list[int]) -> Joined:
-    """Join the rows of CONNECTIONS (in the order of their numbers).
+def choose(connections: Array, group: Ints, ends: list[int]) -> Joined:
+    """Choose the connection of each group that is judged.
 
-    `series` has for every interface the set of files that it belongs to.
+    `connections` are rows of CONNECTIONS in the order of their numbers, with times by the reference
+    clock, `group` is what `groups` returned, `ends` has for every interface the time of its last
+    frame by the reference clock.
     """
-    count = len(connections)
-    group = np.arange(count)
-    judged = np.ones(count, dtype=bool)
-    keyed = np.flatnonzero(connections["requests"] > 0)
-    code = connections["join_seq"].astype(np.uint64) << np.uint64(32) | connections["join_ack"]
-    order = keyed[np.lexsort((connections["client_port"][keyed], code[keyed]))]
-    same = (code[order[1:]] == code[order[:-1]]) & (
-        connections["client_port"][order[1:]] == connections["client_port"][order[:-1]]
-    )
-    for start, stop in _runs(same):
-        _join_group(connections, series, order[start:stop].tolist(), group, judged)
-    return Joined(judged, group)
+    chosen = np.arange(len(connections))
+    members: dict[int, list[int]] = {}
+    order = np.argsort(group, kind="stable")
+    several = order[np.isin(order, _with_company(group), assume_unique=True)]
+    rank = _ranks(connections, several)
+    for start, stop in _runs(group[several][1:] == group[several][:-1]):
+        together = several[start:stop].tolist()
+        best = min(together, key=rank.__getitem__)
+        end = ends[int(connections["interface"][best])]
+        if int(connections["flags"][best]) & _OPEN_AT_END:
+            # What came after the end of that capture shows only where another one goes on.
+            later = [
+                n
+                for n in together
+                if ends[int(connections["interface"][n])] > end + _LONGER
+                and rank[n].gaps <= rank[best].gaps
+            ]
+            best = min(later, key=rank.__getitem__, default=best)
+        chosen[together] = best
+        members[best] = sorted(together, key=lambda n: (rank[n].first_time, n))
+    judged = chosen == np.arange(len(connections))
+    return Joined(judged, chosen, _services(connections, chosen), members)
+
+
+def _with_company(group: Ints) -> Ints:
+    """The connections whose group has others."""
+    if not len(group):
+        return group
+    sizes = np.bincount(group, minlength=len(group))
+    return np.flatnonzero(sizes[group] > 1)
+
+
+class _Rank(NamedTuple):
+    """The less the better: what is missing, then how far from the client."""
+
+    gaps: int
+    no_syns: int
+    first_time: int
+    connection: int
+
+
+def _ranks(connections: Array, wanted: Ints) -> dict[int, _Rank]:
+    flags = connections["flags"][wanted].tolist()
+    times = connections["first_time"][wanted].tolist()
+    return {
+        n: _Rank((flag & _GAPS).bit_count(), -(flag & _SYNS).bit_count(), time, n)
+        for n, flag, time in zip(wanted.tolist(), flags, times, strict=True)
+    }
+
+
+def _services(connections: Array, group: Ints) -> Ints:
+    """A number for the server of every connection; joined connections have one server."""
+    places = connections["server"].astype(np.int64) << 16 | connections["server_port"]
+    _, place = np.unique(places, return_inverse=True)
+    place = place.ravel()
+    parent = list(range(int(place.max(initial=-1)) + 1))
+
+    def root(n: int) -> int:
+        while parent[n] != n:
+            parent[n] = parent[parent[n]]
+            n = parent[n]
+        return n
+
+    for one, two in np.unique(np.stack([place, place[group]], axis=1), axis=0).tolist():
+        a, b = sorted((root(one), root(two)))
+        parent[b] = a
+    roots = np.array([root(n) for n in range(len(parent))], dtype=np.int64)
+    return np.asarray(roots[place])
+
+
+# --- joining -------------------------------------------------------------------------------
+
+
+def groups(connections: Array, exchanges: Store, clock_of: list[int]) -> Ints:
+    """For every connection a number that all its sightings share.
+
+    `connections` are rows of CONNECTIONS in the order of their numbers, `clock_of` has the clock
+    of every interface.
+    """
+    group = np.arange(len(connections))
+    if len(np.unique(connections["interface"])) < 2 and not _twice(connections):
+        return group
+    _Joining(connections, exchanges, clock_of, group).run()
+    return group
+
+
+def _twice(connections: Array) -> bool:
+    """Whether any two connections of one interface bear the same numbers."""
+    code = _codes(connections)[connections["requests"] > 0]
+    return len(np.unique(code)) < len(code)
+
+
+def _codes(connections: Array) -> npt.NDArray[np.uint64]:
+    seq: npt.NDArray[np.uint64] = connections["join_seq"].astype(np.uint64)
+    return np.asarray(seq << np.uint64(32) | connections["join_ack"])
 
 
 def _runs(same: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -61,44 +173,244 @@ def _runs(same: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(a), int(b) + 1) for a, b in zip(starts, stops, strict=True)]
 
 
-def _join_group(
-    connections: Array,
-    series: list[int],
-    members: list[int],
-    group: npt.NDArray[np.int64],
-    judged: npt.NDArray[np.bool_],
-) -> None:
-    left = sorted(members, key=lambda n: int(connections["first_time"][n]))
-    while left:
-        first = left.pop(0)
-        together = [first]
-        for other in list(left):
-            if all(_are_one(connections, series, other, one) for one in together):
-                together.append(other)
-                left.remove(other)
-        best = min(together, key=lambda n: (_shortcomings(connections[n]), together.index(n)))
-        for number in together:
-            group[number] = best
-            judged[number] = number == best
+class _Joining:
+    """Joins the connections of one scan; `group` is filled in."""
 
+    def __init__(
+        self, connections: Array, exchanges: Store, clock_of: list[int], group: Ints
+    ) -> None:
+        self.connections = connections
+        self.exchanges = exchanges
+        self.group = group
+        self.code = _codes(connections)
+        self.interface: list[int] = connections["interface"].tolist()
+        self.clock = [clock_of[n] for n in self.interface]
+        self.time: list[int] = connections["first_time"].tolist()
+        self.port: list[int] = connections["client_port"].tolist()
+        self.flags: list[int] = connections["flags"].tolist()
+        self.ends = list(
+            zip(
+                *(connections[n].tolist() for n in ("client", "server", "server_port")), strict=True
+            )
+        )
+        self.asked: dict[int, tuple[Asked, Asked]] = {}
+        self.usual: dict[tuple[int, int], int] = {}
 
-def _are_one(connections: Array, series: list[int], a: int, b: int) -> bool:
-    one, two = connections[a], connections[b]
-    places = (series[one["interface"]], int(one["interface"]))
-    others = (series[two["interface"]], int(two["interface"]))
-    apart = abs(int(one["first_time"]) - int(two["first_time"]))
-    if places[0] != others[0]:
+    def run(self) -> None:
+        """Join by the first request's numbers, then what is left by those of any message."""
+        keyed = np.flatnonzero(self.connections["requests"] > 0)
+        order = keyed[np.argsort(self.code[keyed], kind="stable")]
+        runs = _runs(self.code[order[1:]] == self.code[order[:-1]])
+        candidates = [order[start:stop].tolist() for start, stop in runs]
+        self._look_up([n for run in candidates for n in run])
+        self._compare_clocks(candidates)
+        for run in candidates:
+            self._join(run)
+        self._join_left_over()
+        self._join_untranslated()
+
+    def _look_up(self, wanted: list[int]) -> None:
+        """What was asked first on the wanted connections, and what was answered to that."""
+        if not wanted:
+            return
+        chosen = np.zeros(len(self.connections), dtype=bool)
+        chosen[wanted] = True
+        first = self.connections["join_seq"]
+        for rows, targets in self.exchanges.chunks():
+            number = rows["connection"]
+            at = np.flatnonzero(
+                chosen[number]
+                & (rows["request_seq"] == first[number])
+                & (rows["request_frame"] > 0)
+            )
+            answered = rows["outcome"][at] == Outcome.ANSWERED
+            for i, n, length, size, checksum in zip(
+                at.tolist(),
+                number[at].tolist(),
+                rows["request_length"][at].tolist(),
+                np.where(answered, rows["response_length"][at], 0).tolist(),
+                np.where(answered, rows["response_sum"][at], 0).tolist(),
+                strict=True,
+            ):
+                target = targets[i]
+                self.asked[n] = ((adler32(target), len(target) + length), (checksum, size))
+
+    def _compare_clocks(self, candidates: list[list[int]]) -> None:
+        """By how much the times of sightings usually differ, for every two clocks, in ns."""
+        apart: dict[tuple[int, int], list[int]] = {}
+        for run in candidates:
+            for i, one in enumerate(run):
+                for two in run[i + 1 :]:
+                    if self.clock[one] != self.clock[two] and self._alike(one, two):
+                        a, b = sorted((one, two), key=self.clock.__getitem__)
+                        clocks = self.clock[a], self.clock[b]
+                        apart.setdefault(clocks, []).append(self.time[b] - self.time[a])
+        self.usual = {clocks: int(np.median(times)) for clocks, times in apart.items()}
+
+    def _join(self, run: list[int]) -> None:
+        """Join those of `run`, which bear the same numbers, that are one connection."""
+        left = sorted(run, key=self.time.__getitem__)
+        # Who bears the numbers at each place: with another port, only a single one is joined.
+        at_place = Counter(self.interface[n] for n in run)
+        lonely = max(at_place.values()) == 1
+        while left:
+            together = [left.pop(0)]
+            for other in list(left):
+                if all(self._are_one(other, one, lonely) for one in together):
+                    together.append(other)
+                    left.remove(other)
+            self.group[together] = min(together)
+
+    def _are_one(self, a: int, b: int, lonely: bool) -> bool:
+        if self.port[a] != self.port[b] and not (lonely and self._went_alike(a, b)):
+            return False
+        same_place = self.interface[a] == self.interface[b]
+        if same_place and self.ends[a] == self.ends[b]:
+            return False
+        return self._alike(a, b) and self._in_time(a, b)
+
+    def _went_alike(self, a: int, b: int) -> bool:
+        """Whether two whole connections have the same requests, answers, last acks and length."""
+        one, two = self.connections[a], self.connections[b]
+        whole = self.flags[a] & self.flags[b] & _CLIENT_SYN
+        same = all(int(one[name]) == int(two[name]) for name in _TOTALS)
+        lasted = [int(row["last_time"]) - int(row["first_time"]) for row in (one, two)]
+        return bool(whole and same and abs(lasted[0] - lasted[1]) <= _NEAR)
+
+    def _alike(self, a: int, b: int) -> bool:
+        """Whether nothing that was asked or answered first contradicts that they are one."""
+        one, two = self.asked.get(a), self.asked.get(b)
+        if one is None or two is None:
+            return True
+        answers_differ = one[1] != two[1] and one[1][0] and two[1][0]
+        return one[0] == two[0] and not answers_differ
+
+    def _in_time(self, a: int, b: int) -> bool:
+        if self.clock[a] == self.clock[b]:
+            return abs(self.time[a] - self.time[b]) <= _NEAR
+        if not self.flags[a] & self.flags[b] & _CLIENT_SYN:
+            return True  # one of them was captured from some later moment on
+        a, b = sorted((a, b), key=self.clock.__getitem__)
+        usual = self.usual.get((self.clock[a], self.clock[b]), self.time[b] - self.time[a])
+        return abs(self.time[b] - self.time[a] - usual) <= _APART
+
+    # --- captured late, or in one direction ----------------------------------------------
+
+    def _join_left_over(self) -> None:
+        """Join connections whose first request is another at each place, by any message."""
+        sizes = np.bincount(self.group, minlength=len(self.group))
+        flags = self.connections["flags"].astype(np.int64)
+        partial = (flags & _GAPS != 0) | (flags & _SYNS != _SYNS)
+        lonely = sizes[self.group] == 1
+        left = np.flatnonzero(partial & lonely)[:MOST_LEFT_OVER]
+        if not len(left):
+            return
+        wanted = np.zeros(len(self.connections), dtype=bool)
+        wanted[left] = True
+        marks: dict[tuple[int, int, int], list[int]] = {}
+        for number, mark in self._marks(wanted, None):
+            marks.setdefault(mark, []).append(number)
+        if not marks:
+            return
+        known = np.array(sorted({seq << 32 | ack for _, seq, ack in marks}), dtype=np.uint64)
+        bearers: dict[tuple[int, int, int], list[int]] = {}
+        for number, mark in self._marks(np.ones_like(wanted), known):
+            if mark in marks:
+                bearers.setdefault(mark, []).append(number)
+        shared: Counter[tuple[int, int]] = Counter()
+        for mark, numbers in bearers.items():
+            if len(numbers) > _MOST_BEARERS:
+                continue
+            places = {self.interface[n] for n in numbers}
+            for number in numbers:
+                for other in marks[mark]:
+                    same_port = self.port[other] == self.port[number]
+                    if other != number and (same_port or len(places) == len(numbers)):
+                        shared[other, number] += 1
+        members = self._members()
+        for other, number in sorted(shared, key=lambda pair: (-shared[pair], pair)):
+            self._unite(other, number, members)
+
+    def _members(self) -> dict[int, list[int]]:
+        """The connections of each group that has several."""
+        members: dict[int, list[int]] = {}
+        for number in _with_company(self.group).tolist():
+            members.setdefault(int(self.group[number]), []).append(number)
+        return members
+
+    def _marks(
+        self, wanted: npt.NDArray[np.bool_], known: npt.NDArray[np.uint64] | None
+    ) -> Iterator[tuple[int, tuple[int, int, int]]]:
+        """(connection, (side, seq, ack)) of messages of `wanted`.
+
+        All that bear `known` numbers, or else the first few of every connection.
+        """
+        taken = np.zeros(len(wanted), dtype=np.int64)
+        for rows, _ in self.exchanges.chunks():
+            number = rows["connection"]
+            for side, name in enumerate(("request", "response")):
+                seq, ack = rows[f"{name}_seq"], rows[f"{name}_ack"]
+                chosen = wanted[number] & (rows[f"{name}_frame"] > 0)
+                if known is None:
+                    chosen &= taken[number] < _MOST_MARKS
+                    np.add.at(taken, number[chosen], 1)
+                else:
+                    chosen &= np.isin(seq.astype(np.uint64) << np.uint64(32) | ack, known)
+                at = np.flatnonzero(chosen)
+                for n, s, a in zip(
+                    number[at].tolist(), seq[at].tolist(), ack[at].tolist(), strict=True
+                ):
+                    yield n, (side, s, a)
+
+    def _may_share(self, a: int, b: int, patience: int = _NEAR) -> bool:
+        """Whether place and time allow that two connections are one.
+
+        By one clock there may be `patience` ns between the end of one and the begin of the other.
+        """
+        if self.interface[a] == self.interface[b] and self.ends[a] == self.ends[b]:
+            return False
+        if self.clock[a] == self.clock[b]:
+            last = self.connections["last_time"]
+            return bool(
+                self.time[a] <= int(last[b]) + patience and self.time[b] <= int(last[a]) + patience
+            )
         return True
-    if apart > _NEAR:
-        return False
-    ends_differ = (one["client"], one["server"], one["server_port"]) != (
-        two["client"],
-        two["server"],
-        two["server_port"],
-    )
-    return places != others or ends_differ
 
+    def _unite(self, a: int, b: int, members: dict[int, list[int]], patience: int = _NEAR) -> None:
+        """Put `a` and `b` into one group, unless any two in it could not be one connection."""
+        mine, others = int(self.group[a]), int(self.group[b])
+        if mine == others:
+            return
+        ours, theirs = members.get(mine, [a]), members.get(others, [b])
+        if all(self._may_share(one, other, patience) for one in ours for other in theirs):
+            together = sorted([*ours, *theirs])
+            self.group[together] = together[0]
+            members[together[0]] = together
 
-def _shortcomings(connection: Any) -> tuple[int, int]:
-    flags = int(connection["flags"])
-    return (flags & _INCOMPLETE).bit_count(), -(flags & _SYNS).bit_count()
+    def _join_untranslated(self) -> None:
+        """Join packets of a server that went out under the address that it has behind a NAT.
+
+        They are a connection of their own, one direction without a request, that acknowledges what
+        the client sent on the connection that they should have been part of.
+        """
+        table = self.connections
+        lost = np.flatnonzero((table["flags"] & _ONE_WAY != 0) & (table["requests"] == 0))
+        if not len(lost):
+            return
+        keys = ["client", "client_port", "client_acked"]
+        wanted: dict[tuple[int, ...], list[int]] = {}
+        for number, *key in zip(
+            lost.tolist(), *(table[k][lost].tolist() for k in keys), strict=True
+        ):
+            wanted.setdefault(tuple(key), []).append(number)
+        chosen = np.flatnonzero(
+            (table["requests"] > 0) & np.isin(table["client_acked"], table["client_acked"][lost])
+        )
+        members = self._members()
+        for number, *key in zip(
+            chosen.tolist(), *(table[k][chosen].tolist() for k in keys), strict=True
+        ):
+            for other in wanted.get(tuple(key), ()):
+                same = members.get(int(self.group[number]), [number])
+                if self.ends[other][2:] in {self.ends[one][2:] for one in same}:
+                    self._unite(other, number, members, _PATIENCE)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from analyzer.echoes import Position, Rules
 from analyzer.endpoints import Endpoint
+from analyzer.findings.clocks import Clocks
 from analyzer.findings.model import Request, Response
 from analyzer.findings.vantages import Joined
 from analyzer.shapes import Form, text
@@ -59,11 +60,12 @@ class Counts:
 
 @dataclass(slots=True)
 class Tables:
-    """All that judging sees."""
+    """All that judging sees. Its times are by the reference clock, those in `exchanges` not yet."""
 
     exchanges: Store
     connections: Array  # in the order of their numbers
     joined: Joined
+    clocks: Clocks
     endpoints: list[Endpoint]  # of every route
     endpoint_of: npt.NDArray[np.int64]  # route -> number of its endpoint
     names: list[Endpoint]  # of every endpoint number
@@ -71,17 +73,20 @@ class Tables:
     addresses: list[tuple[int, int]]
     interfaces: list[str]
     echoes: Rules  # what tokens of its requests each route's responses repeat
+    series: list[int]  # for every interface the set of files that it belongs to
     ends: list[int]  # for every interface the time of its last frame, in ns since 1970
 
     def judged(self) -> Iterator[tuple[Array, list[bytes]]]:
         """The exchanges that count, a chunk at a time: each once, however many places saw it."""
         for rows, targets in self.exchanges.chunks():
             chosen = self.joined.judged[rows["connection"]]
-            if chosen.all():
-                yield rows, targets
-            else:
+            if not chosen.all():
                 at = np.flatnonzero(chosen)
-                yield rows[at], [targets[i] for i in at.tolist()]
+                rows, targets = rows[at], [targets[i] for i in at.tolist()]
+            yield self.clocks.corrected(rows, self._interface(rows)), targets
+
+    def _interface(self, rows: Array) -> npt.NDArray[np.int64]:
+        return np.asarray(self.connections["interface"][rows["connection"]], dtype=np.int64)
 
     def pick(self, wanted: Callable[[Array], npt.NDArray[np.bool_]]) -> list[Row]:
         """The judged exchanges for which `wanted` holds, in the order of their frames."""
@@ -200,10 +205,9 @@ class Tables:
             return f"{IPv4Address(low & 0xFFFFFFFF)}:{port}"
         return f"[{IPv6Address(high << 64 | low)}]:{port}"
 
-    def server(self, row: Row) -> tuple[int, int]:
-        """What tells servers apart: address and port."""
-        connection = self.connection(row)
-        return int(connection["server"]), int(connection["server_port"])
+    def server(self, row: Row) -> int:
+        """What tells servers apart: a number for all addresses and ports that are one server."""
+        return int(self.joined.service[row["connection"]])
 
 
 def form_text(form: Form) -> str:

@@ -132,3 +132,140 @@ def test_the_story_over_two_captures_with_clocks_apart(tmp_path: Path, apart: in
     alone = analyzer.scan(tmp_path / "server.pcap")
     assert report.totals["requests"] == alone.totals["requests"] + 1
     assert {target for _, _, target, _ in found(report)} == {VET, OCCUPANCY}
+
+
+# --- joined by what is left of the numbers, and never two for one --------------------------
+
+
+def through_nat(seen: Conversation, *, later: int, client: tuple[str, int]) -> list[Frame]:
+    """The conversation as seen behind a translation of the client's address and port."""
+    behind = Conversation(client, seen.ends[1])
+    swapped = {seen.ends[0]: client, seen.ends[1]: seen.ends[1]}
+    frames = []
+    for frame in seen.frames:
+        data = bytearray(frame.packet)
+        for ends, ports in ((12, 20), (16, 22)):
+            address = ".".join(str(part) for part in data[ends : ends + 4])
+            place = address, int.from_bytes(data[ports : ports + 2], "big")
+            new = swapped[place]
+            data[ends : ends + 4] = bytes(int(part) for part in new[0].split("."))
+            data[ports : ports + 2] = new[1].to_bytes(2, "big")
+        frames.append(Frame(frame.time + later, bytes(data)))
+    assert behind.ends[0] == client
+    return frames
+
+
+def dialogue(*, isns: tuple[int, int] = (77_001, 88_002), target: str = "/a") -> Conversation:
+    """A connection with two exchanges, closed."""
+    one = Conversation(CLIENT_NET, DOCKER, isns=isns).open()
+    one.ask(request(target)).answer(response(b'{"a": 1}'))
+    return one.ask(request("/b")).answer(response(b'{"b": 1}')).close()
+
+
+def test_a_translated_client_port_is_the_same_connection(tmp_path: Path) -> None:
+    one = dialogue()
+    seen = [(2, frame) for frame in one.frames]
+    seen += [(3, f) for f in through_nat(one, later=20_000, client=("172.17.0.1", 61_001))]
+    report = any_capture(tmp_path, seen)
+    assert report.totals["connections"] == 1
+    assert report.totals["requests"] == report.totals["answered"] == 2
+
+
+def test_another_port_with_equal_numbers_and_other_traffic_is_another(tmp_path: Path) -> None:
+    one = dialogue()
+    other = Conversation(("172.17.0.1", 61_001), DOCKER, isns=(77_001, 88_002)).open()
+    other.ask(request("/a")).answer(response(b'{"a": 1}')).close()
+    seen = [(2, frame) for frame in one.frames] + [(3, frame) for frame in other.frames]
+    assert any_capture(tmp_path, seen).totals["connections"] == 2
+
+
+def test_clients_with_constant_initial_numbers_stay_apart(tmp_path: Path) -> None:
+    """As toy stacks have them: same numbers, same ports, at the same time, at one place."""
+    seen = []
+    for number in range(4):
+        one = Conversation((f"172.31.17.{number + 1}", 49_000), DOCKER, isns=(1_000, 2_000))
+        one.open().ask(request(f"/things/{number}")).answer(response(b"{}")).close()
+        seen += [(2, frame) for frame in one.frames]
+    report = any_capture(tmp_path, seen)
+    assert report.totals["connections"] == report.totals["answered"] == 4
+
+
+def test_constant_numbers_and_other_ports_stay_apart_at_two_places(tmp_path: Path) -> None:
+    seen = []
+    for number in range(4):
+        client = ("172.31.17.21", 49_000 + number)
+        one = Conversation(client, DOCKER, isns=(1_000, 2_000))
+        one.open().ask(request("/a")).answer(response(b"{}")).close()
+        seen += [(2 + number // 2, frame) for frame in one.frames]
+    assert any_capture(tmp_path, seen).totals["connections"] == 4
+
+
+@pytest.mark.parametrize("order", [("client", "server"), ("server", "client")])
+def test_a_capture_that_began_later_is_joined_by_what_it_has(
+    tmp_path: Path, order: tuple[str, str]
+) -> None:
+    one = dialogue()
+    begin = next(i for i, f in enumerate(one.frames) if b"/b" in f.packet)
+    files = {"client": one.frames, "server": one.frames[begin:]}
+    for name, frames in files.items():
+        moved = [Frame(f.time + 20_000 * (name == "server"), f.packet) for f in frames]
+        (tmp_path / f"{name}.pcap").write_bytes(pcap(moved))
+    report = analyzer.scan([tmp_path / f"{name}.pcap" for name in order])
+    assert report.totals["connections"] == 1
+    assert report.totals["requests"] == report.totals["answered"] == 2
+    assert report.totals["undecided"] == 0
+
+
+def test_a_vantage_of_one_direction_counts_nothing_twice(tmp_path: Path) -> None:
+    one = dialogue()
+    back = [f for f in one.frames if f.packet[12:16] == bytes([192, 0, 2, 10])]
+    (tmp_path / "both.pcap").write_bytes(pcap(one.frames))
+    (tmp_path / "back.pcap").write_bytes(pcap([Frame(f.time - 9_000, f.packet) for f in back]))
+    report = analyzer.scan([tmp_path / "both.pcap", tmp_path / "back.pcap"])
+    assert report.totals["connections"] == 1
+    assert report.totals["answered"] == 2
+
+
+def test_what_leaves_untranslated_belongs_to_its_connection(tmp_path: Path) -> None:
+    one = Conversation(CLIENT_NET, DOCKER).open().ask(request("/a"))
+    inside = translated(one, later=20_000, server=CONTAINER)
+    answer = Conversation(CLIENT_NET, CONTAINER, start=one.time)
+    answer.next = list(one.next)
+    for _ in range(3):
+        answer.wait(SECOND).send(1, response(b'{"a": 1}'))
+    seen = [(2, frame) for frame in one.frames] + [(3, frame) for frame in inside]
+    seen += [(index, frame) for index in (2, 3) for frame in answer.frames]
+    assert any_capture(tmp_path, seen).totals["connections"] == 1
+
+
+@pytest.mark.parametrize("apart", [-3 * SECOND, 0, 3 * SECOND])
+def test_where_the_capture_at_the_client_ends_first_the_other_one_is_judged(
+    tmp_path: Path, apart: int
+) -> None:
+    asked = [talk(n, start=LATER + n * SECOND) for n in (1, 2)]
+    for number, one in enumerate(asked):
+        one.ask(request(f"/horses/{number}/vet-report"))
+    early = [Frame(f.time + apart, f.packet) for one in asked for f in one.frames]
+    asked[0].wait(20 * SECOND).answer(response(b"{}")).close()
+    asked[1].wait(20 * SECOND).close()
+    late = [Frame(f.time + 30_000, f.packet) for one in asked for f in one.frames]
+    both = sorted([*ordinary(), *late, *epilogue()])
+    (tmp_path / "client.pcap").write_bytes(pcap(sorted(early)))
+    (tmp_path / "server.pcap").write_bytes(pcap(both))
+    report = analyzer.scan([tmp_path / "client.pcap", tmp_path / "server.pcap"])
+    assert found(report) == [("unanswered", "server/silent", "/horses/1/vet-report", "")]
+    assert report.totals["undecided"] == 0
+
+
+def test_one_server_has_many_names(tmp_path: Path) -> None:
+    """The two of a swap are told to be of one server, though no vantage has both."""
+    one, two = swap()
+    outside = [Frame(f.time, f.packet) for f in sorted([*ordinary(), *one.frames, *epilogue()])]
+    inside = sorted([*ordinary(), *two.frames, *epilogue()])
+    moved = Conversation(("10.0.1.1", 41_001), ("10.0.0.2", 8080))
+    moved.frames = list(inside)
+    (tmp_path / "outside.pcap").write_bytes(pcap(outside))
+    behind = translated(moved, later=20_000, server=("172.17.0.2", 3000))
+    (tmp_path / "inside.pcap").write_bytes(pcap(behind))
+    report = analyzer.scan([tmp_path / "outside.pcap", tmp_path / "inside.pcap"])
+    assert [kind for kind, *_ in found(report)] == ["misdelivered", "unanswered"]
