@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -16,10 +16,25 @@ from analyzer import __version__
 from analyzer.errors import InputError
 
 if TYPE_CHECKING:
+    from analyzer.explain.incidents import Incident
+    from analyzer.pipeline import Examination
     from analyzer.report.result import Report
 
 NOTHING_FOUND, FOUND, NOT_DONE = 0, 1, 2
 STANDARD_STREAM = "-"
+
+_JOBS = click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=lambda: os.cpu_count() or 1,
+    show_default="the processors",
+    help="Processes to read large captures with.",
+)
+_SHOW_BODIES = click.option(
+    "--show-bodies",
+    is_flag=True,
+    help="Show the messages of an incident with the values in their bodies.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,13 +59,7 @@ def main() -> None:
     metavar="FILE",
     help="Write every exchange, as .csv or .parquet.",
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=lambda: os.cpu_count() or 1,
-    show_default="the processors",
-    help="Processes to read large captures with.",
-)
+@_JOBS
 @click.option("--force", is_flag=True, help="Replace output files that exist.")
 def scan(
     captures: tuple[str, ...],
@@ -67,10 +76,89 @@ def scan(
 
     Exit status: 0 nothing found, 1 at least one finding, 2 it could not be done.
     """
-    try:
+
+    def work() -> bool:
         _check_outputs(csv_file, json_file, exchanges_file, force=force)
-        report = _scan(list(captures), jobs)
+        report = _examine(list(captures), jobs).report
         _write(report, csv_file, json_file, exchanges_file)
+        return bool(report.judgement.findings)
+
+    _run(work)
+
+
+@main.command()
+@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
+@click.option(
+    "--finding",
+    metavar="ID",
+    help="Which incident: the id of a finding or an incident, its beginning, or the number of a "
+    "finding in the scan's table. Without it the worst is told.",
+)
+@_JOBS
+@_SHOW_BODIES
+def explain(captures: tuple[str, ...], finding: str | None, jobs: int, show_bodies: bool) -> None:
+    """Tell one incident: what happened, the evidence, the causes, and what would settle the rest.
+
+    CAPTURE is as in scan. The captures are read a second time for the connections of the incident;
+    standard input is kept in a temporary file for that.
+
+    Values from bodies are not shown, unless --show-bodies is given.
+
+    Exit status: 0 nothing found, 1 at least one finding, 2 it could not be done.
+    """
+
+    def work() -> bool:
+        examination = _examine(list(captures), jobs)
+        incidents = examination.incidents()
+        if not incidents:
+            _show(examination.report)
+            return False
+        chosen = _chosen(finding, examination.report, incidents)
+        _tell(examination, chosen, incidents, show_bodies=show_bodies)
+        return True
+
+    _run(work)
+
+
+def _chosen(name: str | None, report: "Report", incidents: "list[Incident]") -> "Incident":
+    """The incident that a person means; raises InputError when it is none, or not one."""
+    if name is None:
+        return incidents[0]
+    findings = report.judgement.findings
+    if name.isdigit() and 1 <= int(name) <= len(findings):
+        names = {findings[int(name) - 1].id}
+    else:
+        names = {
+            i for i in (*(f.id for f in findings), *(i.id for i in incidents)) if i.startswith(name)
+        }
+    found = [i for i in incidents if i.id in names or names & {f.id for f in i.findings}]
+    if not found:
+        raise InputError(f"{name}: no finding or incident has this id or number")
+    if len(found) > 1:
+        raise InputError(f"{name}: {len(found)} incidents have ids that begin so")
+    return found[0]
+
+
+def _tell(
+    examination: "Examination",
+    chosen: "Incident",
+    incidents: "list[Incident]",
+    *,
+    show_bodies: bool,
+) -> None:
+    from rich.console import Console
+
+    from analyzer.report import ladder
+
+    console = Console(highlight=False, soft_wrap=False)
+    ladder.show(examination.story(chosen, show_bodies=show_bodies), console)
+    ladder.others([i.headline for i in incidents if i is not chosen], console)
+
+
+def _run(work: Callable[[], bool]) -> NoReturn:
+    """Do the work, which says whether anything was found, and end with the exit status."""
+    try:
+        found = work()
     except InputError as error:
         click.echo(f"wrangler-forensics: {_one_line(error)}", err=True)
         sys.exit(NOT_DONE)
@@ -81,7 +169,7 @@ def scan(
         # Our bug. Python's own status for it is 1, which here would mean a finding.
         traceback.print_exc()
         sys.exit(NOT_DONE)
-    sys.exit(FOUND if report.judgement.findings else NOTHING_FOUND)
+    sys.exit(FOUND if found else NOTHING_FOUND)
 
 
 def _one_line(error: InputError) -> str:
@@ -106,7 +194,7 @@ def _check_outputs(
         raise InputError("two outputs have the same name")
 
 
-def _scan(captures: list[str], jobs: int) -> "Report":
+def _examine(captures: list[str], jobs: int) -> "Examination":
     import gc
 
     from analyzer import pipeline
@@ -114,7 +202,7 @@ def _scan(captures: list[str], jobs: int) -> "Report":
     # Nothing built here has cycles that matter, and looking for some takes a tenth of the time.
     gc.disable()
     with _progress(captures) as advance:
-        return pipeline.scan(captures, progress=advance, jobs=jobs)
+        return pipeline.examine(captures, progress=advance, jobs=jobs)
 
 
 class _Silent:

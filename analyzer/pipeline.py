@@ -9,7 +9,7 @@ compact tables.
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
 import numpy as np
@@ -19,6 +19,9 @@ from analyzer.capture.frames import BLOCK, Capture, Frames
 from analyzer.closeup import Closeup, Limits, Wanted, Watch, wanted
 from analyzer.endpoints import Endpoint
 from analyzer.endpoints import endpoints as resolve
+from analyzer.explain.incidents import Incident, incidents
+from analyzer.explain.model import Story
+from analyzer.explain.tell import Scene, tell, window
 from analyzer.extraction import Extraction, Recorder, join
 from analyzer.findings import clocks, vantages
 from analyzer.findings.judge import judge
@@ -233,12 +236,51 @@ def _interface_numbers(
     return numbers
 
 
+@dataclass(slots=True)
+class Examination:
+    """A report, and what it takes to look at some of its connections again."""
+
+    report: Report
+    interfaces: Interfaces
+    spool: files.Spool | None
+
+    def look(self, wanted: list[Wanted], limits: Limits | None = None) -> dict[int, Closeup]:
+        """The second look; see `pipeline.look`."""
+        return look(self.report.captures, self.interfaces, wanted, limits=limits, spool=self.spool)
+
+    def incidents(self) -> list[Incident]:
+        """The findings as incidents, the worst first."""
+        return incidents(self.report.judgement.findings, self.report.tables)
+
+    def story(self, incident: Incident, *, show_bodies: bool = False) -> Story:
+        """What happened in an incident, told after a second look at its connections."""
+        tables = self.report.tables
+        members = [m for n in incident.connections for m in tables.joined.members(n)]
+        since, until = window(incident)
+        wanted = wanted_of(tables.connections, tables.addresses, members, since=since, until=until)
+        return tell(
+            Scene(
+                incident,
+                self.report.judgement,
+                tables,
+                self.report.captures,
+                self.look(chosen),
+            ),
+            show_bodies=show_bodies,
+        )
+
+
 def scan(paths: list[str], *, progress: Progress | None = None, jobs: int = 1) -> Report:
     """Extract, then judge: everything about the captures at `paths` (files and folders).
 
     `jobs` is the most processes to use; small captures are read by one. Raises InputError when a
     capture cannot be read at all.
     """
+    return examine(paths, progress=progress, jobs=jobs).report
+
+
+def examine(paths: list[str], *, progress: Progress | None = None, jobs: int = 1) -> Examination:
+    """What `scan` does, and its report with the means to look again."""
     found = files.expand(paths)
     if files.size_of(found) < WORTH_SHARING:
         jobs = 1
@@ -255,7 +297,8 @@ def scan(paths: list[str], *, progress: Progress | None = None, jobs: int = 1) -
         seen = look(captures, interfaces, chosen, spool=spool)
         return {number: by_reference(closeup, tables.clocks) for number, closeup in seen.items()}
 
-    return Report(captures, extraction.anomalies, judge(tables, closer), tables)
+    report = Report(captures, extraction.anomalies, judge(tables, closer), tables)
+    return Examination(report, interfaces, spool)
 
 
 def by_reference(closeup: Closeup, timed: clocks.Clocks) -> Closeup:

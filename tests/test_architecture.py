@@ -15,11 +15,11 @@ ROOT = Path(analyzer.__file__).parent
 FREE = {"anomalies", "errors", "intervals", "tables"}
 ALLOWED: dict[str, set[str]] = {
     "__init__": {"pipeline", "report", "errors"},
-    "cli": {"pipeline", "report", "__init__", "errors"},
+    "cli": {"pipeline", "report", "explain", "__init__", "errors"},
     # composes the stages
     "pipeline": {
         "capture", "packets", "streams", "extraction", "http", "endpoints", "shapes", "findings",
-        "report", "closeup",
+        "report", "closeup", "explain",
     },
     # composes http, shapes and endpoints over the bytes of streams
     "extraction": {"streams", "http", "shapes", "endpoints", "echoes"},
@@ -35,7 +35,8 @@ ALLOWED: dict[str, set[str]] = {
     "echoes": set(),
     # what sees tables only
     "findings": {"endpoints", "shapes", "echoes", "closeup"},
-    "report": {"capture", "findings"},
+    "explain": {"capture", "closeup", "findings"},  # tables and models alone: see below
+    "report": {"capture", "findings", "explain"},
     # what everybody may import
     "anomalies": set(),
     "errors": set(),
@@ -46,6 +47,9 @@ ALLOWED: dict[str, set[str]] = {
 TABLE_ONLY = {("packets", "capture"): "analyzer.capture.frames",
               ("closeup", "capture"): "analyzer.capture.frames",
               ("findings", "closeup"): "analyzer.closeup.model",
+              ("explain", "closeup"): "analyzer.closeup.model",
+              ("explain", "capture"): "analyzer.capture.frames",
+              ("report", "explain"): "analyzer.explain.model",
               ("report", "capture"): "analyzer.capture.frames"}  # fmt: skip
 
 

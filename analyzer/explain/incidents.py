@@ -1,0 +1,113 @@
+"""Findings that are one incident: the request that hung, and the one that got its answer."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from analyzer.explain.words import title
+from analyzer.findings.model import Confidence, Finding, Kind, Request
+from analyzer.findings.view import Tables
+from analyzer.tables import Array
+
+_KINDS = (Kind.MISDELIVERED, Kind.UNANSWERED, Kind.INCOMPLETE, Kind.UNSOLICITED)
+_CONFIDENCES = (Confidence.CERTAIN, Confidence.LIKELY, Confidence.POSSIBLE)
+
+# What tells requests apart, also where they share a frame.
+_Name = tuple[int, int, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Findings that belong together, in the order of time.
+
+    `connections` are the numbers of the judged connections, the one that was asked first first.
+    """
+
+    id: str
+    findings: tuple[Finding, ...]
+    connections: tuple[int, ...]
+
+    @property
+    def worst(self) -> Finding:
+        """The finding that says most."""
+        return min(self.findings, key=_badness)
+
+    @property
+    def headline(self) -> tuple[str, str, int]:
+        """Its id, what it is, and when it began (ns since 1970)."""
+        return self.id, title(self.findings, self.worst), _time(self.findings[0])
+
+
+def incidents(findings: Sequence[Finding], tables: Tables) -> list[Incident]:
+    """All incidents, the worst first: somebody got another's answer, then nobody got one."""
+    found = []
+    for members in _groups(findings):
+        members.sort(key=_time)
+        names = "\n".join(sorted(finding.id for finding in members))
+        name = hashlib.sha256(names.encode()).hexdigest()[:10]
+        found.append(Incident(name, tuple(members), _connections(members, tables)))
+    return sorted(found, key=lambda i: (_badness(i.worst), _time(i.findings[0]), i.id))
+
+
+def _groups(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Findings that share a request: one's owner is what another one asks."""
+    groups: list[tuple[set[_Name], list[Finding]]] = []
+    for finding in findings:
+        names = {_name(r) for r in (finding.request, finding.owner) if r is not None}
+        together, members = set(names), [finding]
+        for group in [g for g in groups if g[0] & names]:
+            groups.remove(group)
+            together |= group[0]
+            members = [*group[1], *members]
+        groups.append((together, members))
+    return [members for _, members in groups]
+
+
+def _name(request: Request) -> _Name:
+    return request.capture, request.frame, request.client, request.method, request.target
+
+
+def _badness(finding: Finding) -> tuple[int, int]:
+    return _KINDS.index(finding.kind), _CONFIDENCES.index(finding.confidence)
+
+
+def _time(finding: Finding) -> int:
+    if finding.request is not None:
+        return finding.request.time
+    return finding.response.time if finding.response is not None else 0
+
+
+def _connections(findings: list[Finding], tables: Tables) -> tuple[int, ...]:
+    asked: dict[int, int] = {}
+    for finding in findings:
+        for request in (finding.owner, finding.request):
+            if request is not None:
+                number = _of_stream(tables, request.connection)
+                asked[number] = min(asked.get(number, request.time), request.time)
+        if finding.request is None and finding.owner is None:
+            asked.setdefault(_of_response(tables, finding), _time(finding))
+    return tuple(sorted(asked, key=lambda n: (asked[n], n)))
+
+
+def _of_stream(tables: Tables, stream: int) -> int:
+    """The number of the connection that Wireshark gives this one."""
+    return int(np.flatnonzero(tables.connections["stream"] == stream)[0])
+
+
+def _of_response(tables: Tables, finding: Finding) -> int:
+    """The number of the connection of a response that nobody asked for."""
+    response = finding.response
+    assert response is not None
+
+    def its_own(rows: Array) -> npt.NDArray[np.bool_]:
+        chosen: npt.NDArray[np.bool_] = (
+            (rows["response_frame"] == response.frame)
+            & (rows["response_capture"] == response.capture)
+            & (rows["response_time"] == response.time)
+        )
+        return chosen
+
+    return tables.pick(its_own)[0]["connection"]

@@ -1,0 +1,131 @@
+"""A story: what happened in one incident, as plain data that any renderer can lay out.
+
+Text from packets (targets, methods, keys, names of interfaces) is as it came: a renderer makes it
+harmless.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from analyzer.findings.model import Cause, Fact, Finding
+
+
+class Manner(StrEnum):
+    """What kind of event it is; a renderer may choose how to draw it."""
+
+    OPEN = "open"  # a connection begins
+    REQUEST = "request"
+    RESPONSE = "response"
+    ASTRAY = "astray"  # a response on its way to the wrong request: the moment of the swap
+    ACK = "ack"  # a confirmation that matters
+    REPEAT = "repeat"  # sent again, because nothing confirmed it
+    CLOSE = "close"
+    RESET = "reset"
+    WINDOW = "window"  # the receiver has no room left
+    NOTE = "note"  # nothing is sent: what is worth saying about the time
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Somebody who takes part: `client 1`, `server`; `place` is ip:port."""
+
+    name: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that one side of a connection does (its lane is `source`) towards the other one.
+
+    `after` is the time since the story begins, `pause` that since the event before, in ns. `frame`
+    is 0 where no packet shows the event. `matters`: it is needed to understand the incident.
+    """
+
+    after: int
+    pause: int
+    source: int
+    target: int
+    manner: Manner
+    text: str
+    capture: int
+    frame: int
+    connection: int  # number in CONNECTIONS
+    matters: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Where the frames of a connection were seen that the story is told by."""
+
+    connection: int
+    capture: int
+    path: str
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A shape of a response: `lines` are its fields, `count` of `total` responses have it."""
+
+    title: str
+    status: int
+    lines: tuple[str, ...]
+    count: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """What came, beside what the endpoint usually answers, and a sentence on the two."""
+
+    usual: Look
+    came: Look
+    owner: Look | None
+    comparison: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The facts that prove one finding; `of` says which."""
+
+    of: str
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something to do that settles what is open: why, and commands or code to use."""
+
+    why: str
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """A message as it was sent, its body included; made only when bodies may be shown."""
+
+    title: str
+    frame: int
+    head: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that there is to tell of one incident."""
+
+    id: str
+    title: str
+    findings: tuple[Finding, ...]
+    summary: tuple[str, ...]
+    lanes: tuple[Lane, ...]
+    sightings: tuple[Sighting, ...]
+    begins: int  # ns since 1970
+    events: tuple[Event, ...]
+    bodies: tuple[Bodies, ...]
+    legend: tuple[str, ...]  # the words in the events that need one
+    evidence: tuple[Proof, ...]
+    causes: tuple[Cause, ...]
+    steps: tuple[Step, ...]
+    caveats: tuple[str, ...]
+    exhibits: tuple[Exhibit, ...] = ()

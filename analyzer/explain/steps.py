@@ -1,0 +1,232 @@
+"""To settle what is open: what to run and where to capture next, for the causes still possible.
+
+Law: every step names the question that it answers. Addresses and ports in the commands are those of
+the incident; what only a person knows (a container's name, a process) is in capitals.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from analyzer.closeup.model import CLIENT, SERVER, Closeup
+from analyzer.explain.model import Step
+from analyzer.findings.model import Cause, Verdict
+
+_FULL_TTLS = (64, 128, 255)  # what hosts send with, before any router has taken one off
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the incident could be captured, and where it was.
+
+    `clients` are addresses, `server` is the server's (address and port) as the clients see it,
+    `inner_server` the same where it was seen nearest to the server; `at_client` and `at_server` say
+    whether a capture was made on that side's own host.
+    """
+
+    clients: tuple[str, ...]
+    server: tuple[str, int]
+    inner_server: tuple[str, int]
+    at_client: bool
+    at_server: bool
+
+
+def sides_seen(looks: Sequence[Closeup]) -> tuple[bool, bool]:
+    """Whether packets of the client, and of the server, were seen before any router had them.
+
+    A host sends with a round number of hops to live (64 on Linux); each router takes one off.
+    """
+    ttls = {(p.side, p.ttl) for look in looks for p in look.packets}
+    return (
+        any((CLIENT, ttl) in ttls for ttl in _FULL_TTLS),
+        any((SERVER, ttl) in ttls for ttl in _FULL_TTLS),
+    )
+
+
+def steps(causes: Sequence[Cause], places: Places, *, swapped: bool) -> tuple[Step, ...]:
+    """What to do next, the most telling first; `swapped`: a response went to the wrong request."""
+    open_causes = [c.cause for c in causes if c.verdict in (Verdict.SUPPORTED, Verdict.POSSIBLE)]
+    supported = [c.cause for c in causes if c.verdict is Verdict.SUPPORTED]
+    found: list[Step] = []
+    if not places.at_server and not _settled_at_client(supported):
+        found.append(_capture_at_server(places, swapped=swapped))
+    if not places.at_client and any(c.startswith("network/") for c in open_causes):
+        found.append(_capture_at_client(places))
+    for cause in open_causes:
+        recipe = _RECIPES.get(cause)
+        if recipe is not None:
+            step = recipe(places)
+            if step not in found:
+                found.append(step)
+    return tuple(found)
+
+
+def _settled_at_client(supported: Sequence[str]) -> bool:
+    return bool(supported) and all(cause.startswith("client/") for cause in supported)
+
+
+def _capture_at_server(places: Places, *, swapped: bool) -> Step:
+    port = places.inner_server[1]
+    telling = (
+        "if the response is on the wrong connection there already, the process put it there."
+        if swapped
+        else "what arrives and leaves there is the process's own doing."
+    )
+    return Step(
+        "No capture here was made at the server itself, so what lies between (a proxy, a load "
+        "balancer, NAT) is not ruled out. Capture on its host, and inside its container if there "
+        f"is one: {telling}",
+        (
+            f"sudo tcpdump -i any -s 0 -U -w host.pcap 'tcp port {port}'",
+            "sudo nsenter -n -t \"$(docker inspect -f '{{.State.Pid}}' CONTAINER)\" "
+            "tcpdump -i any -s 0 -U -w container.pcap tcp",
+            "wrangler-forensics scan host.pcap container.pcap",
+        ),
+    )
+
+
+def _capture_at_client(places: Places) -> Step:
+    host, port = places.server
+    return Step(
+        "No capture here was made at the client. One there, at the same time as at the server, "
+        "shows between which two places a packet was lost, or a reset was made:",
+        tuple(
+            f"sudo tcpdump -i any -s 0 -U -w client{n}.pcap 'host {host} and tcp port {port}'"
+            f"   # on {client}"
+            for n, client in enumerate(places.clients, 1)
+        ),
+    )
+
+
+def _process(places: Places) -> str:
+    return f"sudo ss -ltnp 'sport = :{places.inner_server[1]}'   # names the process: PID"
+
+
+def _descriptor(places: Places) -> Step:
+    return Step(
+        "Packets show that a descriptor was misdirected, not which code closed it. Trace who "
+        "closes descriptors until it happens again, and look for a close of a number whose socket "
+        "was still in use, followed by an accept4 that returns that number:",
+        (
+            _process(places),
+            "sudo strace -f -tt -yy -o fd.trace -e trace=close,dup2,dup3,accept4,clone,clone3 "
+            "-p PID",
+            "// in the server, for each request, when it begins and when it has been answered:",
+            "log(req.url, req.socket._handle?.fd, req.socket.remotePort, "
+            "res.socket === req.socket)",
+        ),
+    )
+
+
+def _mixed_up(places: Places) -> Step:
+    return Step(
+        "Did one handler write to another request's response? Log for each request what it "
+        "belongs to when it begins and what it writes to when it ends; look for a response kept "
+        "in a variable that requests share:",
+        (
+            "// in the server, for each request, when it begins and when it has been answered:",
+            "log(req.url, req.socket.remotePort, res.socket?.remotePort, res.req === req)",
+        ),
+    )
+
+
+def _silent(places: Places) -> Step:
+    return Step(
+        "Where does the handler wait? Log when it begins and ends. While a request hangs, see "
+        "whether the process still has the connection, and what it does:",
+        (
+            f"sudo ss -tnpo 'sport = :{places.inner_server[1]}'"
+            "   # a connection without users:(...) is nobody's",
+            "kill -USR1 PID && node inspect -p PID   # Node",
+            "sudo py-spy dump --pid PID   # Python",
+        ),
+    )
+
+
+def _closed(places: Places) -> Step:
+    return Step(
+        "Why did the server close? Compare the moment with its own log (an exception, a timeout, "
+        "a restart) and with what was done to its container:",
+        (
+            "docker events --since 1h --filter container=CONTAINER",
+            "journalctl --since '1 hour ago' | grep -iE 'oom|killed|segfault'",
+        ),
+    )
+
+
+def _reset(places: Places) -> Step:
+    return Step(
+        "Who sent the reset? If it is not in a capture at the server, something in between made "
+        "it; connection tracking does so with packets that it takes for invalid:",
+        (
+            "sudo conntrack -S   # insert_failed, invalid",
+            "sysctl net.netfilter.nf_conntrack_tcp_be_liberal",
+            "nstat -az | grep -E 'Abort|Reset|ListenDrops'",
+        ),
+    )
+
+
+def _lost(places: Places) -> Step:
+    return Step(
+        "Where do packets get lost? These counters grow at the place where they do:",
+        (
+            "nstat -az | grep -E 'Listen(Overflows|Drops)|RetransSegs|Timeouts'",
+            "ip -s link   # dropped, errors",
+            "sudo conntrack -S   # drop, insert_failed",
+            f"tracepath -n {places.server[0]}   # from the client: the path's MTU",
+        ),
+    )
+
+
+def _gave_up(places: Places) -> Step:
+    return Step(
+        "Was the client's patience too short, or the server too slow? Compare the client's "
+        "timeout with how long the endpoint usually takes:",
+        ("wrangler-forensics scan CAPTURE... --exchanges exchanges.csv",),
+    )
+
+
+def _pool(places: Places) -> Step:
+    return Step(
+        "Did the client put a connection back into its pool while an answer was owed? Log for "
+        "each request in the client the local port and how the request before it on that port "
+        "ended; one that was cancelled or timed out must close its connection:",
+        (f"sudo ss -tnpo 'dport = :{places.server[1]}'   # on the client: its connections",),
+    )
+
+
+def _slipped(places: Places) -> Step:
+    return Step(
+        "Which handler answered twice, or which message was framed wrongly? Log each end of a "
+        "response; two for one request, or one without a request, is the culprit:",
+        (
+            "// in the server:",
+            "res.on('finish', () => log(req.url, req.socket.remotePort))",
+        ),
+    )
+
+
+def _proxy(places: Places) -> Step:
+    return Step(
+        "Is it right on one side of the proxy and wrong on the other? Capture both sides at once, "
+        "on the proxy:",
+        (
+            "sudo tcpdump -i any -s 0 -U -w proxy.pcap 'tcp port FRONT or tcp port BACK'",
+            "wrangler-forensics scan proxy.pcap",
+        ),
+    )
+
+
+_RECIPES: dict[str, Callable[[Places], Step]] = {
+    "server/descriptor": _descriptor,
+    "server/stolen": _mixed_up,
+    "server/crossed": _mixed_up,
+    "server/silent": _silent,
+    "server/closed": _closed,
+    "server/reset": _reset,
+    "connection/desync": _slipped,
+    "client/pool-reuse": _pool,
+    "client/gave-up": _gave_up,
+    "network/lost": _lost,
+    "network/reset": _reset,
+    "proxy/crossed": _proxy,
+}

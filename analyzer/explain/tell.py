@@ -1,0 +1,460 @@
+"""An incident and the second look at its connections in, its STORY out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import PurePath
+
+from analyzer.capture.frames import Capture
+from analyzer.closeup.model import CLIENT, Closeup, Message
+from analyzer.explain import steps, words
+from analyzer.explain.bodies import bodies
+from analyzer.explain.events import Moment, Part, moments, placed
+from analyzer.explain.incidents import Incident
+from analyzer.explain.model import Bodies, Event, Exhibit, Lane, Manner, Proof, Sighting, Story
+from analyzer.explain.words import alike, asked, duration
+from analyzer.findings.model import (
+    CAUSES,
+    Cause,
+    Confidence,
+    Fact,
+    Finding,
+    Judgement,
+    Kind,
+    Request,
+    Verdict,
+)
+from analyzer.findings.view import Tables
+
+MOST_CONNECTIONS = 2  # that the ladder shows
+BEFORE = 1_000_000_000  # ns before the first request of an incident that are looked at,
+AFTER = 120_000_000_000  # and ns after the last
+_LONGEST_BODY = 4_096  # characters of a body in an exhibit
+
+_OWNERS_FATE = {
+    Kind.UNANSWERED: "got no byte of a response",
+    Kind.INCOMPLETE: "got a part of a response",
+}
+_SURE = {
+    Confidence.CERTAIN: "",
+    Confidence.LIKELY: "very likely ",
+    Confidence.POSSIBLE: "possibly ",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that a story is made of."""
+
+    incident: Incident
+    judgement: Judgement
+    tables: Tables
+    captures: Sequence[Capture]
+    looks: Mapping[int, Closeup]  # of every vantage of the incident's connections
+
+    def connection(self, request: Request) -> int:
+        """The number of a request's connection; -1: none of the incident's."""
+        streams = self.tables.connections["stream"]
+        return next((n for n in self.shown if int(streams[n]) == request.connection), -1)
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """The connections that can be shown."""
+        return tuple(n for n in self.incident.connections if n in self.looks)[:MOST_CONNECTIONS]
+
+    def client(self, request: Request) -> str:
+        """What the story calls the client of a request."""
+        if len(self.shown) < 2:
+            return "the client"
+        number = self.connection(request)
+        return f"client {self.shown.index(number) + 1}" if number >= 0 else "another client"
+
+
+def window(incident: Incident) -> tuple[int, int]:
+    """The time that has to be looked at, in ns since 1970."""
+    times = [
+        what.time
+        for finding in incident.findings
+        for what in (finding.request, finding.owner, finding.response)
+        if what is not None
+    ]
+    return min(times) - BEFORE, max(times) + AFTER
+
+
+def tell(scene: Scene, *, show_bodies: bool = False) -> Story:
+    """The story of an incident; `show_bodies` adds what was sent, values included."""
+    incident = scene.incident
+    lanes, sides = _lanes(scene)
+    parts = [_part(scene, number, sides[number]) for number in scene.shown]
+    events = _events(parts)
+    begins = events[0][0] if events else 0
+    causes = _causes(incident.findings)
+    return Story(
+        id=incident.id,
+        title=incident.headline[1],
+        findings=incident.findings,
+        summary=tuple(_summary(scene, causes)),
+        lanes=lanes,
+        sightings=tuple(_sighting(scene, number) for number in scene.shown),
+        begins=begins,
+        events=tuple(event for _, event in events),
+        bodies=tuple(_bodies(scene)),
+        legend=_legend(events),
+        evidence=tuple(_evidence(scene)),
+        causes=causes,
+        steps=steps.steps(
+            causes, _places(scene), swapped=scene.incident.worst.kind is Kind.MISDELIVERED
+        ),
+        caveats=tuple(_caveats(scene)),
+        exhibits=tuple(_exhibits(scene)) if show_bodies else (),
+    )
+
+
+def _bodies(scene: Scene) -> Iterable[Bodies]:
+    for finding in scene.incident.findings:
+        if finding.kind is Kind.MISDELIVERED:
+            found = bodies(finding, scene.judgement.endpoints)
+            if found is not None:
+                yield found
+
+
+# --- who takes part, and what happens ------------------------------------------------------
+
+
+def _lanes(scene: Scene) -> tuple[tuple[Lane, ...], dict[int, tuple[int, int]]]:
+    """Who takes part, and for each connection the lanes of its client and its server."""
+    tables, shown = scene.tables, scene.shown
+    rows = [tables.connections[n] for n in shown]
+    clients = [tables.place(int(r["client"]), int(r["client_port"])) for r in rows]
+    servers = list(
+        dict.fromkeys(tables.place(int(r["server"]), int(r["server_port"])) for r in rows)
+    )
+    server = Lane("server", " and ".join(servers))
+    if len(shown) < 2:
+        return (Lane("client", clients[0] if clients else ""), server), dict.fromkeys(shown, (0, 1))
+    lanes = (Lane("client 1", clients[0]), server, Lane("client 2", clients[1]))
+    return lanes, {shown[0]: (0, 1), shown[1]: (2, 1)}
+
+
+def _part(scene: Scene, number: int, sides: tuple[int, int]) -> Part:
+    tables = scene.tables
+    interface = int(tables.connections["interface"][number])
+    swapped = len(scene.shown) > 1
+    part = Part(scene.looks[number], sides, tables.ends[interface], swapped)
+    for finding in scene.incident.findings:
+        for request in (finding.request, finding.owner):
+            if request is not None and scene.connection(request) == number:
+                part.requests.add((request.capture, request.frame))
+        # A response is on the connection of the request that it was taken for.
+        response, on = finding.response, finding.request or finding.owner
+        here = on is None or scene.connection(on) == number
+        if response is not None and here and finding.kind in (Kind.MISDELIVERED, Kind.UNSOLICITED):
+            part.astray[(response.capture, response.frame)] = _what_it_is(scene, finding)
+    return part
+
+
+def _what_it_is(scene: Scene, finding: Finding) -> str:
+    """What is said of a stray response where it is shown."""
+    owner, request = finding.owner, finding.request
+    if finding.kind is Kind.UNSOLICITED:
+        return "nobody asked for it" if owner is None else "one more than was asked for"
+    if owner is None or request is None:
+        return "not the answer to this request"
+    if scene.connection(owner) != scene.connection(request):
+        return f"the answer to {scene.client(owner)}'s request"
+    response = finding.response
+    if response is not None and response.time < request.time:
+        return f"not asked for yet; will be read as the answer to frame {request.frame}"
+    return f"the answer to frame {owner.frame}, read as that to frame {request.frame}"
+
+
+def _events(parts: Sequence[Part]) -> list[tuple[int, Event]]:
+    """All events in the order of time, each with its time in ns since 1970."""
+    every: list[tuple[Moment, Part]] = [(m, part) for part in parts for m in moments(part)]
+    every.sort(key=lambda found: (found[0].time, found[0].capture, found[0].frame))
+    if not every:
+        return []
+    begins = before = every[0][0].time
+    events = []
+    for moment, part in every:
+        events.append((moment.time, placed(moment, part, begins, before)))
+        before = moment.time
+    return events
+
+
+def _legend(events: Sequence[tuple[int, Event]]) -> tuple[str, ...]:
+    swap = [words.SWAP] if any(e.manner is Manner.ASTRAY for _, e in events) else []
+    used = [meaning for mark, meaning in words.LEGEND if any(mark in e.text for _, e in events)]
+    return (*swap, *used)
+
+
+def _sighting(scene: Scene, number: int) -> Sighting:
+    row = scene.tables.connections[number]
+    capture = int(row["first_capture"])
+    interface = scene.tables.interfaces[int(row["interface"])]
+    return Sighting(number, capture, scene.captures[capture].path, interface)
+
+
+# --- in words ------------------------------------------------------------------------------
+
+
+def _summary(scene: Scene, causes: Sequence[Cause]) -> Iterable[str]:
+    told: list[Finding] = []
+    for finding in scene.incident.findings:
+        if finding.kind is Kind.MISDELIVERED:
+            yield _of_misdelivered(scene, finding, told)
+            told.append(finding)
+    owners = [f.owner for f in told]
+    for finding in scene.incident.findings:
+        if finding.kind is Kind.UNANSWERED and not any(alike(o, finding.request) for o in owners):
+            yield _of_unanswered(scene, finding)
+        elif finding.kind is Kind.INCOMPLETE:
+            yield _of_incomplete(scene, finding)
+        elif finding.kind is Kind.UNSOLICITED:
+            yield _of_unsolicited(scene, finding)
+    supported = [c for c in causes if c.verdict is Verdict.SUPPORTED]
+    possible = [c for c in causes if c.verdict is Verdict.POSSIBLE]
+    for cause in supported[:1]:
+        yield f"Why: {_meaning(cause)}. {_how(scene, cause)}"
+    if not supported and possible:
+        which = "; or ".join(_meaning(cause) for cause in possible)
+        yield f"Why is open: {which}."
+
+
+def _how(scene: Scene, cause: Cause) -> str:
+    """How it comes about where that is known, else what speaks for it."""
+    how = words.HOW_IT_COMES.get(cause.cause)
+    if how is None:
+        return _sentence(cause.because)
+    one, two = ("client 1", "client 2") if len(scene.shown) > 1 else ("the client", "another")
+    for finding in scene.incident.findings:
+        if finding.kind is Kind.MISDELIVERED and finding.owner and finding.request:
+            one, two = scene.client(finding.owner), scene.client(finding.request)
+            break
+    return how.format(one=one, two=two)
+
+
+def _meaning(cause: Cause) -> str:
+    return CAUSES.get(cause.cause, cause.cause)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+
+
+def _of_misdelivered(scene: Scene, finding: Finding, told: Sequence[Finding]) -> str:
+    request, owner, response = finding.request, finding.owner, finding.response
+    assert request is not None and response is not None
+    who = scene.client(request)
+    if owner is None:
+        return (
+            f"{_sentence(who)[:-1]} ({_host(request)}) asked for {asked(request)} and was sent a "
+            f"response that does not belong to it."
+        )
+    if scene.connection(owner) == scene.connection(request):
+        if any(alike(f.request, owner) for f in told):
+            return (
+                f"The next request there, {asked(request)} (frame {request.frame}), was given the "
+                "answer to the one before it in the same way."
+            )
+        first = f"On one connection {who} ({_host(request)}) asked for {asked(owner)}, and "
+        if response.time < request.time:
+            return (
+                f"{first}{duration(request.time - owner.time)} later for {asked(request)}. The "
+                "response that it read for the later one had been sent before the server had even "
+                "received that request: it belongs to the earlier one, or to none."
+            )
+        return (
+            f"{first}{duration(request.time - owner.time)} later, before the answer had come, for "
+            f"{asked(request)}. The answer that came first is the first one's; whoever waited for "
+            f"the second one in that client read it."
+        )
+    sure = _SURE[finding.confidence]
+    if any(alike(f.owner, request) and alike(f.request, owner) for f in told):
+        return (
+            f"{_sentence(who)[:-1]} in turn was sent the response that {sure}belongs to "
+            f"{scene.client(owner)}'s request: the two were crossed."
+        )
+    if any(alike(f.owner, request) and alike(f.request, owner) for f in scene.incident.findings):
+        return (
+            f"{_sentence(who)[:-1]} ({_host(request)}) asked the server for {asked(request)}, and "
+            f"{scene.client(owner)} ({_host(owner)}), while both waited, for {asked(owner)}. "
+            f"{_sentence(who)[:-1]} was sent the response that {sure}belongs to "
+            f"{scene.client(owner)}'s request."
+        )
+    fate = next(
+        (
+            _OWNERS_FATE[f.kind]
+            for f in scene.incident.findings
+            if alike(f.request, owner) and f.kind in _OWNERS_FATE
+        ),
+        "",
+    )
+    hung = f" It {fate}{_gave_up(scene, owner)}." if fate else ""
+    return (
+        f"{_sentence(scene.client(owner))[:-1]} ({_host(owner)}) asked the server for "
+        f"{asked(owner)}.{hung} {_sentence(who)[:-1]} ({_host(request)}), on a connection of its "
+        f"own, asked for {asked(request)}, and {duration(response.time - owner.time)} after "
+        f"{scene.client(owner)}'s request the server sent it a response that {sure}is "
+        f"{scene.client(owner)}'s."
+    )
+
+
+def _gave_up(scene: Scene, request: Request) -> str:
+    """How the wait for an answer ended."""
+    number = scene.connection(request)
+    if number < 0:
+        return ""
+    row = scene.tables.connections[number]
+    ends = [
+        (int(row["client_fin_time"]), "closed its connection"),
+        (int(row["server_fin_time"]), "was left with a connection that the server had closed"),
+        (int(row["reset_time"]), "was left with a connection that had been reset"),
+    ]
+    later = [(time, how) for time, how in ends if time > request.time]
+    if not later:
+        return ", as long as the capture goes on"
+    time, how = min(later)
+    return f" and after {duration(time - request.time)} {how}"
+
+
+def _of_unanswered(scene: Scene, finding: Finding) -> str:
+    request = finding.request
+    assert request is not None
+    return (
+        f"{_sentence(scene.client(request))[:-1]} ({_host(request)}) asked the server for "
+        f"{asked(request)}. It got no byte of a response{_gave_up(scene, request)}."
+    )
+
+
+def _of_incomplete(scene: Scene, finding: Finding) -> str:
+    request, response = finding.request, finding.response
+    assert response is not None
+    asker = "A client" if request is None else _sentence(scene.client(request))[:-1]
+    if request is not None:
+        asker += f" ({_host(request)}) asked the server for {asked(request)}. It"
+    return (
+        f"{asker} was sent the beginning of a response, status {response.status} and "
+        f"{words.size(response.length)} of its body, and never the rest."
+    )
+
+
+def _of_unsolicited(scene: Scene, finding: Finding) -> str:
+    response, owner = finding.response, finding.owner
+    assert response is not None
+    last = "" if owner is None else f"; the last request was {asked(owner)}"
+    return (
+        f"The server sent one more response (status {response.status}, "
+        f"{words.size(response.length)}, frame {response.frame}) when nothing was left to "
+        f"answer{last}."
+    )
+
+
+def _host(request: Request) -> str:
+    return request.client.rpartition(":")[0].strip("[]")
+
+
+def _causes(findings: Sequence[Finding]) -> tuple[Cause, ...]:
+    """The causes considered, each once: those of the finding that says most come first."""
+    order = (Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict.RULED_OUT)
+    found: dict[str, Cause] = {}
+    misdelivered_first = sorted(findings, key=lambda f: f.kind is not Kind.MISDELIVERED)
+    for finding in misdelivered_first:
+        for cause in finding.causes:
+            found.setdefault(cause.cause, cause)
+    return tuple(sorted(found.values(), key=lambda c: order.index(c.verdict)))
+
+
+def _evidence(scene: Scene) -> Iterable[Proof]:
+    told: set[Fact] = set()
+    for finding in scene.incident.findings:
+        facts = tuple(fact for fact in finding.evidence if fact not in told)
+        told.update(facts)
+        whose = finding.request or finding.owner
+        who = "" if whose is None or len(scene.shown) < 2 else f"{scene.client(whose)}: "
+        what = "" if finding.request is None else f" ({asked(finding.request)})"
+        yield Proof(f"{who}{words.TITLES[finding.kind]}{what}", facts)
+
+
+# --- where -----------------------------------------------------------------------------------
+
+
+def _places(scene: Scene) -> steps.Places:
+    tables = scene.tables
+    groups = [tables.joined.members(n) for n in scene.shown]
+    every = [n for members in groups for n in members]
+    by_time = sorted(every, key=lambda n: int(tables.connections["first_time"][n]))
+    at_client, at_server = steps.sides_seen([scene.looks[n] for n in every if n in scene.looks])
+    first, last = by_time[0], by_time[-1]
+    clients = [
+        tables.place(int(tables.connections["client"][g]), 0).rpartition(":")[0].strip("[]")
+        for g in scene.shown
+    ]
+    return steps.Places(
+        tuple(dict.fromkeys(clients)),
+        _server(tables, first),
+        _server(tables, last),
+        at_client,
+        at_server,
+    )
+
+
+def _server(tables: Tables, number: int) -> tuple[str, int]:
+    row = tables.connections[number]
+    place = tables.place(int(row["server"]), int(row["server_port"]))
+    return str(ip_address(place.rpartition(":")[0].strip("[]"))), int(row["server_port"])
+
+
+def _caveats(scene: Scene) -> Iterable[str]:
+    shown = [_sighting(scene, number) for number in scene.shown]
+    if len({s.capture for s in shown}) > 1:
+        names = " and ".join(
+            f"{who} in {PurePath(s.path).name}"
+            for who, s in zip(("client 1's", "client 2's"), shown, strict=True)
+        )
+        yield (
+            f"Frames are numbered in each file on its own: {names}. Times are by the clocks of two "
+            "captures."
+        )
+    elif shown:
+        interfaces = dict.fromkeys(s.interface for s in shown if s.interface)
+        seen = f", as seen on {' and '.join(interfaces)}" if interfaces else ""
+        yield f"Frames are those of {PurePath(shown[0].path).name}{seen}."
+    others = len(scene.incident.connections) - len(scene.shown)
+    if others > 0:
+        yield f"{words.counted(others, 'more connection', 'more connections')} took part."
+    for number in scene.shown:
+        look = scene.looks[number]
+        if look.packets_left_out or look.messages_left_out:
+            yield (
+                f"Of a very long connection {look.packets_left_out:,} packets and "
+                f"{look.messages_left_out:,} messages in the middle are not shown."
+            )
+
+
+# --- bodies, when they may be shown --------------------------------------------------------
+
+
+def _exhibits(scene: Scene) -> Iterable[Exhibit]:
+    for number in scene.shown:
+        look = scene.looks[number]
+        part = _part(scene, number, (0, 1))
+        places = part.requests | set(part.astray)
+        involved = {m.exchange for m in look.messages if (m.capture, m.frame) in places}
+        for message in look.messages:
+            if message.exchange in involved:
+                yield _exhibit(message)
+
+
+def _exhibit(message: Message) -> Exhibit:
+    if message.side == CLIENT:
+        title = f"{message.method} {message.target.decode('latin-1')}"
+    else:
+        title = f"response {message.status}"
+    head = "\n".join(f"{name}: {value}" for name, value in message.headers)
+    if message.body is None:
+        body = f"({words.size(message.length)}, not kept)"
+    else:
+        text = message.body.decode("utf-8", "replace")
+        body = text[:_LONGEST_BODY] + ("…" if len(text) > _LONGEST_BODY else "")
+    return Exhibit(title, message.frame, head, body)

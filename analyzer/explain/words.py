@@ -1,0 +1,106 @@
+"""How times, requests and numbers are said."""
+
+from analyzer.findings.model import Finding, Kind, Request
+
+_LONGEST_TARGET = 120
+
+TITLES: dict[Kind, str] = {
+    Kind.MISDELIVERED: "a response went to the wrong request",
+    Kind.UNANSWERED: "a request never got a response",
+    Kind.INCOMPLETE: "a response began and never ended",
+    Kind.UNSOLICITED: "a response that nobody asked for",
+}
+
+# How it comes about, for somebody who has never looked below HTTP. {one}: whose request hung or
+# whose response it was, {two}: who was given it.
+HOW_IT_COMES: dict[str, str] = {
+    "server/descriptor": "A process knows each of its connections by a number, its descriptor. "
+    "Something in the server gave back the number of {one}'s connection while the request was "
+    "still being worked on; the system gave that number to the next connection, {two}'s; and the "
+    "response was written to the number.",
+    "server/stolen": "The process had both connections all the time and wrote the response to the "
+    "wrong one, as happens when handlers share a variable for the response.",
+    "server/crossed": "The process had both connections all the time and wrote each response to "
+    "the other one, as happens when handlers share a variable for the response.",
+    "connection/desync": "On a connection answers carry no name: the first answer belongs to the "
+    "first question, the second to the second. One message too many or too few, and every later "
+    "answer goes to the wrong question.",
+    "client/pool-reuse": "On a connection answers carry no name: the first answer belongs to the "
+    "first question. A client that stops waiting and asks something else on the same connection "
+    "reads the old answer as the new one.",
+    "proxy/crossed": "What stands between client and server has connections of its own on either "
+    "side, and put an answer on the wrong one.",
+}
+
+SWAP = "! ━▶: a response on its way to the wrong request"
+
+# Words of TCP that a ladder cannot do without.
+LEGEND: tuple[tuple[str, str], ...] = (
+    ("(ACK)", "ACK: a host's kernel confirms what has arrived; its process need not have seen it"),
+    ("(FIN)", "FIN: this side will send no more"),
+    ("(RST)", "RST: the connection is thrown away at once, with all that was on its way"),
+    ("(window 0)", "window 0: the receiver's buffer is full, because its process does not read"),
+)
+
+
+def duration(nanoseconds: int) -> str:
+    """A length of time as a person says it: `0.4 ms`, `12 ms`, `3.00 s`, `2 min 5 s`."""
+    milliseconds = abs(nanoseconds) / 1e6
+    if milliseconds < 0.95:
+        return f"{milliseconds:.2g} ms" if milliseconds >= 0.01 else "0 ms"
+    if milliseconds < 999.5:
+        return f"{milliseconds:.3g} ms"
+    seconds = milliseconds / 1e3
+    if seconds < 99.5:
+        return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 120:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def asked(request: Request) -> str:
+    """Method and target, the latter cut where it is very long."""
+    target = request.target
+    if len(target) > _LONGEST_TARGET:
+        target = target[: _LONGEST_TARGET - 1] + "…"
+    return f"{request.method} {target}"
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """`1 request`, `3 requests`."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def size(length: int) -> str:
+    """A length of a body."""
+    return counted(length, "byte", "bytes")
+
+
+def title(findings: tuple[Finding, ...], worst: Finding) -> str:
+    """What the incident is, in a few words."""
+    kinds = [finding.kind for finding in findings]
+    if kinds.count(Kind.MISDELIVERED) == 2 and len(kinds) == 2 and _crossed(findings):
+        return "two responses were crossed"
+    if kinds.count(Kind.MISDELIVERED) == 1 and Kind.UNANSWERED in kinds:
+        return "one request hung, and its response went to another"
+    if kinds.count(Kind.MISDELIVERED) > 1:
+        return f"{kinds.count(Kind.MISDELIVERED)} responses went to the wrong requests"
+    return TITLES[worst.kind]
+
+
+def _crossed(findings: tuple[Finding, ...]) -> bool:
+    one, two = findings
+    return one.owner == two.request and two.owner == one.request
+
+
+def alike(one: Request | None, two: Request | None) -> bool:
+    """Whether both are the same request."""
+    if one is None or two is None:
+        return False
+    return (one.capture, one.frame, one.connection, one.target) == (
+        two.capture,
+        two.frame,
+        two.connection,
+        two.target,
+    )

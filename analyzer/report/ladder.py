@@ -1,0 +1,283 @@
+"""A story in the terminal: in words, as a ladder, and what to do next; made for 80 columns.
+
+Law: it computes nothing. What is drawn is in the story; here it is wrapped, placed and coloured,
+and text from packets is made harmless.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import PurePath
+
+from rich.console import Console
+from rich.text import Text
+
+from analyzer.explain.model import Bodies, Event, Exhibit, Look, Manner, Step, Story
+from analyzer.findings.model import Verdict
+from analyzer.report.escape import rfc3339, shortened, visible
+
+WIDEST = 140  # columns; more makes the eye lose the line
+NARROWEST = 60
+MOST_BODIES = 2  # comparisons of one story
+_TIME, _FRAME = 9, 7  # columns of the gutter
+_PAUSE = 0.08  # share of the whole time that makes a pause worth a line of its own
+_LEAST_PAUSE = 50_000_000  # ns
+_LONGEST_SHAPE = 300
+_PIECES = re.compile(r"/?[^/?&]*[/?&]|/?[^/?&]+")
+
+_STYLES: dict[Manner, str] = {
+    Manner.ASTRAY: "bold red",
+    Manner.CLOSE: "yellow",
+    Manner.RESET: "bold yellow",
+    Manner.REPEAT: "magenta",
+    Manner.WINDOW: "magenta",
+    Manner.ACK: "cyan",
+    Manner.NOTE: "italic",
+}
+_VERDICTS = {
+    Verdict.SUPPORTED: ("supported", "bold green"),
+    Verdict.POSSIBLE: ("possible", "bold yellow"),
+    Verdict.RULED_OUT: ("ruled out", "dim"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """What lines are drawn with."""
+
+    lane: str
+    gap: str
+    line: str
+    heavy: str
+    left: str
+    right: str
+    leave_left: str
+    leave_right: str
+
+
+_UNICODE = Glyphs("│", "┊", "─", "━", "◀", "▶", "┤", "├")
+_ASCII = Glyphs("|", ":", "-", "=", "<", ">", "|", "|")
+
+
+def show(story: Story, console: Console) -> None:
+    """Print a story."""
+    width = max(NARROWEST, min(console.width, WIDEST))
+    out = _Out(console, width)
+    heading = Text.assemble((f"Incident {story.id}  ", "bold"), (visible(story.title), "bold red"))
+    console.print(heading)
+    for paragraph in story.summary:
+        console.print()
+        out.say(paragraph)
+    out.title("What happened")
+    for line in ladder(story, width, ascii_only=console.options.ascii_only):
+        out.line(line)
+    for remark in (*story.legend, *story.caveats):
+        out.say(remark, style="dim")
+    for bodies in story.bodies[:MOST_BODIES]:
+        out.title("What came, beside what is usual")
+        _bodies(out, bodies)
+    out.title("Evidence")
+    for proof in story.evidence:
+        out.say(proof.of, style="bold")
+        for fact in proof.facts:
+            out.say(fact.fact, indent=2, label="-")
+    out.title("Causes")
+    for cause in story.causes:
+        word, style = _VERDICTS[cause.verdict]
+        out.say(cause.cause, indent=11, label=word, style=style)
+        out.say(cause.because, indent=11)
+    if story.steps:
+        out.title("To settle what is open")
+    for number, step in enumerate(story.steps, 1):
+        _step(out, number, step)
+    for exhibit in story.exhibits:
+        _exhibit(out, exhibit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Out:
+    """Prints lines of at most `width` columns, without blanks at their ends."""
+
+    console: Console
+    width: int
+
+    def line(self, text: Text) -> None:
+        text.rstrip()
+        self.console.print(text, no_wrap=True, overflow="ignore", crop=False)
+
+    def title(self, text: str) -> None:
+        self.console.print()
+        rule = "-" if self.console.options.ascii_only else "─"
+        line = Text(f"{text} ", style="bold")
+        self.line(line.append(rule * (self.width - len(line)), style="dim"))
+
+    def say(self, text: str, *, indent: int = 0, label: str = "", style: str = "") -> None:
+        """A paragraph, indented, with a label before its first line."""
+        margin = label.ljust(indent)
+        for line in wrapped(visible(text), self.width - indent):
+            self.line(Text(f"{margin}{line}", style=style))
+            margin = " " * indent
+
+
+# --- the ladder ----------------------------------------------------------------------------
+
+
+def ladder(story: Story, width: int, *, ascii_only: bool = False) -> Iterator[Text]:
+    """The events as lines of `width` columns: a lane for everybody, time going down."""
+    glyphs = _ASCII if ascii_only else _UNICODE
+    gutter = _TIME + _FRAME + 2
+    count = len(story.lanes)
+    step = (width - gutter - 1) // max(1, count - 1)
+    places = [gutter + n * step for n in range(count)]
+    yield from _headings(story, places)
+    whole = story.events[-1].after if story.events else 0
+    unit, name, digits = (1e9, "s", 3) if whole >= 1e9 else (1e6, "ms", 2)
+    yield _gutter(f"time/{name}", "frame", places, glyphs.lane, style="dim")
+    for event in story.events:
+        if event.pause >= max(_LEAST_PAUSE, _PAUSE * whole):
+            yield _gutter("", "", places, glyphs.gap, style="dim")
+        yield from _drawn(event, places, f"{event.after / unit:.{digits}f}", glyphs)
+
+
+def _headings(story: Story, places: Sequence[int]) -> Iterator[Text]:
+    for style, texts in (
+        ("bold", [lane.name for lane in story.lanes]),
+        ("dim", [lane.place for lane in story.lanes]),
+        ("dim", _sources(story)),
+    ):
+        if not any(texts):
+            continue
+        line = Text(" " * (places[-1] + 1))
+        plain = list(line.plain)
+        for n, text in enumerate(texts):
+            shown = visible(text)
+            if n == len(texts) - 1 and n:
+                start = places[n] + 1 - len(shown)
+            else:
+                start = places[n] - (len(shown) // 2 if n else 0)
+            start = max(0, start)
+            plain[start : start + len(shown)] = shown
+        yield Text("".join(plain).rstrip(), style=style)
+
+
+def _sources(story: Story) -> list[str]:
+    """The files under the lanes, where they differ."""
+    names = [f"in {PurePath(s.path).name}" for s in story.sightings]
+    if len({s.capture for s in story.sightings}) < 2 or len(story.lanes) < 3:
+        return [""] * len(story.lanes)
+    return [names[0], "", names[1]]
+
+
+def _gutter(time: str, frame: str, places: Sequence[int], lane: str, *, style: str = "") -> Text:
+    line = f"{time:>{_TIME}} {frame:>{_FRAME}} "
+    for place in places:
+        line = f"{line:<{place}}{lane}"
+    return Text(line, style=style)
+
+
+def _drawn(event: Event, places: Sequence[int], time: str, glyphs: Glyphs) -> Iterator[Text]:
+    """An event: its text between two lanes, and an arrow on the last line of it."""
+    start, end = sorted((places[event.source], places[event.target]))
+    room = end - start - 1
+    style = _STYLES.get(event.manner, "")
+    if not event.matters:
+        style = f"{style} dim".strip()
+    arrow = event.manner is not Manner.NOTE
+    lines = wrapped(visible(event.text), room - (6 if arrow else 4))
+    rows: list[str] = []
+    if arrow and len(lines) == 1:
+        rows = [_arrow(event, f" {lines[0]} ", room, places, glyphs)]
+    else:
+        rows = [f"{glyphs.lane}  {text}".ljust(room + 1) + glyphs.lane for text in lines]
+        if arrow:
+            rows.append(_arrow(event, "", room, places, glyphs))
+    frame = str(event.frame) if event.frame else ""
+    mark = "!" if event.manner is Manner.ASTRAY else ""
+    for number, drawn in enumerate(rows):
+        first = number == 0
+        line = _gutter(time if first else "", frame if first else "", places, glyphs.lane)
+        if mark and first:
+            line = Text(mark + line.plain[1:])
+        out = Text(line.plain[:start] + drawn + line.plain[end + 1 :])
+        out.stylize(style if mark else "dim", 0, places[0])
+        if style:
+            out.stylize(style, start + 1, end)
+        yield out
+
+
+def _arrow(event: Event, words: str, room: int, places: Sequence[int], glyphs: Glyphs) -> str:
+    line = glyphs.heavy if event.manner is Manner.ASTRAY else glyphs.line
+    if places[event.source] < places[event.target]:
+        shaft = (line + words).ljust(room - 1, line)
+        return f"{glyphs.leave_right}{shaft}{glyphs.right}{glyphs.lane}"
+    shaft = (words + line).rjust(room - 1, line)
+    return f"{glyphs.lane}{glyphs.left}{shaft}{glyphs.leave_left}"
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` columns; a longer word breaks behind a `/`, `?` or `&`."""
+    lines, line = [], ""
+    for word in text.split(" "):
+        glue = " " if line else ""
+        for piece in _PIECES.findall(word) if len(word) > width else [word]:
+            if len(line) + len(glue) + len(piece) <= width:
+                line += glue + piece
+            else:
+                if line:
+                    lines.append(line)
+                while len(piece) > width:
+                    lines.append(piece[:width])
+                    piece = piece[width:]
+                line = piece
+            glue = ""
+    return [*lines, line] if line or not lines else lines
+
+
+# --- the rest ------------------------------------------------------------------------------
+
+
+def _bodies(out: _Out, bodies: Bodies) -> None:
+    column = (out.width - 3) // 2
+    left, right = (_column(look, column) for look in (bodies.usual, bodies.came))
+    for one, two in zip_longest(left, right, fillvalue=("", "")):
+        line = Text(one[0].ljust(column + 3), style=one[1])
+        out.line(line.append(Text(two[0], style=two[1])))
+    if bodies.comparison:
+        out.say(bodies.comparison)
+
+
+def _column(look: Look, width: int) -> list[tuple[str, str]]:
+    """A shape in lines of `width` columns, each with its style."""
+    often = f", {look.count:,} of {look.total:,} responses" if look.total else ""
+    found = [(line, "bold") for line in wrapped(visible(look.title), width)]
+    found.append((f"status {look.status}{often}", "dim"))
+    for field in look.lines:
+        lines = wrapped(visible(shortened(field, _LONGEST_SHAPE)), width - 2)
+        found += [(f"{'  ' if n else ''}{line}", "cyan") for n, line in enumerate(lines)]
+    return found
+
+
+def _step(out: _Out, number: int, step: Step) -> None:
+    out.say(step.why, indent=3, label=f"{number}.")
+    for command in step.commands:
+        # Not wrapped: it is there to be copied.
+        out.line(Text(f"   {visible(command)}", style="cyan"))
+
+
+def _exhibit(out: _Out, exhibit: Exhibit) -> None:
+    out.title(f"Frame {exhibit.frame}: {shortened(visible(exhibit.title), out.width - 20)}")
+    for text in (exhibit.head, exhibit.body):
+        for line in text.split("\n"):
+            out.say(line)
+        out.console.print()
+
+
+def others(stories: Sequence[tuple[str, str, int]], console: Console) -> None:
+    """The other incidents: id, what it is, when it began (ns since 1970)."""
+    if not stories:
+        return
+    console.print()
+    console.print(Text("Other incidents; --finding ID tells them:", style="bold"))
+    for name, title, time in stories:
+        console.print(Text(f"  {name}  {rfc3339(time)[:23]}Z  {visible(title)}"))
