@@ -257,7 +257,7 @@ class Examination:
         tables = self.report.tables
         members = [m for n in incident.connections for m in tables.joined.members(n)]
         since, until = window(incident)
-        wanted = wanted_of(tables.connections, tables.addresses, members, since=since, until=until)
+        chosen = wanted(tables.connections, tables.addresses, members, since=since, until=until)
         return tell(
             Scene(
                 incident,
