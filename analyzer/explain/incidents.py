@@ -1,6 +1,5 @@
-"""Findings that are one incident: the request that hung, and the one that got its answer."""
+"""The incidents of a report in the order in which somebody would want to hear of them."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,20 +7,17 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer.explain.words import title
-from analyzer.findings.model import Confidence, Finding, Kind, Request
+from analyzer.findings.model import Confidence, Finding, Kind
 from analyzer.findings.view import Tables
 from analyzer.tables import Array
 
 _KINDS = (Kind.MISDELIVERED, Kind.UNANSWERED, Kind.INCOMPLETE, Kind.UNSOLICITED)
 _CONFIDENCES = (Confidence.CERTAIN, Confidence.LIKELY, Confidence.POSSIBLE)
 
-# What tells requests apart, also where they share a frame.
-_Name = tuple[int, int, str, str, str]
-
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Findings that belong together, in the order of time.
+    """The findings that judging put together, in the order of time.
 
     `connections` are the numbers of the judged connections, the one that was asked first first.
     """
@@ -43,31 +39,14 @@ class Incident:
 
 def incidents(findings: Sequence[Finding], tables: Tables) -> list[Incident]:
     """All incidents, the worst first: somebody got another's answer, then nobody got one."""
-    found = []
-    for members in _groups(findings):
-        members.sort(key=_time)
-        names = "\n".join(sorted(finding.id for finding in members))
-        name = hashlib.sha256(names.encode()).hexdigest()[:10]
-        found.append(Incident(name, tuple(members), _connections(members, tables)))
-    return sorted(found, key=lambda i: (_badness(i.worst), _time(i.findings[0]), i.id))
-
-
-def _groups(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Findings that share a request: one's owner is what another one asks."""
-    groups: list[tuple[set[_Name], list[Finding]]] = []
+    members: dict[str, list[Finding]] = {}
     for finding in findings:
-        names = {_name(r) for r in (finding.request, finding.owner) if r is not None}
-        together, members = set(names), [finding]
-        for group in [g for g in groups if g[0] & names]:
-            groups.remove(group)
-            together |= group[0]
-            members = [*group[1], *members]
-        groups.append((together, members))
-    return [members for _, members in groups]
-
-
-def _name(request: Request) -> _Name:
-    return request.capture, request.frame, request.client, request.method, request.target
+        members.setdefault(finding.incident, []).append(finding)
+    found = [
+        Incident(name, tuple(sorted(its, key=_time)), _connections(its, tables))
+        for name, its in members.items()
+    ]
+    return sorted(found, key=lambda i: (_badness(i.worst), _time(i.findings[0]), i.id))
 
 
 def _badness(finding: Finding) -> tuple[int, int]:

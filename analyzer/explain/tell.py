@@ -59,8 +59,8 @@ class Scene:
 
     @property
     def shown(self) -> tuple[int, ...]:
-        """The connections that can be shown."""
-        return tuple(n for n in self.incident.connections if n in self.looks)[:MOST_CONNECTIONS]
+        """The connections that are shown."""
+        return self.incident.connections[:MOST_CONNECTIONS]
 
     def client(self, request: Request) -> str:
         """What the story calls the client of a request."""
@@ -85,7 +85,7 @@ def tell(scene: Scene, *, show_bodies: bool = False) -> Story:
     """The story of an incident; `show_bodies` adds what was sent, values included."""
     incident = scene.incident
     lanes, sides = _lanes(scene)
-    parts = [_part(scene, number, sides[number]) for number in scene.shown]
+    parts = [_part(scene, n, sides[n]) for n in scene.shown if n in scene.looks]
     events = _events(parts)
     begins = events[0][0] if events else 0
     causes = _causes(incident.findings)
@@ -423,9 +423,11 @@ def _caveats(scene: Scene) -> Iterable[str]:
     others = len(scene.incident.connections) - len(scene.shown)
     if others > 0:
         yield f"{words.counted(others, 'more connection', 'more connections')} took part."
+    if any(number not in scene.looks for number in scene.shown):
+        yield "The packets could not be read a second time, so there is no ladder of all of them."
     for number in scene.shown:
-        look = scene.looks[number]
-        if look.packets_left_out or look.messages_left_out:
+        look = scene.looks.get(number)
+        if look is not None and (look.packets_left_out or look.messages_left_out):
             yield (
                 f"Of a very long connection {look.packets_left_out:,} packets and "
                 f"{look.messages_left_out:,} messages in the middle are not shown."
@@ -437,7 +439,9 @@ def _caveats(scene: Scene) -> Iterable[str]:
 
 def _exhibits(scene: Scene) -> Iterable[Exhibit]:
     for number in scene.shown:
-        look = scene.looks[number]
+        look = scene.looks.get(number)
+        if look is None:
+            continue
         part = _part(scene, number, (0, 1))
         places = part.requests | set(part.astray)
         involved = {m.exchange for m in look.messages if (m.capture, m.frame) in places}

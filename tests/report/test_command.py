@@ -408,3 +408,57 @@ def test_the_python_interface(story: Path) -> None:
     assert report.findings["kind"].tolist() == ["unanswered", "misdelivered"]
     assert len(report.exchanges) == 19
     assert report.endpoints["count"].sum() == 18
+
+
+# --- explain ---------------------------------------------------------------------------------
+
+
+def test_explain_tells_the_worst_incident(story: Path) -> None:
+    done = run("explain", story)
+    text = done.stdout.decode()
+    assert done.returncode == 1 and not done.stderr
+    assert "one request hung, and its response went to another" in text
+    for heading in ("What happened", "Evidence", "Causes", "To settle what is open"):
+        assert f"\n{heading} " in text
+    assert "the answer to" in text and "gives up" in text
+
+
+def test_explain_finds_what_is_meant(story: Path) -> None:
+    findings = json.loads(run("scan", story, "--json", "-").stdout)["findings"]
+    told = run("explain", story).stdout
+    for finding in findings:
+        assert run("explain", story, "--finding", finding["id"]).stdout == told
+        assert run("explain", story, "--finding", finding["id"][:4]).stdout == told
+        assert run("explain", story, "--finding", finding["incident"]).stdout == told
+    assert run("explain", story, "--finding", "2").stdout == told
+    for wrong in ("0", "99", "zz", ""):
+        done = run("explain", story, "--finding", wrong)
+        assert done.returncode == 2 and not done.stdout
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_explain_without_findings_says_so(clean: Path) -> None:
+    done = run("explain", clean)
+    assert done.returncode == 0
+    assert b"No finding" in done.stdout
+
+
+def test_explain_reads_standard_input_twice(story: Path) -> None:
+    done = run("explain", "-", stdin=story.read_bytes())
+    assert done.returncode == 1
+    named = run("explain", story).stdout.decode().replace(story.name, "-")
+    assert done.stdout.decode() == named
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+def test_explain_gives_a_terminal_nothing_to_act_on(hostile: Path, columns: int) -> None:
+    done = run("explain", hostile, columns=columns)
+    assert done.returncode == 1
+    assert not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]", done.stdout)
+
+
+def test_values_of_bodies_are_shown_only_when_asked_for(story: Path) -> None:
+    secret = b"Dr. Lindqvist"
+    assert secret in story.read_bytes()
+    assert secret not in run("explain", story).stdout
+    assert secret in run("explain", story, "--show-bodies").stdout

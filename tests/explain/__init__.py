@@ -1,0 +1,1 @@
+"""Stories: what happened in an incident, in words and as a ladder."""

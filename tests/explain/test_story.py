@@ -1,0 +1,174 @@
+"""What a story says: of swaps, slips, silence and losses, on real and on built traffic."""
+
+from pathlib import Path
+
+import pytest
+
+from analyzer import pipeline
+from analyzer.explain.events import MOST_OTHERS
+from analyzer.explain.model import Manner, Story
+from analyzer.explain.words import duration
+from tests.builder import (
+    CLIENT,
+    FIN,
+    MILLISECOND,
+    SECOND,
+    SERVER,
+    as_json,
+    in_time,
+    pcap,
+    request,
+    response,
+)
+from tests.findings.stable import VET, epilogue, ordinary, talk
+from tests.recordings import recording
+
+
+def told(path: Path, *more: Path) -> list[Story]:
+    """The stories of all incidents of the captures."""
+    examined = pipeline.examine([str(p) for p in (path, *more)])
+    return [examined.story(incident) for incident in examined.incidents()]
+
+
+def told_of(folder: Path, *parts: list) -> list[Story]:  # type: ignore[type-arg]
+    """The stories of a capture of ordinary traffic and these frames."""
+    path = folder / "built.pcap"
+    path.write_bytes(pcap(in_time(ordinary(), *parts, epilogue())))
+    return told(path)
+
+
+def texts(story: Story, manner: Manner) -> list[tuple[int, str]]:
+    """Frames and texts of the story's events of a kind."""
+    return [(e.frame, e.text) for e in story.events if e.manner is manner]
+
+
+def test_the_story_has_its_moments() -> None:
+    (story,) = told(recording("story-node12", "bridge"))
+    assert [(lane.name, lane.place) for lane in story.lanes] == [
+        ("client 1", "172.31.17.21:49440"),
+        ("server", "172.17.0.2:3000"),
+        ("client 2", "172.31.18.34:60248"),
+    ]
+    assert texts(story, Manner.REQUEST) == [
+        (1137, "GET /api/v1/horses/417/vet-report"),
+        (1142, "GET /api/v1/paddocks/12/occupancy"),
+    ]
+    ((frame, text),) = texts(story, Manner.ASTRAY)
+    assert frame == 1144 and "the answer to client 1's request" in text
+    assert (1149, "gives up and closes (FIN)") in texts(story, Manner.CLOSE)
+    assert [frame for frame, _ in texts(story, Manner.ACK)] == [1138, 1145, 1150]
+    assert "1.50 s after client 1's request" in story.summary[0]
+    assert "after 3.00 s closed its connection" in story.summary[0]
+    (bodies,) = story.bodies
+    assert bodies.usual.title == "usual: GET /api/v1/paddocks/{id}/occupancy"
+    assert bodies.usual.count >= 10 and "horseId: number" in bodies.came.lines
+    assert any("strace" in command for step in story.steps for command in step.commands)
+
+
+def test_crossed_responses_are_both_shown_from_two_captures() -> None:
+    (story,) = told(recording("crossed-node14", "client1"), recording("crossed-node14", "client2"))
+    assert len(texts(story, Manner.ASTRAY)) == 2
+    assert {e.capture for e in story.events if e.manner is Manner.ASTRAY} == {0, 1}
+    assert any("client1.pcap" in caveat and "two captures" in caveat for caveat in story.caveats)
+    assert "two were crossed" in story.summary[1]
+
+
+def test_a_client_that_gives_up_on_a_silent_server() -> None:
+    (story,) = told(recording("silent-node12", "client1"))
+    assert [lane.name for lane in story.lanes] == ["client", "server"]
+    assert texts(story, Manner.CLOSE)[0][1] == "gives up and closes (FIN)"
+    assert texts(story, Manner.CLOSE)[1][1] == "closes (FIN) without an answer"
+    assert not story.bodies
+
+
+def test_only_the_clients_capture_asks_for_one_at_the_server() -> None:
+    (story,) = told(recording("silent-node12", "client1"))
+    assert "No capture here was made at the server" in story.steps[0].why
+    (story,) = told(recording("silent-node12", "container"))
+    assert not any("at the server itself" in step.why for step in story.steps)
+
+
+def test_what_was_never_confirmed_is_told_once(tmp_path: Path) -> None:
+    hung = talk()
+    for _ in range(6):
+        hung.send(CLIENT, request(VET), seq=hung.next[0])
+        hung.wait(2 * SECOND)
+    hung.next[0] += len(request(VET))
+    hung.send(CLIENT, flags=FIN | 16)
+    (story,) = told_of(tmp_path, hung.frames)
+    ((_, text),) = texts(story, Manner.REPEAT)
+    assert "5 times in 8.00 s: no confirmation ever comes" in text
+
+
+def test_ordinary_exchanges_around_are_counted_not_listed(tmp_path: Path) -> None:
+    busy = talk(7)
+    for n in range(12):
+        busy.ask(request(f"/things/{n}")).answer(response(as_json({"n": n})))
+    busy.ask(request(VET)).wait(30 * SECOND).close()
+    (story,) = told_of(tmp_path, busy.frames)
+    assert [text for _, text in texts(story, Manner.NOTE)][:1] == [
+        "12 exchanges before on this connection, all of them answered"
+    ]
+    assert len(texts(story, Manner.REQUEST)) <= 1 + MOST_OTHERS
+
+
+def test_a_response_that_stops_halfway(tmp_path: Path) -> None:
+    cut = talk().ask(request(VET))
+    cut.send(SERVER, response(b"x" * 50, length=5_000))
+    cut.wait(SECOND).fin(SERVER)
+    cut.fin(CLIENT)
+    (story,) = told_of(tmp_path, cut.frames)
+    ((_, text),) = texts(story, Manner.RESPONSE)
+    assert text == "200, and 50 bytes of a body that never ends"
+    assert "50 bytes of its body, and never the rest" in story.summary[0]
+
+
+def test_events_are_in_order_and_pauses_add_up() -> None:
+    for scenario in ("story-node12", "stale-close-slipped-node12", "pool-reuse"):
+        for story in told(recording(scenario, "container")):
+            assert story.events[0].after == 0
+            total = 0
+            for event in story.events:
+                total += event.pause
+                assert event.after == total and event.pause >= 0
+                assert event.source != event.target
+
+
+def test_every_fact_and_cause_of_the_findings_is_in_the_story() -> None:
+    examined = pipeline.examine([str(recording("stale-close-slipped-node12", "host-any"))])
+    (incident,) = examined.incidents()
+    story = examined.story(incident)
+    assert len(incident.findings) == 5
+    facts = {fact for proof in story.evidence for fact in proof.facts}
+    assert facts == {fact for f in incident.findings for fact in f.evidence}
+    assert {c.cause for c in story.causes} == {c.cause for f in incident.findings for c in f.causes}
+
+
+def test_without_a_second_look_the_rest_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Standard input that could not be kept: no ladder, but all that judging knows."""
+    examined = pipeline.examine([str(recording("story-node12", "bridge"))])
+    monkeypatch.setattr(pipeline.Examination, "look", lambda *_: {})
+    story = examined.story(examined.incidents()[0])
+    assert story.events == ()
+    assert story.evidence and story.causes and story.summary
+
+
+@pytest.mark.parametrize(
+    ("time", "text"),
+    [
+        (0, "0 ms"),
+        (18_000, "0.018 ms"),
+        (400_000, "0.4 ms"),
+        (12_345_678, "12.3 ms"),
+        (999 * MILLISECOND, "999 ms"),
+        (1_502 * MILLISECOND, "1.50 s"),
+        (41 * SECOND, "41.0 s"),
+        (125 * SECOND, "2 min 5 s"),
+        (180 * SECOND, "3 min"),
+        (2 * 3_600 * SECOND, "2 h 0 min"),
+    ],
+)
+def test_durations_as_a_person_says_them(time: int, text: str) -> None:
+    assert duration(time) == text
