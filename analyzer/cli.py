@@ -128,9 +128,8 @@ def _chosen(name: str | None, report: "Report", incidents: "list[Incident]") -> 
     if name.isdigit() and 1 <= int(name) <= len(findings):
         names = {findings[int(name) - 1].id}
     else:
-        names = {
-            i for i in (*(f.id for f in findings), *(i.id for i in incidents)) if i.startswith(name)
-        }
+        ids = (*(f.id for f in findings), *(i.id for i in incidents))
+        names = {i for i in ids if name and i.startswith(name)}
     found = [i for i in incidents if i.id in names or names & {f.id for f in i.findings}]
     if not found:
         raise InputError(f"{name}: no finding or incident has this id or number")

@@ -420,7 +420,7 @@ def test_explain_tells_the_worst_incident(story: Path) -> None:
     assert "one request hung, and its response went to another" in text
     for heading in ("What happened", "Evidence", "Causes", "To settle what is open"):
         assert f"\n{heading} " in text
-    assert "the answer to" in text and "gives up" in text
+    assert "is client 1's" in text.replace("\n", " ") and "gives up" in text
 
 
 def test_explain_finds_what_is_meant(story: Path) -> None:
@@ -458,7 +458,7 @@ def test_explain_gives_a_terminal_nothing_to_act_on(hostile: Path, columns: int)
 
 
 def test_values_of_bodies_are_shown_only_when_asked_for(story: Path) -> None:
-    secret = b"Dr. Lindqvist"
+    secret = b"Dr. Moss"
     assert secret in story.read_bytes()
     assert secret not in run("explain", story).stdout
     assert secret in run("explain", story, "--show-bodies").stdout
