@@ -1,15 +1,16 @@
-"""Proxies that are not ours: nginx and HAProxy from Debian, plainly configured."""
+"""Proxies that are not ours: nginx, HAProxy and docker-proxy from Debian, plainly configured."""
 
 import subprocess
 import time
 from pathlib import Path
 
-from captures.lab import tools
+from captures.lab import runtimes, tools
 from captures.lab.errors import RecordingFailed
 from captures.lab.scenario import Server
-from captures.lab.topology import SERVICE, Topology
+from captures.lab.topology import CONTAINER, SERVICE, Topology
 
-PROGRAMS = ("nginx", "haproxy")
+PACKAGED = ("nginx", "haproxy")  # to be installed
+PROGRAMS = (*PACKAGED, "docker-proxy")
 
 NGINX = """
 user root;
@@ -63,6 +64,12 @@ backend app
 
 def command(server: Server, directory: Path) -> list[str]:
     """Write the configuration and return the command that runs in the foreground."""
+    if server.program == "docker-proxy":
+        binary = str(runtimes.docker_proxy())
+        argv = f"-proto tcp -host-ip {SERVICE[0]} -host-port {server.port}"
+        argv += f" -container-ip {CONTAINER[0]} -container-port {CONTAINER[1]}"
+        # Docker waits for a word on descriptor 3, which is closed then.
+        return ["sh", "-c", f"exec {binary} {argv} 3>/dev/null"]
     upstream = f"{SERVICE[0]}:{SERVICE[1]}"
     template = {"nginx": NGINX, "haproxy": HAPROXY}[server.program]
     path = directory / f"{server.program}.conf"
@@ -97,5 +104,7 @@ def wait_until_listening(topology: Topology, server: Server) -> None:
 
 def version(program: str) -> str:
     """What the program says of itself."""
+    if program == "docker-proxy":
+        return f"docker-proxy of {runtimes.DOCKER} {runtimes.docker_release()}"
     said = subprocess.run([program, "-v"], capture_output=True, text=True, check=False)
     return (said.stdout + said.stderr).splitlines()[0]

@@ -67,7 +67,7 @@ def check(variant: Variant) -> None:
     tools.require_root()
     wanted = ["ip", "tcpdump", "iptables"]
     wanted += [event.run.split()[0] for event in scenario.events if event.run]
-    wanted += [one.program for one in scenario.servers if one.program in proxies.PROGRAMS]
+    wanted += [one.program for one in scenario.servers if one.program in proxies.PACKAGED]
     wanted += ["curl" for one in scenario.clients if one.program.startswith("curl")]
     tools.require(wanted)
     for server in scenario.servers:
@@ -81,7 +81,10 @@ def record_once(variant: Variant, directory: Path, to: Path) -> dict[str, Any]:
     topology = Topology()
     run = Run(variant, directory, topology, Processes(directory), {})
     try:
-        topology.build(variant.scenario.needs_proxy, variant.scenario.needs_router)
+        scenario = variant.scenario
+        topology.build(
+            scenario.needs_proxy, scenario.needs_router, scenario.needs_back, scenario.needs_twin
+        )
         captures = perform(run)
     finally:
         run.processes.stop_all()
@@ -154,7 +157,10 @@ def do_event(run: Run, event: Event) -> None:
     """Carry out one event."""
     if event.run:
         argv = run.topology.inside(event.host, shlex.split(event.run))
-        subprocess.run(argv, check=False, capture_output=True)
+        if event.background:
+            run.processes.start(f"event-{event.at}-{event.host}", argv, {"PYTHONPATH": str(ROOT)})
+        else:
+            subprocess.run(argv, check=False, capture_output=True)
     if event.restart:
         run.processes.stop(run.servers[event.restart])
         (server,) = [one for one in run.variant.scenario.servers if one.name == event.restart]

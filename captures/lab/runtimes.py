@@ -73,6 +73,32 @@ def npm_package(package: str, home: Path, only: Sequence[str]) -> None:
     archive.unlink()
 
 
+DOCKER = "docker.io"  # the Debian package that has docker-proxy
+
+
+def docker_proxy() -> Path:
+    """The docker-proxy binary: fetched with apt-get and unpacked into the cache, not installed."""
+    home = cache() / "debian" / DOCKER
+    binary = home / "usr" / "sbin" / "docker-proxy"
+    if not binary.exists():
+        tools.require(["apt-get", "dpkg-deb"])
+        home.mkdir(parents=True, exist_ok=True)
+        for argv in (
+            ["apt-get", "download", DOCKER],
+            ["sh", "-c", f"dpkg-deb -x {DOCKER}_*.deb ."],
+        ):
+            done = subprocess.run(argv, cwd=home, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise LabError(f"{' '.join(argv)} failed: {done.stderr.strip()[-300:]}")
+    return binary
+
+
+def docker_release() -> str:
+    """The version of the package that docker-proxy came from."""
+    names = [path.name for path in (cache() / "debian" / DOCKER).glob("*.deb")]
+    return names[0].split("_")[1] if names else "unknown"
+
+
 def python_binary(requirements: Sequence[str]) -> Path:
     """A Python with exactly these packages; a virtual environment of its own in the cache."""
     if not requirements:

@@ -46,6 +46,7 @@ class Event:
     at: float
     host: str = "host"
     run: str | None = None
+    background: bool = False
     restart: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
 
@@ -59,6 +60,8 @@ class Capture:
     stop: float | None = None
     flags: tuple[str, ...] = ()
     filter: str = ""
+    ahead: float = 0.0  # seconds that this host's clock is ahead of the others'
+    drift: float = 0.0  # what it gains, in millionths
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,16 @@ class Scenario:
     def needs_proxy(self) -> bool:
         """Whether any server lives on the proxy host."""
         return any(server.host == "proxy" for server in self.servers)
+
+    @property
+    def needs_back(self) -> bool:
+        """Whether the proxy has an interface of its own towards the service."""
+        return any(capture.vantage == "proxy-back" for capture in self.captures)
+
+    @property
+    def needs_twin(self) -> bool:
+        """Whether a second container comes up with the first one's address."""
+        return any(event.host == "twin" for event in self.events)
 
     @property
     def needs_router(self) -> bool:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from captures.lab import compress, proxies, runtimes, sniffers, truth, wire
+from captures.lab import clocks, compress, proxies, runtimes, sniffers, truth, wire
 from captures.lab.scenario import Capture, Server, Variant
 
 
@@ -30,7 +30,10 @@ def ship(
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     shipped = []
-    for _, sniffer in sorted(captures, key=lambda pair: pair[1].vantage):
+    for capture, sniffer in sorted(captures, key=lambda pair: pair[1].vantage):
+        clock = {"ahead": capture.ahead, "drift": capture.drift}
+        if any(clock.values()):
+            clocks.shift(sniffer.path, **clock)
         plain = sniffer.vantage in scenario.plain
         name = f"{sniffer.vantage}.pcap" + ("" if plain else ".zst")
         if plain:
@@ -44,6 +47,7 @@ def ship(
                 "frames": compress.frames(sniffer.path),
                 "sha256": compress.sha256(fresh / name),
                 "command": sniffer.command,
+                **({"clock": clock} if any(clock.values()) else {}),
             }
         )
     told: dict[str, Any] = {
@@ -76,10 +80,17 @@ def ship(
 def where_seen(
     planted: list[dict[str, Any]], captures: Iterable[tuple[Capture, sniffers.Sniffer]]
 ) -> list[dict[str, Any]]:
-    """The planted faults, each with the vantages that saw its request at all."""
+    """The planted faults, each with the vantages that saw its request at all.
+
+    A fault of the server is to be seen behind a proxy too, one of the proxy is not.
+    """
     paths = {sniffer.vantage: sniffer.path for _, sniffer in captures}
-    seen = wire.seen_at(paths, [one["request"] for one in planted])
-    return [{**one, "seen_at": vantages} for one, vantages in zip(planted, seen, strict=True)]
+    requests = [one["request"] for one in planted]
+    own, any_ = wire.seen_at(paths, requests), wire.seen_at(paths, requests, by_anyone=True)
+    return [
+        {**one, "seen_at": any_[n] if one["cause"].startswith("server/") else own[n]}
+        for n, one in enumerate(planted)
+    ]
 
 
 def notes(

@@ -16,6 +16,8 @@ HOW_TO_GET = {
     "npm": "apt-get install npm, or https://nodejs.org/en/download",
     "nginx": "apt-get install nginx-light",
     "haproxy": "apt-get install haproxy",
+    "apt-get": "a Debian or Ubuntu machine",
+    "dpkg-deb": "a Debian or Ubuntu machine",
 }
 
 

@@ -6,7 +6,9 @@ A second published port, 8081, leads to the container's 3001.
     app2 172.31.18.34 ──┼── 172.31.16.10:8080 ── DNAT ── 172.17.0.1 ── 172.17.0.2:3000
     proxy 172.31.19.40 ─┘
 
-A router can stand between app1 and the host, for what happens in a network and not on a host.
+A router can stand between app1 and the host, for what happens in a network and not on a host. The
+proxy can have a second interface, 172.31.21.40, from which it asks the service. A second container
+can come up with the first one's address.
 
 Every namespace carries the run's own prefix, so that several runs can live side by side.
 """
@@ -31,6 +33,8 @@ VANTAGES = {
     "client1": ("app1", "eth0"),
     "client2": ("app2", "eth0"),
     "proxy": ("proxy", "eth0"),
+    "proxy-front": ("proxy", "eth0"),
+    "proxy-back": ("proxy", "eth1"),
     "host-any": ("host", "any"),
     "host-ens5": ("host", "ens5"),
     "host-ens6": ("host", "ens6"),
@@ -58,10 +62,17 @@ class Topology:
         """Run a plain command line on a host and wait for it."""
         return run(self.inside(host, command.split()))
 
-    def build(self, with_proxy: bool = False, with_router: bool = False) -> None:
+    def build(
+        self,
+        with_proxy: bool = False,
+        with_router: bool = False,
+        with_back: bool = False,
+        with_twin: bool = False,
+    ) -> None:
         """Make the hosts, links, bridge, routes and address translation."""
         clients = ["app1", "app2", *(["proxy"] if with_proxy else [])]
-        for host in [*clients, "host", "ctr", *(["router"] if with_router else [])]:
+        more = [*(["router"] if with_router else []), *(["twin"] if with_twin else [])]
+        for host in [*clients, "host", "ctr", *more]:
             run(["ip", "netns", "add", self.namespace(host)])
             self.made.append(host)
             self.do(host, "ip link set lo up")
@@ -70,8 +81,27 @@ class Topology:
                 self._routed_link(host)
             else:
                 self._link(host)
-        self._container()
+        self._bridge()
+        self._container("ctr", "veth7c31e0a")
+        self.do("ctr", "ip link set eth0 up")
+        self.do("ctr", "ip route add default via 172.17.0.1")
+        if with_twin:  # its interface stays down until an event brings it up
+            self._container("twin", "veth90b2d4f")
+            self.do("twin", "sysctl -qw net.ipv4.conf.eth0.arp_notify=1")
+        if with_back:
+            self._back()
         self._translation()
+
+    def _back(self) -> None:
+        """The proxy's second interface, towards the service."""
+        self._veth("proxy", "ens8", name="eth1")
+        for where, device, own in (
+            ("proxy", "eth1", "172.31.21.40/24"),
+            ("host", "ens8", "172.31.21.1/24"),
+        ):
+            self.do(where, f"ip addr add {own} dev {device}")
+            self.do(where, f"ip link set {device} up")
+        self.do("proxy", f"ip route add {SERVICE[0]}/32 via 172.31.21.1")
 
     def _veth(self, host: str, peer: str, to: str = "host", name: str = "eth0") -> None:
         run(
@@ -106,16 +136,16 @@ class Topology:
         self.do("router", "sysctl -qw net.ipv4.ip_forward=1")
         self.do("host", f"ip route add {address}/32 via 172.31.20.1")
 
-    def _container(self) -> None:
+    def _bridge(self) -> None:
         self.do("host", "ip link add docker0 type bridge")
         self.do("host", "ip addr add 172.17.0.1/16 dev docker0")
         self.do("host", "ip link set docker0 up")
-        self._veth("ctr", "veth7c31e0a")
-        self.do("host", "ip link set veth7c31e0a master docker0")
-        self.do("host", "ip link set veth7c31e0a up")
-        self.do("ctr", f"ip addr add {CONTAINER[0]}/16 dev eth0")
-        self.do("ctr", "ip link set eth0 up")
-        self.do("ctr", "ip route add default via 172.17.0.1")
+
+    def _container(self, name: str, port: str) -> None:
+        self._veth(name, port)
+        self.do("host", f"ip link set {port} master docker0")
+        self.do("host", f"ip link set {port} up")
+        self.do(name, f"ip addr add {CONTAINER[0]}/16 dev eth0")
 
     def _translation(self) -> None:
         self.do("host", "sysctl -qw net.ipv4.ip_forward=1")

@@ -1,6 +1,7 @@
 """Which captures hold a request at all: the one thing in truth.json that is read from packets."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +31,23 @@ def segments(path: Path) -> Iterator[tuple[str, bytes]]:
                 yield f"{host}:{int.from_bytes(tcp[:2], 'big')}", payload
 
 
-def seen_at(captures: Mapping[str, Path], requests: list[Mapping[str, Any]]) -> list[list[str]]:
-    """For each request, the vantages whose captures hold its first line from its own address."""
+def seen_at(
+    captures: Mapping[str, Path], requests: list[Mapping[str, Any]], by_anyone: bool = False
+) -> list[list[str]]:
+    """For each request, the vantages whose captures hold its first line from its own address.
+
+    Or `by_anyone`: a proxy may have asked in its place.
+    """
     lines = [f"{one['method']} {one['target']} HTTP/1.1\r\n".encode() for one in requests]
     senders = {one["client"] for one in requests}
     found: list[list[str]] = [[] for _ in requests]
     for vantage, path in sorted(captures.items()):
         sent: dict[str, list[bytes]] = {sender: [] for sender in senders}
         for sender, payload in segments(path):
-            if sender in senders:
-                sent[sender].append(payload)
+            if by_anyone or sender in senders:
+                sent.setdefault(sender, []).append(payload)
         for number, one in enumerate(requests):
-            if any(lines[number] in payload for payload in sent[one["client"]]):
+            payloads = chain(*sent.values()) if by_anyone else sent[one["client"]]
+            if any(lines[number] in payload for payload in payloads):
                 found[number].append(vantage)
     return found

@@ -177,6 +177,11 @@ def serial(plan: dict[str, Any], worker: dict[str, Any], journal: Journal) -> No
                 if step.get("abandon"):  # what has come lies unread in the socket's buffer
                     journal.write(row | failed("timeout", began=True))
                     return
+                if step.get("deaf"):  # what has come was read, and nobody is told
+                    read_into(row, reader)
+                    time.sleep(max(0.0, row["sent"] + step["timeout"] - time.time()))
+                    journal.write(row | failed("timeout"))
+                    return
                 if worker["style"] == "half-close":
                     sock.shutdown(socket.SHUT_WR)
             except OSError:

@@ -2,6 +2,7 @@
 
 `mix`: an answer from any back connection goes to the client that has waited longest (P1).
 `lose`: an answer that comes on a reused back connection is read and thrown away (P3).
+With `framing = "length"` it believes a request's Content-Length even beside chunked (P2).
 """
 
 import asyncio
@@ -25,7 +26,7 @@ class Message:
     data: bytes
 
 
-async def read(reader: asyncio.StreamReader) -> Message | None:
+async def read(reader: asyncio.StreamReader, by_length: bool = False) -> Message | None:
     """One message with a Content-Length or no body; chunked ones are passed on as they are."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -37,7 +38,8 @@ async def read(reader: asyncio.StreamReader) -> Message | None:
         if b":" in line
     }
     body = b""
-    if b"chunked" in fields.get(b"transfer-encoding", b""):
+    believed = by_length and b"content-length" in fields
+    if b"chunked" in fields.get(b"transfer-encoding", b"") and not believed:
         while not body.endswith(b"\r\n0\r\n\r\n"):
             body += await reader.readuntil(b"\r\n")
     elif b"content-length" in fields:
@@ -57,7 +59,8 @@ async def back() -> tuple[Stream, bool]:
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """One client's connection."""
-    while (request := await read(reader)) is not None:
+    by_length = CONFIG.get("framing") == "length"
+    while (request := await read(reader, by_length)) is not None:
         name = request.first.rpartition(" ")[0]
         chosen = matches(FAULT.get("on"), name)
         if chosen:
@@ -65,9 +68,12 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         stream, reused = await back()
         stream[1].write(request.data)
         response = await read(stream[0])
-        IDLE.append(stream)
         if response is None:
             break
+        if b"connection: close" in (request.data + response.data).lower():
+            stream[1].close()
+        else:
+            IDLE.append(stream)
         to = writer
         if chosen and FAULT["name"] == "mix":
             to = WAITING.pop(0)

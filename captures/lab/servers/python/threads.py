@@ -1,6 +1,7 @@
 """The clinic or the warehouse behind Python's own ThreadingHTTPServer.
 
-It answers whatever happens: also a client that has long closed its side.
+It answers whatever happens: also a client that has long closed its side. The bodies of
+`until_close` end with their connection.
 """
 
 import time
@@ -8,7 +9,7 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from captures.lab.servers.python import clinic, warehouse
-from captures.lab.servers.python.common import CONFIG, Log, Request, slowness
+from captures.lab.servers.python.common import CONFIG, Log, Request, matches, slowness
 
 HANDLE = {"warehouse": warehouse.handle, "clinic": clinic.handle}[CONFIG["api"]]
 LOG = Log()
@@ -37,7 +38,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         if answer.status != 204:
             self.send_header("Content-Type", answer.media_type)
-            if self.protocol_version != "HTTP/1.0":
+            if matches(CONFIG.get("until_close"), f"{self.command} {self.path}"):
+                self.send_header("Connection", "close")
+            elif self.protocol_version != "HTTP/1.0":
                 self.send_header("Content-Length", str(len(encoded)))
         self.end_headers()
         if self.command != "HEAD":
