@@ -18,6 +18,8 @@ pytestmark = pytest.mark.skipif(TSHARK is None, reason="tshark is not installed"
 # Where tshark 4.0 is wrong, or says something else on purpose; seen by hand in the frames.
 DIFFERENCES = {
     "pipelined-node22": "tshark takes a response of several segments for a continuation",
+    "long-mixed-node22": "the same, in its pipelines",
+    "smuggled-node16": "we leave open whose the answer to a smuggled request is",
     "refused-expectation-node14": "tshark leaves out the request whose body was never sent",
     "capture-loss-node20": "tshark pairs over gaps by order alone",
     "mid-stream-node14": "tshark counts responses whose requests were before the capture",
@@ -90,10 +92,12 @@ def test_agrees_with_tshark(one: Recording) -> None:
 def test_differences_are_tsharks(scenario: str) -> None:
     ours, ports = by_us(recording(scenario, "container"))
     theirs = by_tshark(recording(scenario, "container"), ports)
-    told = Counter((row["method"], row["target"]) for row in truth(scenario)["log"])
     asked = Counter((method, target) for _, method, target in ours.requests.elements())
     # All that we read was asked, and tshark has at most what we have, but for responses alone.
-    assert not asked - told
+    if "log" in truth(scenario):
+        told = Counter((row["method"], row["target"]) for row in truth(scenario)["log"])
+        assert not asked - told
+    assert asked.total() <= truth(scenario)["totals"]["requests"]
     assert not theirs.requests - ours.requests
 
 
