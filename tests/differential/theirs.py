@@ -1,0 +1,185 @@
+"""A capture as tshark reads it: TCP fields of every frame, and the HTTP messages it dissects."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+from zlib import adler32
+
+from tests.differential.model import Request, Response, Seen, Talk
+
+TSHARK = shutil.which("tshark")
+LONGEST = 300  # s that tshark may take
+_HTTP_PORTS = (80, 8080)
+_OPTIONS = ("-n", "-o", "http.decompress_body:FALSE")
+_PATIENT = ("-o", "tcp.reassemble_out_of_order:TRUE")
+_FIELDS = (
+    "frame.number", "frame.protocols", "tcp.stream", "ip.src", "ipv6.src", "tcp.srcport",
+    "tcp.dstport", "tcp.seq_raw", "tcp.ack_raw", "tcp.flags", "tcp.len",
+    "tcp.analysis.lost_segment",
+    "tcp.analysis.ack_lost_segment", "tcp.analysis.retransmission", "tcp.analysis.out_of_order",
+    "tcp.analysis.fast_retransmission", "tcp.analysis.spurious_retransmission", "tcp.payload",
+)  # fmt: skip
+
+
+class Tcp(NamedTuple):
+    """One TCP segment as tshark dissects it; `source` is address and port."""
+
+    frame: int
+    protocols: str
+    stream: int
+    source: tuple[str, int]
+    target_port: int
+    seq: int
+    ack: int
+    flags: int
+    wire: int
+    marks: frozenset[str]
+    payload: bytes
+
+
+class TsharkError(Exception):
+    """tshark did not read the capture to its end; the message is what it said."""
+
+
+def _tshark(path: Path, *arguments: str) -> tuple[bytes, str]:
+    """tshark's output and complaint."""
+    command = [str(TSHARK), "-r", str(path), *_OPTIONS, *arguments]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=LONGEST)
+    said = done.stderr.decode("utf-8", "replace")
+    said = "\n".join(line for line in said.splitlines() if "dangerous" not in line)
+    return done.stdout, said if done.returncode else ""
+
+
+def segments(path: Path) -> tuple[int, list[Tcp], str]:
+    """The number of frames, all TCP segments, and what tshark complained of."""
+    wanted = [part for field in _FIELDS for part in ("-e", field)]
+    shape = ("-T", "fields", "-E", "separator=/t", "-E", "occurrence=l")
+    out, complaint = _tshark(path, *shape, *wanted)
+    frames = 0
+    found = []
+    for line in out.decode("latin-1").split("\n"):
+        if not line:
+            continue
+        frames += 1
+        values = dict(zip(_FIELDS, line.split("\t"), strict=True))
+        if not values["tcp.stream"] or not values["tcp.seq_raw"]:
+            continue
+        names = ("lost_segment", "ack_lost_segment", "retransmission", "out_of_order",
+                 "fast_retransmission", "spurious_retransmission")  # fmt: skip
+        found.append(
+            Tcp(
+                frame=int(values["frame.number"]),
+                protocols=values["frame.protocols"],
+                stream=int(values["tcp.stream"]),
+                source=(values["ip.src"] or values["ipv6.src"], int(values["tcp.srcport"])),
+                target_port=int(values["tcp.dstport"]),
+                seq=int(values["tcp.seq_raw"]),
+                ack=int(values["tcp.ack_raw"] or 0),
+                flags=int(values["tcp.flags"] or "0", 16),
+                wire=int(values["tcp.len"] or 0),
+                marks=frozenset(name for name in names if values[f"tcp.analysis.{name}"]),
+                payload=bytes.fromhex(values["tcp.payload"]),
+            )
+        )
+    return frames, found, complaint
+
+
+_NUMBER = re.compile(rb'<field name="num" pos="0" show="(\d+)"')
+_STREAM = re.compile(rb'<field name="tcp.stream"[^>]* show="(\d+)"')
+_METHOD = re.compile(rb'<field name="http.request.method"[^>]*? value="([0-9a-f]*)"')
+_URI = re.compile(rb'<field name="http.request.uri"[^>]*? value="([0-9a-f]*)"')
+_CODE = re.compile(rb'<field name="http.response.code"[^>]* show="(\d+)"')
+_REQUEST_IN = re.compile(rb'<field name="http.request_in"[^>]* show="(\d+)"')
+_BODY = re.compile(
+    rb'<field name="http.file_data"[^>]*? size="(\d+)"[^>]*?(?: value="([0-9a-f]*)")?/?>'
+)
+# With decompression off, a body with a content coding has no file_data but this.
+_CODED = re.compile(
+    rb'<field name="" show="Content-encoded entity body[^"]*" size="(\d+)"'
+    rb'[^>]*? value="([0-9a-f]*)"'
+)
+
+
+def messages(
+    path: Path, ports: set[int], stream_of: dict[int, int], *, patient: bool
+) -> dict[int, Talk]:
+    """The HTTP messages by stream (its first frame).
+
+    `ports` are those that HTTP was found on by anybody. A `patient` tshark puts segments that are
+    out of order together, and dissects nothing behind a lost one; else it dissects what comes as it
+    comes.
+    """
+    decode = [
+        part
+        for port in sorted(ports | set(_HTTP_PORTS))
+        for part in ("-d", f"tcp.port=={port},http")
+    ]
+    out, _ = _tshark(path, "-Y", "http", "-T", "pdml", "-J", "http", *decode, *(_PATIENT * patient))
+    talks: dict[int, Talk] = {}
+    asked_in: dict[tuple[int, int], list[int]] = {}
+    for packet in out.split(b"\n<packet>\n")[1:]:
+        number = _NUMBER.search(packet)
+        if number is None:
+            continue
+        frame = int(number[1])
+        stream = stream_of.get(frame)
+        if stream is None:
+            continue
+        talk = talks.setdefault(stream, Talk())
+        for part in packet.split(b'\n  <proto name="http"')[1:]:
+            part = part.partition(b"\n  </proto>")[0]
+            _message(part, talk, frame, asked_in.setdefault((stream, frame), []), asked_in, stream)
+    return talks
+
+
+def _message(
+    part: bytes,
+    talk: Talk,
+    frame: int,
+    here: list[int],
+    asked_in: dict[tuple[int, int], list[int]],
+    stream: int,
+) -> None:
+    method, code = _METHOD.search(part), _CODE.search(part)
+    body = _CODED.search(part) or _BODY.search(part)
+    data = bytes.fromhex((body[2] or b"").decode()) if body else b""
+    length = int(body[1]) if body else 0
+    if method is not None:
+        uri = _URI.search(part)
+        target = bytes.fromhex(uri[1].decode()).decode("latin-1") if uri else ""
+        here.append(len(talk.requests))
+        name = bytes.fromhex(method[1].decode()).decode("latin-1")
+        talk.requests.append(Request(name, target, length, frame))
+    elif code is not None and (int(code[1]) >= 200 or int(code[1]) == 101):
+        before = _REQUEST_IN.search(part)
+        places = asked_in.get((stream, int(before[1])), []) if before else []
+        checksum = adler32(data) if data and len(data) == length else None
+        asked = places[0] if len(places) == 1 else -1 if places else None
+        talk.responses.append(Response(int(code[1]), length, checksum, asked, frame))
+
+
+def _begun(tcp: list[Tcp]) -> dict[int, int]:
+    """The first frame of every stream."""
+    found: dict[int, int] = {}
+    for segment in tcp:
+        found.setdefault(segment.stream, segment.frame)
+    return found
+
+
+def seen(path: Path, ports: set[int], frames: int, tcp: list[Tcp], holes: set[int]) -> Seen:
+    """All that tshark says of a capture whose segments have been read; gaps are not filled in.
+
+    `holes` are the streams with bytes missing: they are read as they come.
+    """
+    begun = _begun(tcp)
+    stream_of = {segment.frame: begun[segment.stream] for segment in tcp}
+    found = Seen(frames, set(begun.values()))
+    if ports or any(":http" in segment.protocols for segment in tcp):
+        found.talks = messages(path, ports, stream_of, patient=True)
+        if holes:
+            hasty = messages(path, ports, stream_of, patient=False)
+            for stream in holes & {*hasty, *found.talks}:
+                found.talks[stream] = hasty.get(stream, Talk())
+    return found
