@@ -1,14 +1,17 @@
 """The command line: the only place that prints or sets an exit status.
 
-Exit status: 0 nothing found, 1 at least one finding, 2 it could not be done.
+Exit status: 0 nothing found, 1 at least one finding, 2 it could not be done, 128 and the signal's
+number when a signal ended it (130 for Ctrl-C, 143 for SIGTERM).
 """
 
+import io
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -16,12 +19,17 @@ from analyzer import __version__
 from analyzer.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from analyzer.explain.incidents import Incident
     from analyzer.pipeline import Examination
     from analyzer.report.result import Report
+    from analyzer.stopping import Pace
 
 NOTHING_FOUND, FOUND, NOT_DONE = 0, 1, 2
 STANDARD_STREAM = "-"
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_BY_SIGNAL = 128
 
 _JOBS = click.option(
     "--jobs",
@@ -74,14 +82,18 @@ def scan(
     CAPTURE is a pcap or pcapng file, plain or compressed (gzip, zstd, lz4, xz, bzip2); a directory;
     several files of one rotated set or of several vantages; or '-' for standard input.
 
-    Exit status: 0 nothing found, 1 at least one finding, 2 it could not be done.
+    Ctrl-C or SIGTERM ends the reading: what was found by then is reported, and marked partial.
+    A second one ends it at once.
+
+    Exit status: 0 nothing found, 1 at least one finding, 2 it could not be done; 130 when ended by
+    Ctrl-C, 143 by SIGTERM.
     """
 
-    def work() -> bool:
+    def work(pace: "Pace") -> "Report":
         _check_outputs(csv_file, json_file, exchanges_file, force=force)
-        report = _examine(list(captures), jobs).report
-        _write(report, csv_file, json_file, exchanges_file)
-        return bool(report.judgement.findings)
+        report = _examine(list(captures), jobs, pace).report
+        _write(report, csv_file, json_file, exchanges_file, force=force)
+        return report
 
     _run(work)
 
@@ -107,15 +119,15 @@ def explain(captures: tuple[str, ...], finding: str | None, jobs: int, show_bodi
     Exit status: 0 nothing found, 1 at least one finding, 2 it could not be done.
     """
 
-    def work() -> bool:
-        examination = _examine(list(captures), jobs)
+    def work(pace: "Pace") -> "Report":
+        examination = _examine(list(captures), jobs, pace)
         incidents = examination.incidents()
         if not incidents:
             _show(examination.report)
-            return False
+            return examination.report
         chosen = _chosen(finding, examination.report, incidents)
         _tell(examination, chosen, incidents, show_bodies=show_bodies)
-        return True
+        return examination.report
 
     _run(work)
 
@@ -145,36 +157,57 @@ def _tell(
     *,
     show_bodies: bool,
 ) -> None:
-    from rich.console import Console
-
     from analyzer.report import ladder
 
-    console = Console(highlight=False, soft_wrap=False)
-    ladder.show(examination.story(chosen, show_bodies=show_bodies), console)
-    ladder.others([i.headline for i in incidents if i is not chosen], console)
+    story = examination.story(chosen, show_bodies=show_bodies)
+
+    def tell(console: "Console") -> None:
+        ladder.show(story, console)
+        ladder.others([i.headline for i in incidents if i is not chosen], console)
+
+    _print(tell)
 
 
-def _run(work: Callable[[], bool]) -> NoReturn:
-    """Do the work, which says whether anything was found, and end with the exit status."""
+def _run(work: Callable[["Pace"], "Report"]) -> NoReturn:
+    """Do the work and end with its exit status, whatever comes in between."""
+    from analyzer.stopping import Pace, Stopped
+
+    pace = Pace()
+    caught: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        caught.append(number)
+        if len(caught) > 1:
+            raise KeyboardInterrupt
+        pace.ask()
+
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
     try:
-        found = work()
+        report = work(pace)
+        status = FOUND if report.judgement.findings else NOTHING_FOUND
+        if report.partial:
+            _complain("ended by a signal; what was read by then has been reported")
+            status = _BY_SIGNAL + caught[0]
     except InputError as error:
-        click.echo(f"wrangler-forensics: {_one_line(error)}", err=True)
-        sys.exit(NOT_DONE)
-    except KeyboardInterrupt:
-        click.echo("wrangler-forensics: interrupted", err=True)
-        sys.exit(NOT_DONE)
+        for line in error.args:
+            _complain(line)
+        status = NOT_DONE
+    except (KeyboardInterrupt, Stopped):
+        _complain("ended at once; nothing was reported")
+        status = _BY_SIGNAL + (caught or [signal.SIGINT])[0]
     except Exception:
         # Our bug. Python's own status for it is 1, which here would mean a finding.
         traceback.print_exc()
-        sys.exit(NOT_DONE)
-    sys.exit(FOUND if found else NOTHING_FOUND)
+        status = NOT_DONE
+    sys.exit(status)
 
 
-def _one_line(error: InputError) -> str:
+def _complain(text: str) -> None:
     from analyzer.report.escape import visible
 
-    return visible(str(error))
+    click.echo(f"wrangler-forensics: {visible(text)}", err=True)
 
 
 def _check_outputs(
@@ -193,7 +226,7 @@ def _check_outputs(
         raise InputError("two outputs have the same name")
 
 
-def _examine(captures: list[str], jobs: int) -> "Examination":
+def _examine(captures: list[str], jobs: int, pace: "Pace") -> "Examination":
     import gc
 
     from analyzer import pipeline
@@ -201,7 +234,7 @@ def _examine(captures: list[str], jobs: int) -> "Examination":
     # Nothing built here has cycles that matter, and looking for some takes a tenth of the time.
     gc.disable()
     with _progress(captures) as advance:
-        return pipeline.examine(captures, progress=advance, jobs=jobs)
+        return pipeline.examine(captures, progress=advance, jobs=jobs, pace=pace)
 
 
 class _Silent:
@@ -248,27 +281,87 @@ def _progress(captures: list[str]) -> "_Silent | _Bar":
 
 
 def _write(
-    report: "Report", csv_file: str | None, json_file: str | None, exchanges_file: str | None
+    report: "Report",
+    csv_file: str | None,
+    json_file: str | None,
+    exchanges_file: str | None,
+    *,
+    force: bool,
 ) -> None:
+    """Write all outputs; where one cannot be written the others still are.
+
+    Raises InputError with a line for each that could not be.
+    """
     from analyzer.report import files
 
-    if csv_file is not None:
-        files.write(csv_file, lambda file: file.write(files.csv_text(report)))
-    if exchanges_file is not None:
-        name = exchanges_file
-        files.write(name, lambda file: files.write_exchanges(report, name, file))
-    if json_file == STANDARD_STREAM:
-        sys.stdout.buffer.write(files.json_text(report))
-        return
-    if json_file is not None:
-        files.write(json_file, lambda file: file.write(files.json_text(report)))
-    _show(report)
+    outputs: list[tuple[str | None, Callable[[IO[bytes]], Any]]] = [
+        (csv_file, lambda file: file.write(files.csv_text(report))),
+        (exchanges_file, lambda file: files.write_exchanges(report, str(exchanges_file), file)),
+    ]
+    alone = json_file == STANDARD_STREAM
+    if not alone:
+        outputs.append((json_file, lambda file: file.write(files.json_text(report))))
+    problems: list[str] = []
+    for path, put in outputs:
+        if path is not None:
+            try:
+                files.write(path, put, force=force)
+            except InputError as error:
+                problems += error.args
+    try:
+        _say(files.json_text(report)) if alone else _show(report)
+    except InputError as error:
+        problems += error.args
+    if problems:
+        raise InputError(*problems)
 
 
 def _show(report: "Report") -> None:
-    from rich.console import Console
-
     from analyzer.report import terminal
 
-    console = Console(highlight=False, soft_wrap=False)
-    terminal.show(report, console)
+    _print(lambda console: terminal.show(report, console))
+
+
+def _print(render: Callable[["Console"], None]) -> None:
+    """Render for the terminal, or whatever else standard output is, then write it in one go."""
+    from rich.console import Console
+
+    there = Console()
+    text = _Text()
+    console = Console(
+        file=text,
+        width=there.width,
+        force_terminal=there.is_terminal,
+        highlight=False,
+        soft_wrap=False,
+    )
+    render(console)
+    _say(text.getvalue().encode(text.encoding, "backslashreplace"))
+
+
+class _Text(io.StringIO):
+    """Text that will go to standard output, in whose encoding it has to be."""
+
+    encoding = sys.stdout.encoding or "utf-8"
+
+
+def _say(data: bytes) -> None:
+    """Write to standard output. Nobody needs to read it to the end: `| head` is no problem.
+
+    Raises InputError when it cannot be written for another reason, such as a full disk.
+    """
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _nowhere()
+    except OSError as error:
+        _nowhere()
+        raise InputError(f"standard output: {error.strerror}") from None
+
+
+def _nowhere() -> None:
+    """Let standard output lead nowhere, so that Python has nothing to complain of at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

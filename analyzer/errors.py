@@ -7,4 +7,4 @@ anything else that escapes is our bug and keeps its traceback.
 
 
 class InputError(Exception):
-    """An input that cannot be read or a request that cannot be met; the message is one line."""
+    """An input that cannot be read or a request that cannot be met; each argument is one line."""

@@ -7,8 +7,10 @@ Law: the capture passes by once, a block at a time; what stays is the open conne
 compact tables.
 """
 
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
@@ -19,6 +21,7 @@ from analyzer.capture.frames import BLOCK, Capture, Frames
 from analyzer.closeup import Closeup, Limits, Wanted, Watch, wanted
 from analyzer.endpoints import Endpoint
 from analyzer.endpoints import endpoints as resolve
+from analyzer.errors import InputError
 from analyzer.explain.incidents import Incident, incidents
 from analyzer.explain.model import Story
 from analyzer.explain.tell import Scene, tell, window
@@ -31,10 +34,12 @@ from analyzer.intervals import MASK
 from analyzer.packets.decode import segments
 from analyzer.packets.segments import Segments
 from analyzer.report.result import Report
+from analyzer.stopping import Pace
 from analyzer.streams import Arranged, Rows, Tracker, arrange, share
 
 Progress = Callable[[int], None]
 
+PROCESSES = get_context("spawn")
 WORTH_SHARING = 64 << 20  # bytes; smaller captures are read sooner than a process has started
 
 
@@ -72,23 +77,53 @@ def extract(
     progress: Progress | None = None,
     jobs: int = 1,
     spool: files.Spool | None = None,
+    pace: Pace | None = None,
 ) -> Extracted:
     """Read the captures at `paths` (files) and return all that was in them, not judged.
 
     With several `jobs` every process reads all frames and follows its share of the connections.
+    `pace` can stop reading.
     Standard input is kept in `spool` for a second look. Raises InputError when a capture cannot be
     read at all.
     """
     if jobs == 1 or files.STANDARD_INPUT in paths:
-        return extract_share(paths, 0, 1, block, progress, spool)
-    with ProcessPoolExecutor(jobs - 1, mp_context=get_context("spawn")) as pool:
-        others = [pool.submit(extract_share, paths, part, jobs, block) for part in range(1, jobs)]
+        return extract_share(paths, 0, 1, block, progress, spool, pace)
+    pace = pace or Pace()
+    pace.share(PROCESSES)
+    with ProcessPoolExecutor(
+        jobs - 1, mp_context=PROCESSES, initializer=_keep_pace, initargs=(pace,)
+    ) as pool:
+        others = [pool.submit(_extract_part, paths, part, jobs, block) for part in range(1, jobs)]
         try:
-            extraction, captures, interfaces = extract_share(paths, 0, jobs, block, progress)
+            extraction, captures, interfaces = extract_share(
+                paths, 0, jobs, block, progress, pace=pace
+            )
+            parts = [extraction, *(o.result()[0] for o in others)]
+        except BrokenProcessPool:
+            raise InputError(
+                "a reading process was ended from outside, or for want of memory; "
+                "--jobs 1 needs the least"
+            ) from None
         except BaseException:
+            pace.halt()
             pool.shutdown(cancel_futures=True)
             raise
-        return join([extraction, *(o.result()[0] for o in others)]), captures, interfaces
+        return join(parts), captures, interfaces
+
+
+_pace: Pace | None = None  # of this process, where it is one of several
+
+
+def _keep_pace(pace: Pace | None) -> None:
+    """Prepare a process: it ends when the one that started it says so, not on a signal to all."""
+    global _pace
+    _pace = pace
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _extract_part(paths: list[str], part: int, parts: int, block: int) -> Extracted:
+    return extract_share(paths, part, parts, block, pace=_pace)
 
 
 def extract_share(
@@ -98,6 +133,7 @@ def extract_share(
     block: int,
     progress: Progress | None = None,
     spool: files.Spool | None = None,
+    pace: Pace | None = None,
 ) -> Extracted:
     """What `extract` returns, of one share of the connections only."""
     extraction = Extraction()
@@ -106,7 +142,7 @@ def extract_share(
     interfaces = Interfaces()
     captures: list[Capture] = []
     reader = OrdinaryReader()
-    for rows in _segments(paths, captures, interfaces, block, progress, spool):
+    for rows in _segments(paths, captures, interfaces, block, progress, spool, pace or Pace()):
         arranged = arrange(share(rows, part, parts))
         glance = _glance(reader, arranged)
         tracker.feed(arranged)
@@ -123,15 +159,26 @@ def _segments(
     block: int,
     progress: Progress | None,
     spool: files.Spool | None,
+    pace: Pace,
 ) -> Iterator[Rows]:
     """The segments of all captures, a block at a time; `captures` is filled in on the way."""
+    number = 0
     for source in files.in_order(paths):
         capture = Capture(source.path, index=len(captures))
         capture.series = files.series_of(source, captures)
         captures.append(capture)
-        for frames in files.read(source.path, capture, block=block, progress=progress, spool=spool):
+        blocks = files.read(
+            source.path, capture, block=block, progress=progress, spool=spool, pace=pace
+        )
+        while pace.may_read(number):
+            frames = next(blocks, None)
+            if frames is None:
+                break
+            number += 1
             found = segments(frames, _link_types(capture, frames), capture.anomalies)
             yield _rows(frames, found, capture, interfaces)
+        else:
+            capture.partial = True
 
 
 def look(
@@ -270,25 +317,42 @@ class Examination:
         )
 
 
-def scan(paths: list[str], *, progress: Progress | None = None, jobs: int = 1) -> Report:
+def scan(
+    paths: list[str],
+    *,
+    progress: Progress | None = None,
+    jobs: int = 1,
+    pace: Pace | None = None,
+) -> Report:
     """Extract, then judge: everything about the captures at `paths` (files and folders).
 
-    `jobs` is the most processes to use; small captures are read by one. Raises InputError when a
-    capture cannot be read at all.
+    `jobs` is the most processes to use; small captures are read by one. When `pace` is asked to
+    stop, what was read by then is judged, and the report says that it is partial. Raises InputError
+    when a capture cannot be read at all.
     """
-    return examine(paths, progress=progress, jobs=jobs).report
+    return examine(paths, progress=progress, jobs=jobs, pace=pace).report
 
 
-def examine(paths: list[str], *, progress: Progress | None = None, jobs: int = 1) -> Examination:
+def examine(
+    paths: list[str],
+    *,
+    progress: Progress | None = None,
+    jobs: int = 1,
+    pace: Pace | None = None,
+) -> Examination:
     """What `scan` does, and its report with the means to look again."""
     found = files.expand(paths)
     if files.size_of(found) < WORTH_SHARING:
         jobs = 1
     spool = files.Spool() if files.STANDARD_INPUT in found else None
-    extraction, captures, interfaces = extract(found, progress=progress, jobs=jobs, spool=spool)
+    extraction, captures, interfaces = extract(
+        found, progress=progress, jobs=jobs, spool=spool, pace=pace
+    )
     tables = _tables(extraction, captures, interfaces)
 
     def closer(windows: dict[int, tuple[int, int]]) -> dict[int, Closeup]:
+        if any(capture.partial for capture in captures):
+            return {}  # somebody is waiting for the end
         chosen = []
         for one in wanted(tables.connections, tables.addresses, windows):
             # The captures have times by their own clocks, judging has the reference clock's.

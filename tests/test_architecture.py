@@ -15,18 +15,18 @@ ROOT = Path(analyzer.__file__).parent
 FREE = {"anomalies", "errors", "intervals", "tables"}
 ALLOWED: dict[str, set[str]] = {
     "__init__": {"pipeline", "report", "errors"},
-    "cli": {"pipeline", "report", "explain", "__init__", "errors"},
+    "cli": {"pipeline", "report", "explain", "__init__", "errors", "stopping"},
     # composes the stages
     "pipeline": {
         "capture", "packets", "streams", "extraction", "http", "endpoints", "shapes", "findings",
-        "report", "closeup", "explain",
+        "report", "closeup", "explain", "stopping",
     },
     # composes http, shapes and endpoints over the bytes of streams
     "extraction": {"streams", "http", "shapes", "endpoints", "echoes"},
     # composes the same stages over the packets of a few connections
     "closeup": {"capture", "packets", "streams", "extraction", "http"},
     # stages
-    "capture": set(),
+    "capture": {"stopping"},
     "packets": {"capture"},  # the FRAMES table alone: see below
     "streams": set(),
     "http": set(),
@@ -42,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "intervals": set(),
     "tables": set(),
+    "stopping": set(),
 }  # fmt: skip
 # Of these only the table's module may be imported.
 TABLE_ONLY = {("packets", "capture"): "analyzer.capture.frames",

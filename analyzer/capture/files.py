@@ -18,6 +18,7 @@ from analyzer.capture import pcap, pcapng
 from analyzer.capture.compression import Decompressed, codec_of
 from analyzer.capture.frames import BLOCK, Capture, Frames, Reader
 from analyzer.errors import InputError
+from analyzer.stopping import Pace
 
 STANDARD_INPUT = "-"
 _OVERLAP = 10_000_000  # ns that two files of one rotated set may overlap
@@ -37,15 +38,18 @@ class Source:
 class _Counted(io.RawIOBase):
     """A raw stream that reports how many bytes have been read from it."""
 
-    def __init__(self, raw: BinaryIO, progress: Progress | None) -> None:
+    def __init__(self, raw: BinaryIO, progress: Progress | None, pace: Pace | None) -> None:
         self._raw = raw
         self._progress = progress
+        self._pace = pace
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        piece = self._raw.read(len(buffer))
+        size = len(buffer)
+        # With a pace this waits for what may never come.
+        piece = self._pace.waited(self._raw.read, size) if self._pace else self._raw.read(size)
         buffer[: len(piece)] = piece
         if self._progress is not None:
             self._progress(len(piece))
@@ -77,7 +81,7 @@ class Spool:
 
     def read(self, size: int) -> bytes:
         """The next `size` bytes of standard input, copied on their way."""
-        piece = sys.stdin.buffer.read(size)
+        piece = cast(io.BufferedReader, sys.stdin.buffer).read1(size)
         if not self.lost and self._copy is not None:
             try:
                 self._copy.write(piece)
@@ -171,10 +175,12 @@ def read(
     block: int = BLOCK,
     progress: Progress | None = None,
     spool: Spool | None = None,
+    pace: Pace | None = None,
 ) -> Iterator[Frames]:
     """Yield the frames of the capture at `path`, filling in `capture` on the way.
 
-    Standard input can be read twice through a `spool` only. Raises InputError when the file cannot
+    Standard input can be read twice through a `spool` only; waiting for it ends when `pace` is
+    asked to. Raises InputError when the file cannot
     be opened or is no capture.
     """
     try:
@@ -185,7 +191,8 @@ def read(
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     try:
-        yield from _read(cast(BinaryIO, raw), path, capture, block, progress)
+        waits = pace if path == STANDARD_INPUT else None
+        yield from _read(cast(BinaryIO, raw), path, capture, block, progress, waits)
     except IsADirectoryError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     finally:
@@ -194,9 +201,14 @@ def read(
 
 
 def _read(
-    raw: BinaryIO, path: str, capture: Capture, block: int, progress: Progress | None
+    raw: BinaryIO,
+    path: str,
+    capture: Capture,
+    block: int,
+    progress: Progress | None,
+    pace: Pace | None = None,
 ) -> Iterator[Frames]:
-    counted = cast(BinaryIO, io.BufferedReader(_Counted(raw, progress), 1 << 20))
+    counted = cast(BinaryIO, io.BufferedReader(_Counted(raw, progress, pace), 1 << 20))
     codec, stream = _decompress(counted)
     start = stream.read(4)
     reader = _reader_of(start)
@@ -208,6 +220,11 @@ def _read(
         yield capture.note(frames)
     if codec:
         capture.format = f"{capture.format}+{codec}"
+    if pace is not None and pace.asked:
+        # It is not the file that ends here.
+        capture.partial = True
+        del capture.anomalies["capture-cut-short"]
+        return
     # What lies behind a record that cannot be true is not looked at, however far was read ahead.
     if isinstance(stream, Decompressed) and stream.damaged and not capture.given_up:
         capture.anomalies.count("compression-damaged")

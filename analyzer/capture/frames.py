@@ -59,6 +59,7 @@ class Capture:
     first: int | None = None  # ns since 1970
     last: int | None = None
     given_up: bool = False  # reading ended at a record that cannot be true
+    partial: bool = False  # reading was ended before the file was
     anomalies: Anomalies = field(default_factory=Anomalies)
 
     def note(self, frames: Frames) -> Frames:

@@ -50,33 +50,68 @@ def check(path: str, *, force: bool) -> None:
     place = Path(path)
     if place.is_dir():
         raise InputError(f"{path}: is a directory")
-    if place.exists() and not force:
+    if os.path.lexists(place) and not force:
         raise InputError(f"{path}: exists already; --force replaces it")
-    if not place.parent.is_dir():
+    folder = Path(os.path.realpath(place)).parent
+    if not folder.is_dir():
         raise InputError(f"{path}: no such directory")
-    if not os.access(place.parent, os.W_OK):
+    if not os.access(folder if _is_replaced(place) else place, os.W_OK):
         raise InputError(f"{path}: permission denied")
 
 
-def write(path: str, put: Callable[[IO[bytes]], Any]) -> None:
-    """Let `put` write to a file that appears at `path` when it is whole.
+def _is_replaced(place: Path) -> bool:
+    """Whether an output at `place` is a new file, rather than written to a device or a pipe."""
+    return not place.exists() or place.is_file()
 
+
+def write(path: str, put: Callable[[IO[bytes]], Any], *, force: bool = False) -> None:
+    """Let `put` write to a file that appears at `path` when it is whole and on the disk.
+
+    What is there is replaced only with `force`; a link is followed, a device or pipe written to.
     Raises InputError when it cannot be written.
     """
     place = Path(path)
     try:
-        with tempfile.NamedTemporaryFile(dir=place.parent, prefix=".wf-", delete=False) as file:
-            try:
+        if force and not _is_replaced(place):
+            with place.open("wb") as file:
                 put(file)
-                file.flush()
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-        mode = place.stat().st_mode & 0o777 if place.exists() else 0o666 & ~_umask()
-        Path(file.name).chmod(mode)
-        Path(file.name).replace(place)
+            return
+        _put_in_place(Path(os.path.realpath(place)), put, force=force)
+    except FileExistsError:
+        raise InputError(f"{path}: exists already; --force replaces it") from None
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
+        raise InputError(f"{path}: {error.strerror or error}") from None
+
+
+def _put_in_place(place: Path, put: Callable[[IO[bytes]], Any], *, force: bool) -> None:
+    handle, name = tempfile.mkstemp(dir=place.parent, prefix=".wf-")
+    made = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            put(file)
+            file.flush()
+            os.fsync(file.fileno())
+        made.chmod(place.stat().st_mode & 0o777 if place.exists() else 0o666 & ~_umask())
+        if force or not _linked(made, place):
+            made.replace(place)
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def _linked(made: Path, place: Path) -> bool:
+    """Give the file its name; unlike a renaming, this fails where something has come to be there.
+
+    False where the file system has no links. Raises FileExistsError.
+    """
+    try:
+        os.link(made, place)
+    except FileExistsError:
+        raise
+    except OSError:
+        if place.exists():
+            raise FileExistsError from None
+        return False
+    return True
 
 
 def _umask() -> int:

@@ -99,6 +99,11 @@ class Report:
     tables: Tables
 
     @property
+    def partial(self) -> bool:
+        """Whether the scan was ended before its captures were read to their ends."""
+        return any(capture.partial for capture in self.captures)
+
+    @property
     def totals(self) -> dict[str, int]:
         """The counts that the report begins with."""
         judged = self.judgement
@@ -149,6 +154,7 @@ def as_dict(report: Report) -> dict[str, Any]:
     judged = report.judgement
     return {
         "schema": SCHEMA,
+        "partial": report.partial,
         "captures": [_capture(capture) for capture in report.captures],
         "totals": report.totals,
         "anomalies": dict(sorted(report.anomalies.items())),
@@ -199,6 +205,7 @@ def _capture(capture: Capture) -> dict[str, Any]:
         "format": capture.format,
         "link_types": list(dict.fromkeys(i.link_type for i in capture.interfaces)),
         "frames": capture.frames,
+        "partial": capture.partial,
         "first": None if capture.first is None else rfc3339(capture.first),
         "last": None if capture.last is None else rfc3339(capture.last),
         "anomalies": dict(sorted(capture.anomalies.items())),

@@ -78,6 +78,8 @@ def _summary(report: Report) -> RenderableType:
     if len(names) > 1:
         shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
         grid.add_row("interfaces", _plain(f"{shown}; each exchange is counted once"))
+    if report.partial:
+        grid.add_row("partial", Text("ended before the captures were: the rest is not judged"))
     anomalies = Anomalies(report.anomalies)
     for capture in report.captures:
         anomalies.update(capture.anomalies)
