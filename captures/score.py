@@ -1,6 +1,6 @@
 """The scoreboard: `scan` over every recording, held against its truth.
 
-    python -m captures.score [--json | --misses] [RECORDING or DIRECTORY...]
+    python -m captures.score [--json | --findings | --misses] [RECORDING or DIRECTORY...]
 
 A planted fault counts as found in `best` if one of the recording's captures shows it; owner and
 cause are right if they are in one of the findings of that fault. The other sums are stricter: each
@@ -47,11 +47,13 @@ def chosen(names: tuple[str, ...]) -> Iterator[Path]:
 @click.command()
 @click.argument("recordings", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-@click.option("--misses", is_flag=True, help="Print what is not fully right, from every view.")
-def main(recordings: tuple[str, ...], as_json: bool, misses: bool) -> None:
+@click.option("--findings", is_flag=True, help="Print what every view makes of every fault.")
+@click.option("--misses", is_flag=True, help="Print those of them that are not fully right.")
+def main(recordings: tuple[str, ...], as_json: bool, findings: bool, misses: bool) -> None:
     """Scan the recordings and print what was found, missed and imagined."""
-    if misses:
-        _print_misses(list(chosen(recordings)))
+    if findings or misses:
+        for directory in chosen(recordings):
+            _print_lines(directory, misses)
         return
     rows = [score(directory) for directory in chosen(recordings)]
     sums = scoring.sums(rows)
@@ -130,12 +132,16 @@ def _share(total: Tally, name: str) -> str:
     return f"{count} {100 * count / whole:5.1f} %" if whole else str(count)
 
 
-def _print_misses(directories: list[Path]) -> None:
-    for directory in directories:
-        for vantage, one, what in scoring.misses(directory, scanned):
-            request = one["request"]
-            asked = f"{request['method']} {request['target']}" if request else "-"
-            click.echo(f"{directory.name}/{vantage}: {one['kind']} {asked}: {what}")
+def _print_lines(directory: Path, only_misses: bool) -> None:
+    for line in scoring.lines(directory, scanned):
+        if only_misses and not line.wrong:
+            continue
+        request = line.fault["request"]
+        asked = f"{request['method']} {request['target']}" if request else "-"
+        was = f"{line.fault['kind']} {asked}, {line.fault['cause']}"
+        verdict = ", ".join(line.wrong) or "right"
+        said = f": {line.said}" if line.said else ""
+        click.echo(f"{directory.name}/{line.view}: {was}: {verdict}{said}")
 
 
 if __name__ == "__main__":

@@ -256,28 +256,44 @@ GROUPS: dict[str, Callable[[str], bool]] = {
 }
 
 
-def misses(directory: Path, scan: Scan) -> Iterator[tuple[str, Json, str]]:
-    """What is not fully right: view, fault or finding, and in what."""
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One planted fault from one view, or a false alarm, and what is not right about it."""
+
+    view: str
+    fault: Json  # or the finding that nobody planted
+    said: str  # the causes, each with its confidence
+    wrong: tuple[str, ...]
+
+
+def lines(directory: Path, scan: Scan) -> Iterator[Line]:
+    """Everything that a recording's views make of its faults."""
     _, views = views_of(directory, scan)
     for vantage, view in views.items():
         for alarm in view.alarms:
-            yield vantage, alarm, "false alarm"
+            yield Line(vantage, alarm, _said([alarm]), ("false alarm",))
         for one in view.verdicts:
-            wrong = [
-                word
-                for word, is_wrong in (
-                    ("not found", not one.findings),
-                    ("owner", one.findings and one.fault["owner"] and not one.owner_right),
-                    ("layer", one.findings and not one.layer_right),
-                    ("mechanism", one.findings and one.layer_right and not one.mechanism_right),
-                    ("ruled out", one.ruled_out),
-                    ("certain", one.wrong_certain),
-                )
-                if is_wrong
-            ]
-            said = ", ".join(sorted({f"{f['cause']} ({f['confidence']})" for f in one.findings}))
-            if wrong:
-                yield vantage, one.fault, f"{', '.join(wrong)}{': ' + said if said else ''}"
+            yield Line(vantage, one.fault, _said(one.findings), tuple(_wrong(one)))
+
+
+def _said(findings: Sequence[Json]) -> str:
+    return ", ".join(sorted({f"{one['cause']} ({one['confidence']})" for one in findings}))
+
+
+def _wrong(one: Verdict) -> Iterator[str]:
+    if not one.findings:
+        yield "not found"
+        return
+    if one.fault["owner"] and not one.owner_right:
+        yield "owner" if one.owner_seen else "owner (not to be seen there)"
+    if not one.layer_right:
+        yield "layer"
+    elif not one.mechanism_right:
+        yield "mechanism"
+    if one.ruled_out:
+        yield "ruled out"
+    if one.wrong_certain:
+        yield "wrong and certain"
 
 
 def seconds(rfc3339: str) -> float:

@@ -88,18 +88,20 @@ def belongs(row: Row, made: Index) -> bool:
 
 
 def owner_of(row: Row, made: Index, clients: Sequence[Row]) -> Row | None:
-    """The client's request that a foreign body was made for."""
-    for one in made.by_body.get(body(row), ()):
-        askers = [
-            other
-            for other in clients
-            if alike(other, one)
-            and other["sent"] - SLACK <= one["received"] <= other.get("ended", 0) + SLACK
-            and other is not row
-        ]
-        if askers:
-            return min(askers, key=lambda other: abs(other["sent"] - one["received"]))
-    return None
+    """The client's request that a foreign body was made for.
+
+    Where the same bytes were made for several, one on the reader's own connection comes first, then
+    the one that the server had last when the reader was done.
+    """
+    candidates = [
+        (other["client"] != row["client"], abs(row["ended"] - one["received"]), n, other)
+        for one in made.by_body.get(body(row), ())
+        for n, other in enumerate(clients)
+        if alike(other, one)
+        and other["sent"] - SLACK <= one["received"] <= other.get("ended", 0) + SLACK
+        and other is not row
+    ]
+    return min(candidates)[-1] if candidates else None
 
 
 def observe(

@@ -139,3 +139,20 @@ def test_a_clock_that_is_ahead_is_allowed_for() -> None:
     assert judged(late).found == 0
     assert judged(late, container=5.0).owner_right == 1
     assert judged(late, vantage=TOGETHER, client1=5.0, container=0.0).owner_right == 1
+
+
+def test_each_line_says_what_is_not_right(tmp_path: Path) -> None:
+    truth = told(container=0.0)
+    truth["captures"][0]["file"] = "container.pcap"
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+
+    def wrong(*findings: dict[str, Any]) -> list[tuple[str, ...]]:
+        report = {"findings": list(findings), "totals": {"undecided": 0}}
+        return [line.wrong for line in scoring.lines(tmp_path, lambda paths: report)]
+
+    assert wrong() == [("not found",)]
+    assert wrong(finding()) == [()]
+    assert wrong(finding(owner=None, cause="server/descriptor")) == [("owner", "mechanism")]
+    certain = finding(owner=SECOND, confidence="certain", cause="client/gave-up")
+    assert wrong(certain) == [("owner", "layer", "wrong and certain")]
+    assert wrong(finding(request=FIRST)) == [("false alarm",), ("not found",)]

@@ -57,6 +57,20 @@ def test_the_same_body_made_long_before_is_not_this_requests() -> None:
     assert found.kind == "misdelivered"
 
 
+def test_of_several_owners_of_the_same_bytes_the_nearest_is_taken() -> None:
+    early = asked("/a", 10, outcome="cancelled", client="10.0.0.1:1")
+    late = asked("/a", 20, outcome="cancelled", client="10.0.0.1:2")
+    victim = asked("/b", 20.1, client="10.0.0.1:3")
+    servers = [made("/a", 10), made("/a", 20), made("/b", 20.2, OTHER)]
+
+    def owner(*clients: dict[str, Any]) -> truth.Row | None:
+        return truth.observe(clients, servers)[-1].owner
+
+    assert owner(early, late, victim) is late
+    here = asked("/a", 10, outcome="cancelled", client="10.0.0.1:3")
+    assert owner(here, late, victim) is here
+
+
 def test_two_requests_for_one_target_are_told_apart_by_their_id_and_body() -> None:
     first = asked("/a", 10, about="first", outcome="timeout", began=False)
     second = asked("/a", 10, about="second")

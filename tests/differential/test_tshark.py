@@ -25,7 +25,7 @@ DIFFERENCES = {
     "mid-stream-node14": "tshark counts responses whose requests were before the capture",
 }
 # Where it pairs otherwise: it takes the last request before a response for the one it answers.
-PAIRED_OTHERWISE = ("double-answer-node20", "pool-reuse")
+PAIRED_OTHERWISE = ("double-answer-node20",)
 CAPTURES = [r for r in recordings() if r.vantage == "container"]
 
 
