@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 NOTHING_FOUND, FOUND, NOT_DONE = 0, 1, 2
 STANDARD_STREAM = "-"
+MOST_SHOWN = 5  # incidents whose messages a scan shows
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_SIGNAL = 128
 
@@ -67,14 +68,23 @@ def main() -> None:
     metavar="FILE",
     help="Write every exchange, as .csv or .parquet.",
 )
+@click.option(
+    "--evidence",
+    "evidence_folder",
+    metavar="DIR",
+    help="Write each incident: packets (hence bodies) as a commented pcapng, facts as JSON.",
+)
 @_JOBS
+@_SHOW_BODIES
 @click.option("--force", is_flag=True, help="Replace output files that exist.")
 def scan(
     captures: tuple[str, ...],
     csv_file: str | None,
     json_file: str | None,
     exchanges_file: str | None,
+    evidence_folder: str | None,
     jobs: int,
+    show_bodies: bool,
     force: bool,
 ) -> None:
     """Read captures and report every response that is not its request's own.
@@ -91,8 +101,14 @@ def scan(
 
     def work(pace: "Pace") -> "Report":
         _check_outputs(csv_file, json_file, exchanges_file, force=force)
-        report = _examine(list(captures), jobs, pace).report
+        _check_folder(evidence_folder)
+        examination = _examine(list(captures), jobs, pace)
+        report = examination.report
         _write(report, csv_file, json_file, exchanges_file, force=force)
+        if show_bodies and json_file != STANDARD_STREAM:
+            _show_messages(examination)
+        if evidence_folder is not None:
+            _write_evidence(examination, evidence_folder, force=force)
         return report
 
     _run(work)
@@ -224,6 +240,41 @@ def _check_outputs(
     named = [str(Path(p).resolve()) for p in (csv_file, json_file, exchanges_file) if p]
     if len(named) != len(set(named)):
         raise InputError("two outputs have the same name")
+
+
+def _check_folder(folder: str | None) -> None:
+    if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
+        raise InputError(f"{folder}: is not a directory")
+
+
+def _write_evidence(examination: "Examination", folder: str, *, force: bool) -> None:
+    from analyzer import dossier
+
+    if examination.report.partial:
+        _complain(f"{folder}: no evidence is written of captures that were not read to their end")
+        return
+    written = dossier.write(examination, folder, force=force)
+    for one in written:
+        if not one.found:
+            _complain(f"{one.path}: the same incident is not found in it")
+    if written:
+        what = "incident" if len(written) == 1 else "incidents"
+        _complain(f"{len(written)} {what} in {folder}; .pcapng files hold packets, hence bodies")
+
+
+def _show_messages(examination: "Examination") -> None:
+    from analyzer.report import ladder
+
+    stories = [
+        examination.story(incident, show_bodies=True)
+        for incident in examination.incidents()[:MOST_SHOWN]
+    ]
+
+    def tell(console: "Console") -> None:
+        for story in stories:
+            ladder.messages(story, console)
+
+    _print(tell)
 
 
 def _examine(captures: list[str], jobs: int, pace: "Pace") -> "Examination":

@@ -18,7 +18,7 @@ import numpy as np
 
 from analyzer.capture import files
 from analyzer.capture.frames import BLOCK, Capture, Frames
-from analyzer.closeup import Closeup, Limits, Wanted, Watch, wanted
+from analyzer.closeup import Closeup, Copied, Copier, Limits, Wanted, Watch, wanted
 from analyzer.endpoints import Endpoint
 from analyzer.endpoints import endpoints as resolve
 from analyzer.errors import InputError
@@ -199,6 +199,41 @@ def look(
     if not connections or (spool is not None and spool.lost):
         return {}
     watch = Watch(connections, limits or Limits())
+    for frames, link_types, found, rows in _again(captures, interfaces, connections, block, spool):
+        watch.block(frames, link_types, found, rows)
+    return watch.finish()
+
+
+def copy(
+    captures: list[Capture],
+    interfaces: Interfaces,
+    connections: list[Wanted],
+    *,
+    most: int,
+    block: int = BLOCK,
+    spool: files.Spool | None = None,
+) -> tuple[list[Copied], list[Wanted]]:
+    """The frames of connections as they were captured, up to `most` bytes; otherwise as `look`.
+
+    The most important connections come first. Also those that there was no room for.
+    """
+    if not connections or (spool is not None and spool.lost):
+        return [], connections
+    copier = Copier(connections, most)
+    for frames, _, found, rows in _again(captures, interfaces, connections, block, spool):
+        copier.block(frames, found, rows)
+    copies, left_out = copier.finish()
+    return copies, [connections[n] for n in left_out]
+
+
+def _again(
+    captures: list[Capture],
+    interfaces: Interfaces,
+    connections: list[Wanted],
+    block: int,
+    spool: files.Spool | None,
+) -> Iterator[tuple[Frames, np.ndarray, Segments, Rows]]:
+    """The captures that have any of the connections, a block at a time, read once more."""
     series = {interfaces.series[w.interface] for w in connections}
     for known in captures:
         if known.series not in series:
@@ -207,9 +242,7 @@ def look(
         for frames in files.read(known.path, capture, block=block, spool=spool):
             link_types = _link_types(capture, frames)
             found = segments(frames, link_types, capture.anomalies)
-            rows = _rows(frames, found, capture, interfaces)
-            watch.block(frames, link_types, found, rows)
-    return watch.finish()
+            yield frames, link_types, found, _rows(frames, found, capture, interfaces)
 
 
 def _glance(reader: OrdinaryReader, block: Arranged) -> Glance:
@@ -283,38 +316,42 @@ def _interface_numbers(
     return numbers
 
 
+Windows = dict[int, tuple[int, int]]  # connections, and from when to when to look at them
+
+
 @dataclass(slots=True)
 class Examination:
-    """A report, and what it takes to look at some of its connections again."""
+    """A report, and what it takes to read some of its connections again.
+
+    `look` is the second look at connections, with times by the reference clock.
+    """
 
     report: Report
     interfaces: Interfaces
     spool: files.Spool | None
-
-    def look(self, wanted: list[Wanted], limits: Limits | None = None) -> dict[int, Closeup]:
-        """The second look; see `pipeline.look`."""
-        return look(self.report.captures, self.interfaces, wanted, limits=limits, spool=self.spool)
+    look: Callable[[Windows], dict[int, Closeup]]
 
     def incidents(self) -> list[Incident]:
         """The findings as incidents, the worst first."""
         return incidents(self.report.judgement.findings, self.report.tables)
 
+    def scene(self, incident: Incident) -> Scene:
+        """All that there is to tell an incident by, after a second look at its connections."""
+        report = self.report
+        members = [m for n in incident.connections for m in report.tables.joined.members(n)]
+        looks = self.look(dict.fromkeys(members, window(incident)))
+        return Scene(incident, report.judgement, report.tables, report.captures, looks)
+
     def story(self, incident: Incident, *, show_bodies: bool = False) -> Story:
-        """What happened in an incident, told after a second look at its connections."""
+        """What happened in an incident."""
+        return tell(self.scene(incident), show_bodies=show_bodies)
+
+    def copy(self, numbers: list[int], most: int) -> tuple[list[Copied], list[Wanted]]:
+        """The frames of connections, as `pipeline.copy` has them."""
         tables = self.report.tables
-        members = [m for n in incident.connections for m in tables.joined.members(n)]
-        since, until = window(incident)
-        chosen = wanted(tables.connections, tables.addresses, members, since=since, until=until)
-        return tell(
-            Scene(
-                incident,
-                self.report.judgement,
-                tables,
-                self.report.captures,
-                self.look(chosen),
-            ),
-            show_bodies=show_bodies,
-        )
+        chosen = {w.number: w for w in wanted(tables.connections, tables.addresses, numbers)}
+        connections = [chosen[number] for number in dict.fromkeys(numbers)]
+        return copy(self.report.captures, self.interfaces, connections, most=most, spool=self.spool)
 
 
 def scan(
@@ -350,7 +387,7 @@ def examine(
     )
     tables = _tables(extraction, captures, interfaces)
 
-    def closer(windows: dict[int, tuple[int, int]]) -> dict[int, Closeup]:
+    def closer(windows: Windows) -> dict[int, Closeup]:
         if any(capture.partial for capture in captures):
             return {}  # somebody is waiting for the end
         chosen = []
@@ -362,7 +399,7 @@ def examine(
         return {number: by_reference(closeup, tables.clocks) for number, closeup in seen.items()}
 
     report = Report(captures, extraction.anomalies, judge(tables, closer), tables)
-    return Examination(report, interfaces, spool)
+    return Examination(report, interfaces, spool, closer)
 
 
 def by_reference(closeup: Closeup, timed: clocks.Clocks) -> Closeup:

@@ -15,7 +15,11 @@ ROOT = Path(analyzer.__file__).parent
 FREE = {"anomalies", "errors", "intervals", "tables"}
 ALLOWED: dict[str, set[str]] = {
     "__init__": {"pipeline", "report", "errors"},
-    "cli": {"pipeline", "report", "explain", "__init__", "errors", "stopping"},
+    "cli": {"pipeline", "report", "explain", "dossier", "__init__", "errors", "stopping"},
+    # composes the pipeline, stories and files
+    "dossier": {
+        "pipeline", "capture", "closeup", "explain", "findings", "report", "__init__", "errors",
+    },
     # composes the stages
     "pipeline": {
         "capture", "packets", "streams", "extraction", "http", "endpoints", "shapes", "findings",

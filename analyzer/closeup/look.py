@@ -5,7 +5,6 @@ are put in order, framed and paired by the stages of the first pass (streams, ht
 looks say the same of a connection.
 """
 
-import struct
 from collections.abc import Iterable
 from dataclasses import fields
 
@@ -15,6 +14,7 @@ from analyzer.capture.frames import Frames
 from analyzer.closeup.headers import headers
 from analyzer.closeup.kept import Watched
 from analyzer.closeup.model import CLIENT, SERVER, Closeup, Limits, Wanted
+from analyzer.closeup.select import Selection
 from analyzer.extraction import Extraction, HttpSink, Recorder
 from analyzer.http.messages import Message
 from analyzer.intervals import MASK
@@ -56,20 +56,13 @@ class Watch:
         share = max(1, len(connections))
         most_packets = max(limits.least_packets, limits.packets // share)
         self._watched = [Watched(w, most_packets, limits.bytes // share) for w in connections]
-        # Connections of one key, in the order of their first frames.
-        self._by_key: dict[bytes, list[int]] = {}
-        for n in sorted(range(len(connections)), key=lambda n: connections[n].first):
-            self._by_key.setdefault(_key(connections[n]), []).append(n)
-        # Ports and interface are the last word of a key: enough to leave nearly all rows out.
-        self._last_words = np.array(
-            sorted({int.from_bytes(key[-8:], "little") for key in self._by_key}), dtype=np.uint64
-        )
+        self._selection = Selection(connections)
         self._tracker = Tracker(self._open, Extraction().anomalies)
         self._begun = 0
 
     def block(self, frames: Frames, link_types: Ints, found: Segments, rows: Rows) -> None:
         """Take a block: its frames, their link types, the segments among them, and their rows."""
-        chosen, owner = self._mine(rows)
+        chosen, owner = self._selection.of(rows)
         if not len(chosen):
             return
         picked = {f.name: getattr(rows, f.name)[chosen] for f in fields(rows) if f.name != "data"}
@@ -85,19 +78,6 @@ class Watch:
         self._packets(frames, link_types, found.row[chosen], mine)
         for n in np.unique(owner).tolist():
             self._watched[n].settle()
-
-    def _mine(self, rows: Rows) -> tuple[Ints, Ints]:
-        """Which rows belong to wanted connections, and to which of them."""
-        near = np.flatnonzero(np.isin(rows.key[:, 4], self._last_words))
-        owner = np.full(len(near), -1, dtype=np.int64)
-        keys = np.ascontiguousarray(rows.key[near], dtype="<u8")
-        for name in {key.tobytes() for key in np.unique(keys, axis=0)} & self._by_key.keys():
-            same = (keys == np.frombuffer(name, "<u8")).all(axis=1)
-            members = np.array(self._by_key[name])
-            firsts = np.array([self._watched[n].wanted.first for n in members])
-            at = np.searchsorted(firsts, rows.frame[near[same]], side="right") - 1
-            owner[same] = np.where(at >= 0, members[at], -1)
-        return near[owner >= 0], owner[owner >= 0]
 
     def _note_others(self, mine: Rows) -> None:
         """What began on the addresses and ports of a wanted connection is none of its packets."""
@@ -137,13 +117,6 @@ class Watch:
         self._tracker.finish()
         found = ((w.wanted.number, w.closeup()) for w in self._watched)
         return {number: closeup for number, closeup in found if closeup is not None}
-
-
-def _key(wanted: Wanted) -> bytes:
-    """The key of a connection as `streams.Rows` has it, its bytes little endian."""
-    low, high = sorted((wanted.client, wanted.server))
-    ports = low[2] << 16 | high[2]
-    return struct.pack("<5Q", *low[:2], *high[:2], wanted.interface << 32 | ports)
 
 
 class _Keeper(Recorder):

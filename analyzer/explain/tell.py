@@ -1,9 +1,12 @@
 """An incident and the second look at its connections in, its STORY out."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import PurePath
+
+import orjson
 
 from analyzer.capture.frames import Capture
 from analyzer.closeup.model import CLIENT, Closeup, Message
@@ -412,10 +415,7 @@ def _caveats(scene: Scene) -> Iterable[str]:
             f"{who} in {PurePath(s.path).name}"
             for who, s in zip(("client 1's", "client 2's"), shown, strict=True)
         )
-        yield (
-            f"Frames are numbered in each file on its own: {names}. Times are by the clocks of two "
-            "captures."
-        )
+        yield (f"Frames are numbered in each file on its own: {names}.")
     elif shown:
         interfaces = dict.fromkeys(s.interface for s in shown if s.interface)
         seen = f", as seen on {' and '.join(interfaces)}" if interfaces else ""
@@ -459,6 +459,15 @@ def _exhibit(message: Message) -> Exhibit:
     if message.body is None:
         body = f"({words.size(message.length)}, not kept)"
     else:
-        text = message.body.decode("utf-8", "replace")
+        text = _readable(message)
         body = text[:_LONGEST_BODY] + ("…" if len(text) > _LONGEST_BODY else "")
     return Exhibit(title, message.frame, head, body)
+
+
+def _readable(message: Message) -> str:
+    """A body as text; JSON with a line for each value."""
+    body = message.body or b""
+    if body[:1] in (b"{", b"["):
+        with suppress(orjson.JSONDecodeError, RecursionError, TypeError):
+            body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+    return body.decode("utf-8", "replace")

@@ -91,6 +91,12 @@ def show(story: Story, console: Console) -> None:
         out.title("To settle what is open")
     for number, step in enumerate(story.steps, 1):
         _step(out, number, step)
+    messages(story, console)
+
+
+def messages(story: Story, console: Console) -> None:
+    """Print the messages of a story that was told with bodies."""
+    out = _Out(console, max(NARROWEST, min(console.width, WIDEST)))
     for exhibit in story.exhibits:
         _exhibit(out, exhibit)
 
@@ -267,10 +273,8 @@ def _step(out: _Out, number: int, step: Step) -> None:
 
 def _exhibit(out: _Out, exhibit: Exhibit) -> None:
     out.title(f"Frame {exhibit.frame}: {shortened(visible(exhibit.title), out.width - 20)}")
-    for text in (exhibit.head, exhibit.body):
-        for line in text.split("\n"):
-            out.say(line)
-        out.console.print()
+    for line in "\n\n".join(t for t in (exhibit.head, exhibit.body) if t).split("\n"):
+        out.say(line)
 
 
 def others(stories: Sequence[tuple[str, str, int]], console: Console) -> None:

@@ -1,0 +1,78 @@
+"""FRAMES in, copies of those that belong to wanted connections out, as they were captured.
+
+Law: bounded. Wanted connections come in the order of their importance: when there is no room for
+all, the last ones are left out whole, because half a connection proves nothing.
+"""
+
+from typing import NamedTuple
+
+from analyzer.capture.frames import Frames
+from analyzer.closeup.model import Wanted
+from analyzer.closeup.select import Selection
+from analyzer.packets.segments import Segments
+from analyzer.streams import Rows
+
+
+class Copied(NamedTuple):
+    """A frame; `local` is its interface in the file, `wire` its length on the wire in bytes."""
+
+    capture: int
+    frame: int
+    local: int
+    time: int  # ns since 1970, by the capture's own clock
+    wire: int
+    data: bytes
+
+
+class Copier:
+    """Takes blocks of frames, and keeps those of the wanted connections, up to `most` bytes."""
+
+    def __init__(self, connections: list[Wanted], most: int) -> None:
+        self._selection = Selection(connections)
+        self._copies: list[list[Copied]] = [[] for _ in connections]
+        self._left_out = [False] * len(connections)
+        self._room = most
+
+    def block(self, frames: Frames, found: Segments, rows: Rows) -> None:
+        """Take a block."""
+        chosen, owner = self._selection.of(rows)
+        of_frame = found.row[chosen]
+        for n, row in zip(owner.tolist(), of_frame.tolist(), strict=True):
+            if self._left_out[n]:
+                continue
+            start, size = int(frames.offset[row]), int(frames.captured[row])
+            self._room -= size
+            self._copies[n].append(
+                Copied(
+                    int(rows.frame[0]) >> 32,
+                    int(frames.number[row]),
+                    int(frames.interface[row]),
+                    int(frames.time[row]),
+                    int(frames.wire[row]),
+                    frames.data[start : start + size],
+                )
+            )
+            while self._room < 0:
+                self._let_go()
+
+    def _let_go(self) -> None:
+        """Leave out the least important connection of which anything is kept."""
+        last = max(n for n, copies in enumerate(self._copies) if copies)
+        self._room += sum(len(copy.data) for copy in self._copies[last])
+        self._copies[last] = []
+        self._left_out[last] = True
+
+    def finish(self) -> tuple[list[Copied], list[int]]:
+        """All copies, each frame once; and the places of the connections that were left out.
+
+        They are in the order of time, but those of one file stay in the order that they have there.
+        """
+        every = sorted({(c.capture, c.frame): c for copies in self._copies for c in copies}.items())
+        latest: dict[int, int] = {}
+        moments: list[tuple[int, int, int]] = []
+        for (capture, frame), copied in every:
+            latest[capture] = max(latest.get(capture, copied.time), copied.time)
+            moments.append((latest[capture], capture, frame))
+        order = sorted(range(len(every)), key=moments.__getitem__)
+        left_out = [n for n, out in enumerate(self._left_out) if out]
+        return [every[n][1] for n in order], left_out

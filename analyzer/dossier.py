@@ -1,0 +1,257 @@
+"""An incident's evidence: its packets as a commented pcapng, and its facts as JSON.
+
+Law: who scans the pcapng comes to the same incident. So ordinary exchanges go in as well, as many
+as that takes; the file is scanned to find out, and says what came of it.
+"""
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from analyzer import __version__, pipeline
+from analyzer.capture.frames import Capture
+from analyzer.closeup import Closeup, Copied, Packet
+from analyzer.errors import InputError
+from analyzer.explain.company import company
+from analyzer.explain.incidents import Incident
+from analyzer.explain.model import Event, Manner, Story
+from analyzer.explain.tell import Scene, tell
+from analyzer.findings.model import Finding
+from analyzer.pipeline import Examination
+from analyzer.report import evidence, files
+from analyzer.report.result import as_dict
+
+MOST_INCIDENTS = 50  # written; the worst
+MOST_BYTES = 256 << 20  # of packets in one file
+# How many ordinary connections go in, at first and when that was not enough.
+COMPANY = (48, 512, 8_192)
+
+SAME_MOMENT = 1_000_000_000  # ns between two sightings of one request
+
+_Place = tuple[int, int]  # capture, frame
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written for an incident; `found`: as which one a scan of the pcapng finds it."""
+
+    incident: str
+    path: str
+    found: str
+
+
+def paths(folder: str, incidents: Sequence[Incident]) -> list[tuple[Incident, str, str]]:
+    """The incidents that are written, each with the names of its pcapng and its JSON."""
+    stems = [(i, str(Path(folder) / f"incident-{i.id}")) for i in incidents[:MOST_INCIDENTS]]
+    return [(i, f"{stem}.pcapng", f"{stem}.json") for i, stem in stems]
+
+
+def write(examination: Examination, folder: str, *, force: bool) -> list[Written]:
+    """Write the evidence of all incidents to `folder`, which is made if need be.
+
+    Raises InputError when a file exists and may not be replaced, or cannot be written.
+    """
+    if examination.spool is not None and examination.spool.lost:
+        raise InputError("standard input could not be kept (TMPDIR is full?): no evidence written")
+    wanted = paths(folder, examination.incidents())
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}") from None
+    for _, packets, facts in wanted:
+        files.check(packets, force=force)
+        files.check(facts, force=force)
+    report = as_dict(examination.report)
+    return [
+        _write(examination, incident, packets, facts, report, force=force)
+        for incident, packets, facts in wanted
+    ]
+
+
+def _write(
+    examination: Examination,
+    incident: Incident,
+    packets: str,
+    facts: str,
+    report: dict[str, Any],
+    *,
+    force: bool,
+) -> Written:
+    scene = examination.scene(incident)
+    story = tell(scene)
+    content, found = _content(examination, scene, story)
+    files.write(packets, lambda file: file.write(content), force=force)
+    its = {
+        "schema": report["schema"],
+        "note": f"{PurePath(packets).name} holds packets, hence bodies; this file does not",
+        "incident": next(i for i in report["incidents"] if i["id"] == incident.id),
+        "findings": [f for f in report["findings"] if f["incident"] == incident.id],
+        "captures": report["captures"],
+        "packets": {"file": PurePath(packets).name, "found_as": found or None},
+        "summary": list(story.summary),
+    }
+    files.write(facts, lambda file: file.write(evidence.as_json(its)), force=force)
+    return Written(incident.id, packets, found)
+
+
+def _content(examination: Examination, scene: Scene, story: Story) -> tuple[bytes, str]:
+    """The pcapng, and the incident as which a scan of it finds the same; "": it does not."""
+    joined = scene.tables.joined
+    own = [m for n in scene.incident.connections for m in joined.members(n)]
+    alike, others = company(scene.incident, scene.tables)
+    content = b""
+    for most in COMPANY:
+        # At first those alone that are like it; if that is not enough, any.
+        every = alike if most == COMPANY[0] else [*alike, *others]
+        along = every[:most]
+        copies, left_out = examination.copy(
+            [*own, *(m for n in along for m in joined.members(n))], MOST_BYTES
+        )
+        complete = not {w.number for w in left_out} & set(own)
+        about = _about(story, scene.captures, len(own), len(along))
+        found = ""
+        if complete:
+            found = _found_as(_pcapng(about, scene, story, copies), scene.incident)
+        content = _pcapng(f"{about}\n{_result(story.id, found)}", scene, story, copies)
+        if found or len(along) == len(alike) + len(others):
+            return content, found
+    return content, ""
+
+
+def _about(story: Story, captures: Sequence[Capture], own: int, along: int) -> str:
+    """The comment of the whole file."""
+    sources = "; ".join(f"{PurePath(c.path).name} ({c.frames} frames)" for c in captures)
+    return (
+        f"wrangler-forensics, incident {story.id}: {story.title}.\n"
+        "This file holds packets, hence the bodies of requests and responses.\n"
+        f"In it are the connections of the incident ({own}, counting each place where one was "
+        f"seen), with comments at the frames that matter, and {along} ordinary connections, from "
+        "which a reader learns what is usual.\n"
+        f"Frame numbers in the comments are those of the captures: {sources}."
+    )
+
+
+def _result(name: str, found: str) -> str:
+    if found == name:
+        return "A scan of this file finds the same incident."
+    if found:
+        return (
+            f"A scan of this file finds the same incident, as {found}: its request is timed at "
+            "another of the places that saw it."
+        )
+    return (
+        "A scan of this file does NOT find the same incident: that takes more of the captures, or "
+        "that they are apart."
+    )
+
+
+def _found_as(content: bytes, incident: Incident) -> str:
+    """The incident of the same findings that a scan finds, "" if there is none."""
+    with tempfile.NamedTemporaryFile(suffix=".pcapng") as file:
+        file.write(content)
+        file.flush()
+        again = pipeline.examine([file.name]).incidents()
+    gist = sorted(map(_gist, incident.findings))
+    same = [i for i in again if sorted(map(_gist, i.findings)) == gist and _near(i, incident)]
+    return same[0].id if same else ""
+
+
+def _gist(finding: Finding) -> tuple[str, ...]:
+    asked = [
+        (r.method, r.target, r.client) if r else ("", "", "")
+        for r in (finding.request, finding.owner)
+    ]
+    return finding.kind, finding.confidence, finding.cause, *asked[0], *asked[1]
+
+
+def _near(one: Incident, two: Incident) -> bool:
+    return abs(one.headline[2] - two.headline[2]) < SAME_MOMENT
+
+
+# --- the packets -----------------------------------------------------------------------------
+
+
+def _pcapng(about: str, scene: Scene, story: Story, copies: Sequence[Copied]) -> bytes:
+    captures = scene.captures
+    comments = _comments(scene, story)
+    # Interfaces of one rotated set are the same interface.
+    places: dict[tuple[int, int], int] = {}
+    interfaces: list[evidence.Interface] = []
+    packets = []
+    for copied in copies:
+        capture = captures[copied.capture]
+        local = max(0, copied.local)
+        number = places.get((capture.series, local))
+        if number is None:
+            number = places[(capture.series, local)] = len(interfaces)
+            known = capture.interfaces[local]
+            name = PurePath(capture.path).name
+            interfaces.append(
+                evidence.Interface(
+                    known.name or name.split(".")[0],
+                    f"{name} {known.description}".strip(),
+                    known.link_type,
+                )
+            )
+        packets.append(
+            evidence.Packet(
+                number,
+                copied.time,
+                copied.wire,
+                copied.data,
+                comments.get((copied.capture, copied.frame), ()),
+            )
+        )
+    application = f"wrangler-forensics {__version__}"
+    return b"".join(evidence.pcapng(about, application, interfaces, packets))
+
+
+def _comments(scene: Scene, story: Story) -> dict[_Place, tuple[str, ...]]:
+    """What is said of the frames that matter, at every place where their packets were seen."""
+    found: dict[_Place, list[str]] = {}
+    for event in story.events:
+        if not event.frame or not event.matters:
+            continue
+        text = _comment(event, story)
+        for capture, frame in _sightings(scene, event):
+            found.setdefault((capture, frame), []).append(
+                f"{text} [frame {frame} of {PurePath(scene.captures[capture].path).name}]"
+            )
+    return {place: tuple(texts) for place, texts in found.items()}
+
+
+def _comment(event: Event, story: Story) -> str:
+    who, whom = story.lanes[event.source].name, story.lanes[event.target].name
+    mark = "THE SWAP: " if event.manner is Manner.ASTRAY else ""
+    return f"wrangler-forensics: {mark}{who} → {whom}: {event.text}"
+
+
+def _sightings(scene: Scene, event: Event) -> Iterable[_Place]:
+    """All frames that carry the packet of an event: the same numbers at every vantage."""
+    yield event.capture, event.frame
+    look = scene.looks.get(event.connection)
+    packet = next(
+        (
+            p
+            for p in (look.packets if look else ())
+            if (p.capture, p.frame) == (event.capture, event.frame)
+        ),
+        None,
+    )
+    if packet is None:
+        return
+    for number in scene.tables.joined.members(event.connection):
+        other: Closeup | None = scene.looks.get(number)
+        if other is None or number == event.connection:
+            continue
+        for one in other.packets:
+            if _numbers(one) == _numbers(packet):
+                yield one.capture, one.frame
+                break
+
+
+def _numbers(packet: Packet) -> tuple[int, ...]:
+    """What a packet keeps on its way."""
+    return packet.side, packet.seq, packet.ack, packet.flags, packet.window, packet.length

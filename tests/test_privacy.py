@@ -1,0 +1,98 @@
+"""Bodies stay private: no value of any recording's bodies is shown, or written but as packets."""
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from analyzer import dossier, pipeline
+from analyzer.pipeline import Examination
+from analyzer.report import files, ladder, terminal
+from tests.recordings import Recording, recording, recordings
+
+_TELLING = 8  # characters from which on a value is not met by chance
+ODD = [r for r in recordings() if r.vantage in ("container", "client2")]
+
+
+def values(body: bytes) -> Iterator[str]:
+    """The strings and long numbers in a JSON body, or the words of any other."""
+    try:
+        found: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        for word in body.decode("latin-1").split():
+            yield word
+        return
+    waiting = [found]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str | int | float) and not isinstance(value, bool):
+            yield str(value)
+
+
+def secrets(examined: Examination) -> set[str]:
+    """Values in the bodies of a capture that are in no target, header or address as well."""
+    tables = examined.report.tables
+    numbers = range(len(tables.connections))
+    everywhere = dict.fromkeys(numbers, (0, 2**62))
+    told, open_text = set(), []
+    for look in examined.look(everywhere).values():
+        for message in look.messages:
+            open_text.append(message.target.decode("latin-1"))
+            open_text += [value for _, value in message.headers]
+            if message.body:
+                told.update(v for v in values(message.body) if len(v) >= _TELLING)
+    known = "\n".join(open_text)
+    # Words of a shape, as `number`, are no secrets.
+    shapes = " ".join(s.shape for e in examined.report.judgement.endpoints for s in e.shapes)
+    return {value for value in told if value not in known and value not in shapes}
+
+
+def outputs(examined: Examination, folder: Path, *, show_bodies: bool) -> Iterator[tuple[str, str]]:
+    """Everything that a person or a program is given, by name."""
+    report = examined.report
+    out = io.StringIO()
+    console = Console(file=out, width=200, highlight=False)
+    terminal.show(report, console)
+    for incident in examined.incidents():
+        ladder.show(examined.story(incident, show_bodies=show_bodies), console)
+    yield "terminal", out.getvalue()
+    yield "csv", files.csv_text(report).decode()
+    yield "json", files.json_text(report).decode()
+    exchanges = io.BytesIO()
+    files.write_exchanges(report, "x.csv", exchanges)
+    yield "exchanges", exchanges.getvalue().decode()
+    dossier.write(examined, str(folder), force=False)
+    for path in folder.glob("*.json"):
+        yield path.name, path.read_text()
+
+
+def leaks(text: str, hidden: set[str]) -> list[str]:
+    """The values that are in a text."""
+    flat = text.replace("\n", "")
+    return [value for value in hidden if value in text or value in flat]
+
+
+@pytest.mark.parametrize("where", ODD, ids=str)
+def test_no_value_of_a_body_is_shown_or_written(where: Recording, tmp_path: Path) -> None:
+    examined = pipeline.examine([str(where.path)])
+    hidden = secrets(examined)
+    for name, text in outputs(examined, tmp_path, show_bodies=False):
+        assert leaks(text, hidden) == [], name
+
+
+def test_the_search_would_find_them(tmp_path: Path) -> None:
+    examined = pipeline.examine([str(recording("story-node12", "container"))])
+    hidden = secrets(examined)
+    assert len(hidden) > 50 and "Dr. J. Lindqvist" in hidden
+    shown = dict(outputs(examined, tmp_path, show_bodies=True))
+    assert "Dr. J. Lindqvist" in leaks(shown["terminal"], hidden)
+    (packets,) = tmp_path.glob("*.pcapng")
+    assert b"Dr. J. Lindqvist" in packets.read_bytes()
