@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+import analyzer
 from analyzer import dossier, pipeline
 from analyzer.pipeline import Examination
 from analyzer.report import files, ladder, terminal
 from tests.recordings import Recording, recording, recordings
 
 _TELLING = 8  # characters from which on a value is not met by chance
-ODD = [r for r in recordings() if r.vantage in ("container", "client2")]
+RECORDED = [r for r in recordings() if r.vantage == "container"]
+# A body may say `delivered`, and so may a report.
+OUR_WORDS = "\n".join(path.read_text() for path in Path(analyzer.__file__).parent.rglob("*.py"))
 
 
 def values(body: bytes) -> Iterator[str]:
@@ -23,8 +26,7 @@ def values(body: bytes) -> Iterator[str]:
     try:
         found: Any = json.loads(body)
     except (ValueError, RecursionError):
-        for word in body.decode("latin-1").split():
-            yield word
+        yield from body.decode("latin-1").split()
         return
     waiting = [found]
     while waiting:
@@ -42,7 +44,8 @@ def secrets(examined: Examination) -> set[str]:
     tables = examined.report.tables
     numbers = range(len(tables.connections))
     everywhere = dict.fromkeys(numbers, (0, 2**62))
-    told, open_text = set(), []
+    told: set[str] = set()
+    open_text = [OUR_WORDS]
     for look in examined.look(everywhere).values():
         for message in look.messages:
             open_text.append(message.target.decode("latin-1"))
@@ -80,7 +83,7 @@ def leaks(text: str, hidden: set[str]) -> list[str]:
     return [value for value in hidden if value in text or value in flat]
 
 
-@pytest.mark.parametrize("where", ODD, ids=str)
+@pytest.mark.parametrize("where", RECORDED, ids=str)
 def test_no_value_of_a_body_is_shown_or_written(where: Recording, tmp_path: Path) -> None:
     examined = pipeline.examine([str(where.path)])
     hidden = secrets(examined)
