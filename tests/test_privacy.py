@@ -13,6 +13,7 @@ import analyzer
 from analyzer import dossier, pipeline
 from analyzer.pipeline import Examination
 from analyzer.report import files, ladder, terminal
+from analyzer.report.escape import rfc3339
 from tests.recordings import Recording, recording, recordings
 
 _TELLING = 8  # characters from which on a value is not met by chance
@@ -55,7 +56,17 @@ def secrets(examined: Examination) -> set[str]:
     known = "\n".join(open_text)
     # Words of a shape, as `number`, are no secrets.
     shapes = " ".join(s.shape for e in examined.report.judgement.endpoints for s in e.shapes)
-    return {value for value in told if value not in known and value not in shapes}
+    return {
+        value
+        for value in told
+        if value not in known and value not in shapes and not is_the_time(value, examined)
+    }
+
+
+def is_the_time(value: str, examined: Examination) -> bool:
+    """Whether it is a time of the capture: a server may say so to the very millisecond."""
+    times = [t for c in examined.report.captures for t in (c.first, c.last) if t is not None]
+    return rfc3339(min(times))[:18] <= value[:18] <= rfc3339(max(times))[:18]
 
 
 def outputs(examined: Examination, folder: Path, *, show_bodies: bool) -> Iterator[tuple[str, str]]:
