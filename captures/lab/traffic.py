@@ -301,6 +301,31 @@ LEDGER_ODD: list[tuple[int, Maker]] = [
 ]
 
 
+def _article(rng: random.Random) -> Request:
+    old = "old-" if rng.random() < 0.15 else ""
+    return Request("GET", f"/v1/articles/{old}piece-{rng.randint(100, 139)}")
+
+
+def _release(rng: random.Random) -> Request:
+    return Request("GET", f"/v1/releases/{rng.choice(['latest', '4.17', '4.16', '4.15', '4.14'])}")
+
+
+def _by_email(rng: random.Random) -> Request:
+    return Request("GET", f"/v1/customers?email=m{rng.randint(1, 900)}@ranch.example")
+
+
+CUSTOMERS: list[tuple[int, Maker]] = [(6, get("/v1/customers/{id}", 1000, 4999)), (1, _by_email)]
+ALIASES: list[tuple[int, Maker]] = [
+    (8, get("/v1/customers/{id}", 100, 139)),
+    (4, get("/v1/customers/{id}/counterparty", 100, 139)),
+    (5, _article),
+    (2, _release),
+    (2, _by_email),
+    (4, get("/v1/results/{id}", 1, 900)),
+    (2, with_body("POST", "/v1/lookup", lambda rng: {"ids": rng.sample(range(100, 140), 3)})),
+]
+
+
 APIS: dict[str, list[tuple[int, Maker]]] = {
     "ranch": RANCH,
     "ranch-reads": RANCH_READS,
@@ -318,6 +343,8 @@ APIS: dict[str, list[tuple[int, Maker]]] = {
     "rpc": RPC,
     "ledger": LEDGER,
     "ledger-odd": LEDGER_ODD,
+    "aliases": ALIASES,
+    "customers": CUSTOMERS,
 }
 
 
