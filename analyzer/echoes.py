@@ -28,6 +28,7 @@ MOST_RULES = 65_536
 TRIED = 1_024  # requests of a route, after which only the places that are repeated are looked at
 _DEEPEST = 4
 _MOST_VALUES = 1_000  # of one object or array that are looked at for a token
+_KINDS = ("path", "query", "header", "body")
 _PATH_PLACES = tuple(f"path[-{n}]" for n in range(1, 9))
 
 Ints = npt.NDArray[np.int64]
@@ -84,6 +85,14 @@ def tokens(
         for place, value in scalars(asked, "body:$"):
             if wanted is None or place in wanted.names:
                 yield place, value
+
+
+def parts(place: str) -> tuple[int, int, bytes]:
+    """A place as the kernel `search_tokens` takes it: kind, number and name."""
+    if place in _PATH_PLACES:
+        return 0, _PATH_PLACES.index(place) + 1, b""
+    kind, _, name = place.partition(":")
+    return _KINDS.index(kind), 0, name.encode("utf-8" if kind == "body" else "latin-1")
 
 
 def scalars(value: object, place: str = "$", deep: int = 0) -> Iterator[Token]:
@@ -215,16 +224,22 @@ class Echoes:
     # The places of each route that may still turn out to be repeated.
     _alive: dict[int, Places] = field(default_factory=dict)
 
-    def wants(self, route: int, *, but: str = "") -> bool:
-        """Whether a route's exchanges still have to be looked at, for other places than `but`."""
-        if self._seen.get(route, 0) < TRIED:
-            return True
-        alive = self._alive.get(route)
-        return alive is not None and bool(alive.names - {but})
+    def wants(self, route: int) -> bool:
+        """Whether a route's exchanges still have to be looked at."""
+        return self.tries(route) or bool(self.alive(route))
+
+    def tries(self, route: int) -> bool:
+        """Whether a route is so new that any place may turn out to be repeated."""
+        return self._seen.get(route, 0) < TRIED
+
+    def alive(self, route: int) -> dict[str, Rule]:
+        """The places that may be repeated, in a fixed order, with what is known of each."""
+        known = self._alive.get(route)
+        return {place: self.rules[(route, place)] for place in sorted(known.names)} if known else {}
 
     def places(self, route: int) -> Places | None:
         """The places of a route's requests that matter; None: all."""
-        return None if self._seen.get(route, 0) < TRIED else self._alive[route]
+        return None if self.tries(route) else self._alive[route]
 
     def see(
         self,
@@ -253,31 +268,22 @@ class Echoes:
                 rule.miss([position()])
             if rule.dead or rule.is_constant:
                 rule.kill()
-                self._alive[route] = Places.of(self._alive[route].names - {place})
+                self._give_up(route, place)
 
     def _revive(self, route: int, place: str) -> None:
         known = self._alive.get(route)
         self._alive[route] = Places.of((known.names if known else frozenset()) | {place})
 
-    def count(
-        self, route: int, echoed: int, values: Iterable[bytes], misses: list[Position]
-    ) -> None:
-        """Learn from many exchanges whose token at `LAST` was looked for elsewhere."""
-        rule = self.rules.get((route, LAST))
-        if rule is None:
-            if len(self.rules) >= MOST_RULES:
-                return
-            rule = self.rules[(route, LAST)] = Rule()
-            self._revive(route, LAST)
-        if rule.dead:
-            return
-        rule.asked += echoed + len(misses)
-        if not rule.varies:
-            for value in values:
-                rule.value(value)
+    def _give_up(self, route: int, place: str) -> None:
+        self._alive[route] = Places.of(self._alive[route].names - {place})
+
+    def count(self, route: int, place: str, asked: int, misses: list[Position]) -> None:
+        """Learn from many exchanges with a token at a place that is alive and whose values vary."""
+        rule = self.rules[(route, place)]
+        rule.asked += asked
         rule.miss(misses)
-        if rule.is_constant:
-            rule.kill()
+        if rule.dead:
+            self._give_up(route, place)
 
 
 def join(first: Rules, others: Rules, route: Ints, offset: int) -> None:

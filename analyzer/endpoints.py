@@ -84,6 +84,7 @@ class Routes:
         self._numbers: dict[Route, int] = {}
         self._segments: dict[str, str] = {}
         self._known: dict[tuple[bytes, str, bytes], int] = {}
+        self._coded: dict[tuple[bytes, str, int], int] = {}
         self._anomalies = anomalies
 
     def number(self, method: bytes, host: str, target: bytes) -> int:
@@ -98,14 +99,14 @@ class Routes:
             found = self._known[key] = self._number(method, host, path)
         return found
 
-    def number_of_prefix(self, method: bytes, host: str, prefix: bytes) -> int:
-        """The number of the route of `prefix`, which ends with a slash, and a number behind it."""
-        key = (method, host, prefix)
-        found = self._known.get(key)
+    def number_of_code(self, method: bytes, host: str, code: int, target: bytes) -> int:
+        """The number of the route of a request whose target has this `kernels.path_codes`."""
+        key = (method, host, code)
+        found = self._coded.get(key)
         if found is None:
-            found = self.number(method, host, prefix + b"0")
-            if found and len(self._known) < _MEMORY:
-                self._known[key] = found
+            if len(self._coded) >= _MEMORY:
+                self._coded.clear()
+            found = self._coded[key] = self.number(method, host, target)
         return found
 
     def _number(self, method: bytes, host: str, target: bytes) -> int:

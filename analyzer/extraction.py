@@ -4,37 +4,31 @@ Law: extraction is pure per connection, so it may be split by connection over pr
 (`Extraction.join`); what is judged later is in the tables alone.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
-from zlib import adler32
 
 import numpy as np
 
 from analyzer import echoes
 from analyzer.anomalies import Anomalies
-from analyzer.echoes import SHORTEST_TOKEN, Echoes, Position, Rules, repeats, token_of
+from analyzer.blocks import Arranged
+from analyzer.bodies import Bodies
+from analyzer.bulk import Bulk, Piece, echo_flags
+from analyzer.echoes import Echoes, Position, Rules, token_of
 from analyzer.endpoints import Route, Routes
-from analyzer.http import content
 from analyzer.http.exchanges import Carries, HttpConnection, roles
-from analyzer.http.grammar import Fields
 from analyzer.http.messages import Message
 from analyzer.http.ordinary import Glance
-from analyzer.shapes import NO_FORM, REFUSALS, UNKNOWN_FORM, Form, Forms, may_be_json
-from analyzer.streams import Arranged, Connection, Ints
-from analyzer.tables import CONNECTIONS, EXCHANGES, Array, Flag, Outcome, Store, packer_of
+from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form, may_be_json
+from analyzer.streams import Connection
+from analyzer.tables import CONNECTIONS, EXCHANGES, Array, Flag, Store, packer_of
 
 _MOST_UNDECIDED = 256  # pieces kept while it is not known what a connection carries
-_SLASH = ord("/")
-_HAS_TOKEN, _ECHOES = int(Flag.HAS_TOKEN), int(Flag.ECHOES)
 
 _pack_exchange = packer_of(EXCHANGES).pack
 _pack_connection = packer_of(CONNECTIONS).pack
 
 _COUNTED = {Carries.TLS: "tls", Carries.HTTP2: "http2", Carries.OTHER: "not-http"}
 Address = tuple[int, int]
-# What a body says: the number of its form, flags on what it repeats, its checksum.
-Look = tuple[int, int, int]
 
 
 @dataclass(slots=True)
@@ -88,22 +82,21 @@ class Recorder:
 
     def __init__(self, into: Extraction) -> None:
         self.into = into
-        self.routes = Routes(into.anomalies)
-        self.forms = Forms(into.anomalies)
-        into.routes = self.routes.routes
-        into.forms = self.forms.forms
-        self.echoes = Echoes(into.echoes)
+        self._routes = Routes(into.anomalies)
+        self._bodies = Bodies(into.anomalies)
+        self._echoes = Echoes(into.echoes)
+        self._bulk = Bulk(into.exchanges, self._routes, self._bodies, self._echoes)
+        into.routes = self._routes.routes
+        into.forms = self._bodies.forms.forms
         self._addresses: dict[Address, int] = {}
         self._connections = 0
-        # The block's ordinary exchanges: what their heads say, and which were taken (connection,
-        # first row, how many).
-        self._taken: list[tuple[int, int, int]] = []
+        self._taken: list[Piece] = []  # the block's ordinary exchanges
 
     # --- the http stage's Recorder -------------------------------------------------------------
 
     def route(self, request: Message) -> int:
         """The number of the request's route."""
-        return self.routes.number(request.method, request.fields.host, request.target)
+        return self._routes.number(request.method, request.fields.host, request.target)
 
     def exchange(
         self,
@@ -163,48 +156,26 @@ class Recorder:
 
     def _form(
         self, response: Message, route: int, request: Message | None, position: Position | None
-    ) -> Look:
-        """A complete response's form and what else its body says."""
+    ) -> tuple[int, int, int]:
+        """A complete response's form, what it repeats (flags), and its checksum."""
         parts = response.body
         if parts is not None:
-            body = parts[0] if len(parts) == 1 else b"".join(parts)
-            form, checksum, plain = self._form_of(response.fields, body, route)
-            if plain is None or request is None or position is None:
-                return form, 0, checksum
-            if response.status < 400 and self.echoes.wants(route):
+            look = self._bodies.look(response.fields, b"".join(parts))
+            if look.text is None or request is None or position is None:
+                return look.form, 0, look.checksum
+            if response.status < 400 and self._echoes.wants(route):
                 asked = b"".join(request.body or ())
-                places = self.echoes.places(route)
+                places = self._echoes.places(route)
                 found = echoes.tokens(request.target, request.head, asked, places)
-                self.echoes.see(route, found, response.head, plain, lambda: position)
-            return form, _echo(token_of(request.target), plain), checksum
+                self._echoes.see(route, found, response.head, look.text, lambda: position)
+            return look.form, echo_flags(token_of(request.target), look.text), look.checksum
         if not response.length:
             return NO_FORM, 0, 0
         # Too long to look into, or broken by a gap.
         media_type = response.fields.media_type
-        if may_be_json(media_type):
-            if not response.gap:
-                self.into.anomalies.count("body-too-long")
-            return UNKNOWN_FORM, 0, 0
-        return self.forms.number(Form(media_type, None)), 0, 0
-
-    def _form_of(self, fields: Fields, body: bytes, route: int) -> tuple[int, int, bytes | None]:
-        """The form and the checksum of a body, and the JSON text that it holds, if any."""
-        media_type = fields.media_type
-        if not body:
-            return NO_FORM, 0, None
-        if len(body) > content.LONGEST_BODY and may_be_json(media_type):
-            self.into.anomalies.count("body-too-long")
-            return UNKNOWN_FORM, 0, None
-        checksum = adler32(body)
         if not may_be_json(media_type):
-            return self.forms.number(Form(media_type, None)), checksum, None
-        if fields.content_coding:
-            plain = content.decoded(body, fields.content_coding)
-            if plain is None:
-                self.into.anomalies.count("body-undecodable")
-                return UNKNOWN_FORM, checksum, None
-            body = plain
-        return self.forms.of(media_type, body, route), checksum, body
+            return self._bodies.forms.number(Form(media_type, None)), 0, 0
+        return UNKNOWN_FORM if response.gap else self._bodies.too_long().form, 0, 0
 
     # --- ordinary exchanges --------------------------------------------------------------------
 
@@ -215,143 +186,8 @@ class Recorder:
     def flush(self, block: Arranged, glance: Glance) -> None:
         """The end of a block: write the ordinary exchanges taken from it."""
         if self._taken:
-            self._flush_ordinary(block, glance)
-
-    def _flush_ordinary(self, block: Arranged, glance: Glance) -> None:
-        runs = np.array(self._taken, dtype=np.int64)
-        self._taken.clear()
-        counts = runs[:, 2]
-        # Row numbers of the requests: from each run's first row on, every second one.
-        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        row = np.repeat(runs[:, 1], counts) + 2 * within
-        data, columns = block.walk.data, block.columns
-        targets = [
-            data[start:end]
-            for start, end in zip(
-                glance.target[row].tolist(), glance.target_end[row].tolist(), strict=True
-            )
-        ]
-        digits = (glance.target_end[row] - glance.trailing[row]).tolist()
-        routes = self._routes_of(glance, row, targets, digits)
-        place = self._places(block, runs, counts, row)
-        looks = self._forms_of(block, glance, row, targets, digits, routes, place)
-        statuses = np.array([t.status for t in glance.templates], dtype=np.int64)
-        forms = np.array(looks, dtype=np.int64)
-        rows = np.zeros(len(row), dtype=self.into.exchanges.dtype)
-        for name, value in (
-            ("connection", np.repeat(runs[:, 0], counts)),
-            ("outcome", int(Outcome.ANSWERED)),
-            ("flags", forms[:, 1]),
-            ("request_length", glance.request_length[row]),
-            ("response_length", glance.length[row]),
-            ("status", statuses[glance.answered[row]]),
-            ("route", np.array(routes)),
-            ("form", forms[:, 0]),
-            ("response_sum", forms[:, 2]),
-        ):
-            rows[name] = value
-        for side, at in (("request", row), ("response", row + 1)):
-            frame = columns["frame"][at]
-            rows[f"{side}_capture"] = frame >> 32
-            rows[f"{side}_frame"] = frame & 0xFFFFFFFF
-            rows[f"{side}_time"] = columns["time"][at]
-            rows[f"{side}_seq"] = columns["seq"][at]
-            rows[f"{side}_ack"] = columns["ack"][at]
-        rows["response_end_frame"] = rows["response_frame"]
-        rows["response_end_time"] = rows["response_time"]
-        self.into.exchanges.append_many(rows, targets)
-
-    def _places(
-        self, block: Arranged, runs: Ints, counts: Ints, row: Ints
-    ) -> Callable[[int], Position]:
-        """Where the n-th of the ordinary exchanges taken is."""
-        starts = np.cumsum(counts) - counts
-        frame, seq = block.columns["frame"], block.columns["seq"]
-
-        def place(at: int) -> Position:
-            run = int(np.searchsorted(starts, at, "right")) - 1
-            return int(runs[run, 0]), int(frame[row[at]]), int(seq[row[at]])
-
-        return place
-
-    def _routes_of(
-        self, glance: Glance, row: Ints, targets: list[bytes], digits: list[int]
-    ) -> list[int]:
-        """The routes of ordinary requests; `digits`: how long a number each target ends with."""
-        asked = [(t.method, t.fields.host) for t in glance.templates]
-        number, number_of_prefix = self.routes.number, self.routes.number_of_prefix
-        kinds = [asked[which] for which in glance.asked[row].tolist()]
-        return [
-            number_of_prefix(method, host, target[:-size]) if size else number(method, host, target)
-            for (method, host), target, size in zip(kinds, targets, digits, strict=True)
-        ]
-
-    def _forms_of(
-        self,
-        block: Arranged,
-        glance: Glance,
-        row: Ints,
-        targets: list[bytes],
-        digits: list[int],
-        routes: list[int],
-        place: Callable[[int], Position],
-    ) -> list[Look]:
-        """For ordinary exchanges what `_form` says; the most usual bodies without a detour.
-
-        `place` tells where the n-th of them is.
-        """
-        data = block.walk.data
-        answered = [(t.fields, t.status < 400) for t in glance.templates]
-        usual = [may_be_json(f.media_type) and not f.content_coding for f, _ in answered]
-        # Where no other token than a number at the path's end is repeated.
-        plain_routes = {r for r in set(routes) if not self.echoes.wants(r, but=echoes.LAST)}
-        checks = self.forms.checks
-        out: list[Look] = []
-        add = out.append
-        rows = row.tolist()
-        starts = block.columns["payload"][row + 1].tolist()
-        seen: dict[int, list[int]] = {}
-        for at, (which, start, length, route, target, size) in enumerate(
-            zip(
-                glance.answered[row].tolist(),
-                glance.body[row].tolist(),
-                glance.length[row].tolist(),
-                routes,
-                targets,
-                digits,
-                strict=True,
-            )
-        ):
-            body = data[start : start + length]
-            fields, good = answered[which]
-            if route in plain_routes and usual[which] and size >= SHORTEST_TOKEN and good:
-                check = checks.get((route, fields.media_type))
-                if check and target[-size - 1] == _SLASH and b"?" not in target:
-                    try:
-                        check[0][0](body)
-                    except REFUSALS:
-                        pass
-                    else:
-                        echo = _ECHOES if repeats(target[-size:], body) else 0
-                        add((check[0][1], _HAS_TOKEN | echo, adler32(body)))
-                        seen.setdefault(route, []).append(at)
-                        continue
-            form, checksum, plain = self._form_of(fields, body, route)
-            if plain is None:
-                add((form, 0, checksum))
-                continue
-            if good and self.echoes.wants(route):
-                request, begin = rows[at], starts[at]
-                found = echoes.tokens(
-                    target, *_asked(block, glance, request), self.echoes.places(route)
-                )
-                self.echoes.see(route, found, data[begin:start], plain, partial(place, at))
-            add((form, _echo(token_of(target), plain), checksum))
-        for route, those in seen.items():
-            mute = [place(at) for at in those if not out[at][1] & _ECHOES]
-            values = (targets[at][-digits[at] :] for at in those)
-            self.echoes.count(route, len(those) - len(mute), values, mute)
-        return out
+            taken, self._taken = self._taken, []
+            self._bulk.write(taken, block, glance)
 
     # --- connections ---------------------------------------------------------------------------
 
@@ -413,23 +249,6 @@ class Recorder:
 
 
 _NOTHING = (0, 0, 0, 0, 0)
-
-
-def _echo(token: bytes, body: bytes) -> int:
-    """The flags of a response whose request has `token`."""
-    if not token:
-        return 0
-    return _HAS_TOKEN | _ECHOES if repeats(token, body) else _HAS_TOKEN
-
-
-def _asked(block: Arranged, glance: Glance, row: int) -> tuple[bytes, bytes]:
-    """The field lines and the body of an ordinary request."""
-    columns = block.columns
-    start, wire = int(columns["payload"][row]), int(columns["wire"][row])
-    length = int(glance.request_length[row])
-    text = block.walk.data[start : start + wire]
-    kept = length if length <= content.LONGEST_REQUEST_BODY else 0
-    return text[: wire - length], text[wire - length :][:kept]
 
 
 class HttpSink:

@@ -16,6 +16,7 @@ from multiprocessing import get_context
 
 import numpy as np
 
+from analyzer.blocks import Rows, arrange, share
 from analyzer.capture import files
 from analyzer.capture.frames import BLOCK, Capture, Frames
 from analyzer.closeup import Closeup, Copied, Copier, Limits, Wanted, Watch, wanted
@@ -29,13 +30,13 @@ from analyzer.extraction import Extraction, Recorder, join
 from analyzer.findings import clocks, vantages
 from analyzer.findings.judge import judge
 from analyzer.findings.view import Tables
-from analyzer.http.ordinary import Glance, OrdinaryReader
+from analyzer.http.ordinary import OrdinaryReader
 from analyzer.intervals import MASK
 from analyzer.packets.decode import segments
 from analyzer.packets.segments import Segments
 from analyzer.report.result import Report
 from analyzer.stopping import Pace
-from analyzer.streams import Arranged, Rows, Tracker, arrange, share
+from analyzer.streams import Tracker
 
 Progress = Callable[[int], None]
 
@@ -144,8 +145,10 @@ def extract_share(
     reader = OrdinaryReader()
     for rows in _segments(paths, captures, interfaces, block, progress, spool, pace or Pace()):
         arranged = arrange(share(rows, part, parts))
-        glance = _glance(reader, arranged)
-        tracker.feed(arranged)
+        start = arranged.columns["payload"]
+        end = start + arranged.columns["wire"]
+        glance = reader.glance(arranged.data, start, end, arranged.pair)
+        tracker.feed(arranged, glance.ordinary)
         recorder.flush(arranged, glance)
     tracker.finish()
     extraction.begun = np.array(tracker.begun, dtype=np.int64)
@@ -243,14 +246,6 @@ def _again(
             link_types = _link_types(capture, frames)
             found = segments(frames, link_types, capture.anomalies)
             yield frames, link_types, found, _rows(frames, found, capture, interfaces)
-
-
-def _glance(reader: OrdinaryReader, block: Arranged) -> Glance:
-    """Which exchanges of a block are ordinary; noted in its walk."""
-    start = block.columns["payload"]
-    glance = reader.glance(block.walk.data, start, start + block.columns["wire"], block.pair)
-    block.walk.pair = glance.ordinary.tolist()
-    return glance
 
 
 def _link_types(capture: Capture, frames: Frames) -> np.ndarray:

@@ -2,35 +2,31 @@
 
 Law: a body's shape is a pure function of the body. It says which fields there are and of which JSON
 types, never a value. Keys that are data (ids, dates) become one `{*}`; the items of an array are
-merged, with `?` behind the fields that not all of them have. Reading is made fast by trying
-decoders compiled from the shapes seen last; they accept only bodies of exactly that shape, so the
-result does not depend on which were tried.
+merged, with `?` behind the fields that not all of them have. Reading is made fast by a compiled
+kernel that gives bodies of one skeleton (keys in their order, types of values) one code: the first
+body with a code is read, and the others have its shape.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import msgspec
 import orjson
 
+from analyzer import compiled
 from analyzer.anomalies import Anomalies
 
 DEEPEST = 24  # levels told apart
 MOST_KEYS = 128  # an object with more keys is a map
 MOST_FORMS = 16_384  # forms told apart in one run
-_TRIED = 4  # compiled decoders tried before a body is read the slow way
-_COMPILED = 256  # decoders kept
-_GROUPS = 4_096  # hints with decoders kept
-_SMALL = 256  # bytes; a body up to this long is remembered as a whole
+_MEMORY = 4_096  # codes remembered
 
 # Keys that are data rather than names: numbers, UUIDs, long hexadecimal, dates, times of day.
 _DATA_KEY = re.compile(
     r"(?:-?\d+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
     r"|(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{16,}|\d{4}-\d\d(?:-\d\d)?(?:[T ].*)?|\d\d:\d\d(?::\d\d)?)\Z"
 )
-_UNNAMEABLE = re.compile(r'["\\\x00-\x1f\ud800-\udfff]')  # keys that msgspec does not take
 _PLAIN_KEY = re.compile(r"[A-Za-z_$][\w$.\-]*\Z", re.ASCII)
 
 
@@ -219,9 +215,6 @@ def may_be_json(media_type: str) -> bool:
     return media_type in _PERHAPS_JSON or _JSON_TYPES.match(media_type) is not None
 
 
-REFUSALS = (msgspec.DecodeError, ValueError, RecursionError)
-
-
 class Forms:
     """All forms met so far, numbered; `of` finds the number of a body's form."""
 
@@ -229,11 +222,7 @@ class Forms:
         self.forms: list[Form] = [Form("", None), Form("?", None)]
         self._numbers: dict[Form, int] = {form: n for n, form in enumerate(self.forms)}
         self._anomalies = anomalies
-        # By hint and media type: checks that accept a body exactly if it has a form (by raising one
-        # of REFUSALS if not), and the form's number; the one that fitted last is first.
-        self.checks: dict[tuple[int, str], list[tuple[Callable[[bytes], Any], int]]] = {}
-        self._compiled: dict[int, msgspec.json.Decoder[Any] | None] = {}
-        self._small: dict[tuple[str, bytes], int] = {}
+        self._known: dict[tuple[str, int], int] = {}
 
     def number(self, form: Form) -> int:
         """The number of a form, a new one if need be."""
@@ -246,36 +235,23 @@ class Forms:
             self.forms.append(form)
         return found
 
-    def of(self, media_type: str, body: bytes, hint: int) -> int:
-        """The number of the form of `body`; `hint` says whose shapes to try first (a route)."""
-        if len(body) <= _SMALL:
-            key = (media_type, body)
-            known = self._small.get(key)
-            if known is None:
-                if len(self._small) >= 4 * _COMPILED:
-                    self._small.clear()
-                known = self._small[key] = self._read(media_type, body, hint)
-            return known
-        decoders = self.checks.get((hint, media_type))
-        if decoders:
-            decode, number = decoders[0]
-            try:
-                decode(body)
-            except REFUSALS:
-                return self._read(media_type, body, hint)
-            return number
-        return self._read(media_type, body, hint)
+    def of(self, media_type: str, body: bytes) -> int:
+        """The number of the form of `body`."""
+        code = compiled.kernels.body_code(body) if compiled.kernels is not None else 0
+        return self.of_code(media_type, code, body)
 
-    def _read(self, media_type: str, body: bytes, hint: int) -> int:
-        group = (hint, media_type)
-        decoders = self.checks.get(group, [])
-        for place, (decode, number) in enumerate(decoders):
-            try:
-                decode(body)
-            except REFUSALS:
-                continue
-            decoders.insert(0, decoders.pop(place))
-            return number
+    def of_code(self, media_type: str, code: int, body: bytes) -> int:
+        """The number of the form of `body`, whose code (`kernels.body_code`) is known."""
+        known = self._known.get((media_type, code)) if code else None
+        if known is None:
+            known = self._read(media_type, body)
+            if code:
+                if len(self._known) >= _MEMORY:
+                    self._known.clear()
+                self._known[(media_type, code)] = known
+        return known
+
+    def _read(self, media_type: str, body: bytes) -> int:
         try:
             value = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -284,57 +260,4 @@ class Forms:
             return self.number(Form(media_type, None))
         if media_type in _PERHAPS_JSON and not isinstance(value, dict | list):
             return self.number(Form(media_type, None))
-        shape = shape_of(value)
-        number = self.number(Form(media_type, shape))
-        if number != UNKNOWN_FORM:
-            self._compile(group, shape, number)
-        return number
-
-    def _compile(self, group: tuple[int, str], shape: Shape, number: int) -> None:
-        if number not in self._compiled:
-            if len(self._compiled) >= _COMPILED:
-                self.checks.clear()
-                self._compiled.clear()
-            self._compiled[number] = compiled(shape)
-        exact = self._compiled[number]
-        if exact is None:
-            return
-        if len(self.checks) >= _GROUPS:
-            self.checks.clear()
-        decoders = self.checks.setdefault(group, [])
-        decoders.insert(0, (exact.decode, number))
-        del decoders[_TRIED:]
-
-
-class _Inexact(Exception):
-    """The shape accepts bodies that a decoder could not tell from those of another shape."""
-
-
-def compiled(shape: Shape) -> "msgspec.json.Decoder[Any] | None":
-    """A decoder that accepts only bodies of exactly this shape; None where there is none.
-
-    It may refuse a body whose arrays are partly empty; such a body is read the slow way.
-    """
-    try:
-        return msgspec.json.Decoder(_type_of(shape))
-    except _Inexact:
-        return None
-
-
-_TYPES: dict[str, Any] = {STRING: str, NUMBER: float, BOOLEAN: bool, NULL: None}
-
-
-def _type_of(shape: Shape) -> Any:
-    if isinstance(shape, str) and shape in _TYPES:
-        return _TYPES[shape]
-    if isinstance(shape, Items):
-        if shape.item is None:
-            return Annotated[list[None], msgspec.Meta(max_length=0)]
-        return Annotated[list[_type_of(shape.item)], msgspec.Meta(min_length=1)]  # type: ignore[misc]
-    if isinstance(shape, Object):
-        if any(optional or _UNNAMEABLE.search(name) for name, _, optional in shape.fields):
-            raise _Inexact
-        names = {f"f{n}": name for n, (name, _, _) in enumerate(shape.fields)}
-        fields = [(f"f{n}", _type_of(inner)) for n, (_, inner, _) in enumerate(shape.fields)]
-        return msgspec.defstruct("Body", fields, rename=names, forbid_unknown_fields=True, gc=False)
-    raise _Inexact
+        return self.number(Form(media_type, shape_of(value)))

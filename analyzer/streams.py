@@ -13,22 +13,15 @@ initial sequence number begins another connection).
 from array import array
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from analyzer.anomalies import Anomalies
-from analyzer.intervals import HALF, MASK, advance, distance
-from analyzer.tables import Close, ConnectionFlag
-
-# TCP control bits (RFC 9293 §3.1)
-FIN, SYN, RST, ACK = 1, 2, 4, 16
-_PLAIN_MASK = FIN | SYN | RST | ACK
-
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+from analyzer.blocks import ACK, FIN, PLAIN_MASK, RST, SYN, Arranged, Mask, Run, Values, Walk, walk
+from analyzer.intervals import MASK, advance, distance
+from analyzer.tables import Close
 
 # How long out-of-order data waits.
 REORDERING = 100_000_000  # ns, for a hole that the receiver has acknowledged
@@ -200,28 +193,24 @@ class Connection:
             return Close.CLIENT_RST if by_client else Close.SERVER_RST
         return Close.CLIENT_FIN if by_client else Close.SERVER_FIN
 
-    def flags(self, client: int) -> ConnectionFlag:
-        """What is known about the connection, `client` being the client's side."""
+    def flags(self, client: int) -> int:
+        """What is known about the connection, `client` being the client's side: ConnectionFlag."""
         ours, theirs = self.flows[client], self.flows[1 - client]
-        known = {
-            ConnectionFlag.CLIENT_SYN: ours.isn is not None,
-            ConnectionFlag.SERVER_SYN: theirs.isn is not None,
-            ConnectionFlag.CLIENT_GAP: ours.gap,
-            ConnectionFlag.SERVER_GAP: theirs.gap,
-            ConnectionFlag.CLIENT_FIN_ACKED: _fin_acked(ours),
-            ConnectionFlag.SERVER_FIN_ACKED: _fin_acked(theirs),
-            ConnectionFlag.ONE_WAY: not (ours.seen and theirs.seen),
-            ConnectionFlag.OPEN_AT_END: not self.ended,
-            ConnectionFlag.CLIENT_ZERO_WINDOW: ours.zero_window,
-            ConnectionFlag.COPIES_DIFFER: self.copies_differ,
-            ConnectionFlag.CLIENT_REPEATS: _repeats_in_vain(ours),
-            ConnectionFlag.SERVER_REPEATS: _repeats_in_vain(theirs),
-        }
-        flags = ConnectionFlag(0)
-        for flag, holds in known.items():
-            if holds:
-                flags |= flag
-        return flags
+        known = (
+            ours.isn is not None,
+            theirs.isn is not None,
+            ours.gap,
+            theirs.gap,
+            _fin_acked(ours),
+            _fin_acked(theirs),
+            not self.ended,
+            not (ours.seen and theirs.seen),
+            ours.zero_window,
+            self.copies_differ,
+            _repeats_in_vain(ours),
+            _repeats_in_vain(theirs),
+        )
+        return sum(1 << bit for bit, holds in enumerate(known) if holds)
 
     # --- segments in -----------------------------------------------------------------------
 
@@ -475,212 +464,6 @@ def _fin_acked(flow: Flow) -> bool:
     )
 
 
-@dataclass(slots=True)
-class Rows:
-    """A block's segments, ready to be walked: `key` tells connections apart, `side` directions.
-
-    All arrays have one element a segment, in the order of the frames; `frame` holds frame ids.
-    """
-
-    data: bytes
-    key: npt.NDArray[
-        np.uint64
-    ]  # shape (n, 5): two addresses in two words each, ports and interface
-    side: npt.NDArray[np.int64]
-    frame: npt.NDArray[np.int64]
-    time: npt.NDArray[np.int64]
-    seq: npt.NDArray[np.int64]
-    ack: npt.NDArray[np.int64]
-    flags: npt.NDArray[np.int64]
-    window: npt.NDArray[np.int64]
-    payload: npt.NDArray[np.int64]
-    captured: npt.NDArray[np.int64]
-    wire: npt.NDArray[np.int64]
-
-
-@dataclass(slots=True)
-class Walk:
-    """A block's segments by connection, in the order of the frames within each.
-
-    Acks that say nothing new are left out. The lists are columns; `pair` marks a
-    segment that is a whole request, and the segment behind it its whole response, as far as the
-    numbers and the heads tell.
-    """
-
-    data: bytes
-    side: list[int]
-    seq: list[int]
-    ack: list[int]
-    flags: list[int]
-    window: list[int]
-    payload: list[int]
-    captured: list[int]
-    wire: list[int]
-    frame: list[int]
-    time: list[int]
-    pair: list[bool]
-
-
-_COLUMNS = (
-    "side", "seq", "ack", "flags", "window", "payload", "captured", "wire", "frame", "time",
-)  # fmt: skip
-_MIX = np.array(
-    [
-        0x9E3779B97F4A7C15,
-        0xC2B2AE3D27D4EB4F,
-        0x165667B19E3779F9,
-        0xD6E8FEB86659FD93,
-        0xFF51AFD7ED558CCD,
-    ],
-    dtype=np.uint64,
-)
-_HTTP = int.from_bytes(b"HTTP", "big")
-
-
-def _codes(key: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """One well mixed word for each row of `key` (shape (n, 5)); equal rows have equal words."""
-    with np.errstate(over="ignore"):
-        mixed = (key ^ (key >> np.uint64(29))) * _MIX
-        code: npt.NDArray[np.uint64] = np.bitwise_xor.reduce(
-            mixed ^ (mixed >> np.uint64(32)), axis=1
-        )
-    return code
-
-
-def by_connection(key: npt.NDArray[np.uint64]) -> tuple[Ints, Ints]:
-    """The order that brings rows of equal `key` (shape (n, 5)) together, and where each begins.
-
-    Both have dtype int64; the order is stable, so that frames stay in order within a connection.
-    """
-    code = _codes(key)
-    order = np.argsort(code, kind="stable")
-    if not len(order):
-        return order, order
-    starts = np.flatnonzero(np.diff(code[order], prepend=code[order[:1]] ^ np.uint64(1)))
-    ordered = key[order]
-    changes = (ordered[1:] != ordered[:-1]).any(axis=1)
-    if int(changes.sum()) + 1 != len(starts):
-        # Two keys with one code: rare, or somebody's intention. Then without codes.
-        order = np.lexsort(key.T[::-1])
-        ordered = key[order]
-        changes = (ordered[1:] != ordered[:-1]).any(axis=1)
-        starts = np.concatenate([[0], np.flatnonzero(changes) + 1])
-    return order, starts
-
-
-def _distance(a: Ints, b: Ints) -> Ints:
-    """`intervals.distance` for arrays."""
-    return ((b - a + HALF) & MASK) - HALF
-
-
-def _redundant(columns: dict[str, Ints], group: Ints) -> Mask:
-    """Pure acks that say nothing new, and nothing that their sender does not say again.
-
-    Nothing new: no more than the segment before them on the connection says or ends with. Said
-    again: by the sender's next segment that is more than an ack, with no SYN or RST between.
-    """
-    flags, wire, side, ack = (columns[name] for name in ("flags", "wire", "side", "ack"))
-    plain = flags & _PLAIN_MASK == ACK
-    pure = plain & (wire == 0) & (columns["window"] > 0)
-    index = np.arange(len(flags))
-    before = np.maximum.accumulate(np.where(pure, -1, index))
-    last = np.maximum(before, 0)
-    said = np.where(side == side[last], ack[last], columns["seq"][last] + wire[last])
-    old = (before >= 0) & (group[last] == group) & plain[last] & (_distance(said, ack) <= 0)
-    own = np.where(side == 0, _following(~pure & (side == 0)), _following(~pure & (side == 1)))
-    disruption = _following(flags & (SYN | RST) != 0)
-    following = np.minimum(own, len(flags) - 1)
-    again = (
-        (own < disruption)
-        & (group[following] == group)
-        & (flags[following] & ACK != 0)
-        & (_distance(ack, ack[following]) >= 0)
-    )
-    redundant: Mask = pure & old & again
-    return redundant
-
-
-def _following(chosen: Mask) -> Ints:
-    """For each row the index of the first chosen one from it on; the number of rows if none."""
-    index = np.where(chosen, np.arange(len(chosen)), len(chosen))
-    following: Ints = np.minimum.accumulate(index[::-1])[::-1]
-    return following
-
-
-def _pairs(data: bytes, columns: dict[str, Ints], group: Ints) -> Mask:
-    """Segments that may be a whole request, followed by its whole response."""
-    flags, wire, seq, ack = (columns[name] for name in ("flags", "wire", "seq", "ack"))
-    whole = (flags & _PLAIN_MASK == ACK) & (wire > 0) & (columns["captured"] == wire)
-    octets = np.frombuffer(data, np.uint8)
-    pair = np.zeros(len(flags), dtype=np.bool_)
-    if len(flags) < 2 or len(octets) < 4:
-        return pair
-    at = np.minimum(columns["payload"], len(octets) - 4)
-    start = octets[at[:, None] + np.arange(4)].view(">u4")[:, 0]
-    response = whole & (wire >= 16) & (start == _HTTP)
-    pair[:-1] = (
-        (whole & ~response)[:-1]
-        & response[1:]
-        & (group[1:] == group[:-1])
-        & (columns["side"][1:] != columns["side"][:-1])
-        & (ack[:-1] == seq[1:])
-        & (ack[1:] == (seq + wire & MASK)[:-1])
-    )
-    return pair
-
-
-@dataclass(slots=True)
-class Arranged:
-    """A block's segments brought together by connection; a pure function of the block.
-
-    `keys` has a row for each connection, `bounds` where its rows in `walk` begin (one more at the
-    end), and `last_times` the time of its last segment. `columns` are the columns of `walk` as
-    arrays, `pair` the candidates for it.
-    """
-
-    walk: Walk
-    keys: npt.NDArray[np.uint64]
-    bounds: list[int]
-    last_times: list[int]
-    columns: dict[str, Ints]
-    pair: Mask
-
-
-def share(rows: Rows, part: int, parts: int) -> Rows:
-    """The connections of a block that fall to one of several processes; all their segments."""
-    if parts == 1:
-        return rows
-    # Well mixed: Linux gives clients ports of one parity.
-    chosen = _codes(rows.key) % np.uint64(parts) == part
-    columns = {f.name: getattr(rows, f.name) for f in fields(rows) if f.name != "data"}
-    return Rows(rows.data, **{name: column[chosen] for name, column in columns.items()})
-
-
-def arrange(rows: Rows) -> Arranged:
-    """Bring the segments of a block together by connection."""
-    order, starts = by_connection(rows.key)
-    columns: dict[str, Ints] = {name: getattr(rows, name)[order] for name in _COLUMNS}
-    group = np.zeros(len(order), dtype=np.int64)
-    group[starts[1:]] = 1
-    group = np.cumsum(group)
-    last_times = (
-        columns["time"][np.append(starts[1:], len(order)) - 1].tolist() if len(order) else []
-    )
-    dropped = _redundant(columns, group)
-    kept = ~dropped
-    columns = {name: column[kept] for name, column in columns.items()}
-    group = group[kept]
-    pair = _pairs(rows.data, columns, group)
-    return Arranged(
-        walk=Walk(data=rows.data, pair=[], **{n: column.tolist() for n, column in columns.items()}),
-        keys=rows.key[order[starts]],
-        bounds=np.searchsorted(group, np.arange(len(starts) + 1)).tolist(),
-        last_times=last_times,
-        columns=columns,
-        pair=pair,
-    )
-
-
 class Tracker:
     """Follows all connections; feed it blocks, then finish it."""
 
@@ -691,94 +474,110 @@ class Tracker:
         self._ended: deque[tuple[int, bytes, Connection]] = deque()
         self.begun = array("q")  # frame ids of the first frames of all connections
 
-    def feed(self, block: Arranged) -> None:
-        """All segments of a block."""
-        walk = block.walk
-        bounds = block.bounds
+    def feed(self, block: Arranged, ordinary: Mask | None = None) -> None:
+        """All segments of a block; `ordinary` marks the rows of requests of ordinary exchanges."""
+        steps = walk(block, np.zeros(len(block.pair), np.bool_) if ordinary is None else ordinary)
+        bounds = steps.bounds
         for number, last_time in enumerate(block.last_times):
             key = block.keys[number]
-            connection = self._walk(key, walk, bounds[number], bounds[number + 1])
+            connection = self._walk(key, block, steps, bounds[number], bounds[number + 1])
             if connection is not None and not connection.ended:
                 connection.last_time = last_time
         if block.last_times:
             self._forget(max(block.last_times))
 
     def _walk(
-        self, key: npt.NDArray[np.uint64], walk: Walk, row: int, stop: int
+        self, key: npt.NDArray[np.uint64], block: Arranged, steps: Walk, first: int, stop: int
     ) -> Connection | None:
         """All of a block's segments of one connection (or of several, one after the other)."""
         name = key.tobytes()
         connection = self._connections.get(name)
-        while row < stop:
-            if walk.pair[row] and connection is not None:
-                taken = self._take_ordinary(connection, walk, row, stop)
-                if taken > row:
-                    row = taken
-                    continue
-            side, seq, flags = walk.side[row], walk.seq[row], walk.flags[row]
-            ack, wire, captured = walk.ack[row], walk.wire[row], walk.captured[row]
-            frame, time, payload = walk.frame[row], walk.time[row], walk.payload[row]
-            window = walk.window[row]
-            row += 1
-            if connection is None:
-                connection = self._begin(name, key, frame, time)
-            elif flags & SYN and self._begins_another(connection, side, seq, flags):
-                self._end(name, connection)
-                connection = self._begin(name, key, frame, time)
-            elif connection.ended:
-                if wire and flags & ACK:
-                    self._anomalies.count("data-after-close")
-                continue
-            pure = not wire and window and flags & _PLAIN_MASK == ACK
-            if pure and not connection.held and connection.flows[1 - side].next is not None:
-                # With nothing waiting for it, a pure ack only says what was received.
-                connection.acknowledged(side, ack)
-                connection.last_time = time
-                continue
-            if not window and not flags & (SYN | FIN | RST):
-                connection.flows[side].zero_window = True
-            piece = walk.data[payload : payload + captured] if captured else b""
-            if connection.sink is None and wire:
-                connection.sink = self._opener(connection)
-            connection.segment(side, seq, ack, flags, piece, wire, frame, time)
-            if connection.ended:
-                self._remember(name, connection)
+        for values, run in zip(steps.values[first:stop], steps.runs[first:stop], strict=True):
+            if run is None:
+                connection = self._segment(connection, name, key, block.data, values)
+            elif not self._take_ordinary(connection, block, values, run):
+                connection = self._singly(connection, name, key, block, run)
         return connection
 
-    def _take_ordinary(self, connection: Connection, walk: Walk, row: int, stop: int) -> int:
-        """Take ordinary exchanges from `row` on; returns the first row not taken."""
-        if connection.held or connection.ended:
-            return row
+    def _singly(
+        self,
+        connection: Connection | None,
+        name: bytes,
+        key: npt.NDArray[np.uint64],
+        block: Arranged,
+        run: Run,
+    ) -> Connection | None:
+        """A run whose first exchange was not taken: until the rest of it can be."""
+        while True:
+            for values in block.values(np.arange(run.row, run.row + 2)):
+                connection = self._segment(connection, name, key, block.data, values)
+            if run.exchanges == 1:
+                return connection
+            run = run._replace(row=run.row + 2, exchanges=run.exchanges - 1)
+            (values,) = block.values(np.array([run.row]))
+            if self._take_ordinary(connection, block, values, run):
+                return connection
+
+    def _segment(
+        self,
+        connection: Connection | None,
+        name: bytes,
+        key: npt.NDArray[np.uint64],
+        data: bytes,
+        values: Values,
+    ) -> Connection | None:
+        """A single segment; returns the connection that the name now means."""
+        side, seq, ack, flags, window, payload, captured, wire, frame, time = values
+        if connection is None:
+            connection = self._begin(name, key, frame, time)
+        elif flags & SYN and self._begins_another(connection, side, seq, flags):
+            self._end(name, connection)
+            connection = self._begin(name, key, frame, time)
+        elif connection.ended:
+            if wire and flags & ACK:
+                self._anomalies.count("data-after-close")
+            return connection
+        pure = not wire and window and flags & PLAIN_MASK == ACK
+        if pure and not connection.held and connection.flows[1 - side].next is not None:
+            # With nothing waiting for it, a pure ack only says what was received.
+            connection.acknowledged(side, ack)
+            connection.last_time = time
+            return connection
+        if not window and not flags & (SYN | FIN | RST):
+            connection.flows[side].zero_window = True
+        piece = data[payload : payload + captured] if captured else b""
+        if connection.sink is None and wire:
+            connection.sink = self._opener(connection)
+        connection.segment(side, seq, ack, flags, piece, wire, frame, time)
+        if connection.ended:
+            self._remember(name, connection)
+        return connection
+
+    def _take_ordinary(
+        self, connection: Connection | None, block: Arranged, values: Values, run: Run
+    ) -> bool:
+        """Take a run of ordinary exchanges, if what came before them leaves no doubt."""
+        if connection is None or connection.held or connection.ended:
+            return False
         sink = connection.sink
         if sink is None:
             sink = connection.sink = self._opener(connection)
-        client = walk.side[row]
-        if sink.awaits_request_of != client:
-            return row
+        client, seq, ack, *_ = values
         ours, theirs = connection.flows[client], connection.flows[1 - client]
-        begun, following, acked = row, ours.next, theirs.next
-        seqs, acks, payloads, wires = walk.seq, walk.ack, walk.payload, walk.wire
-        pair, sides = walk.pair, walk.side
-        while (
-            row < stop
-            and pair[row]
-            and seqs[row] == following
-            and acks[row] == acked
-            and sides[row] == client
+        if sink.awaits_request_of != client or seq != ours.next or ack != theirs.next:
+            return False
+        sink.take_ordinary(run.row, run.exchanges, seq, ack)
+        for flow, other, last in (
+            (ours, theirs, run.last_request),
+            (theirs, ours, run.last_response),
         ):
-            following = acks[row + 1]
-            acked = seqs[row + 1] + wires[row + 1] & MASK
-            row += 2
-        if row > begun:
-            sink.take_ordinary(begun, (row - begun) // 2, seqs[begun], acks[begun])
-            ours.next = ours.acked = following
-            theirs.next, theirs.acked = acked, acks[row - 2]
-            ours.seen = theirs.seen = True
-            ours.repeats = theirs.repeats = 0
-            for flow, last in ((ours, row - 2), (theirs, row - 1)):
-                flow.last_seq = seqs[last]
-                flow.last_piece = walk.data[payloads[last] : payloads[last] + wires[last]]
-        return row
+            _, seq, ack, _, _, payload, _, wire, _, _ = last
+            flow.next = seq + wire & MASK
+            other.acked = ack
+            flow.seen = True
+            flow.repeats = 0
+            flow.last_seq, flow.last_piece = seq, block.data[payload : payload + wire]
+        return True
 
     def _begins_another(self, connection: Connection, side: int, seq: int, flags: int) -> bool:
         """Whether a SYN is another connection's, not a repeated one of this connection."""

@@ -12,7 +12,7 @@ from analyzer.tables import CONNECTIONS, EXCHANGES, Column
 ROOT = Path(analyzer.__file__).parent
 
 # A module, or all of a folder, and what of the analyzer it may import. Everybody may import FREE.
-FREE = {"anomalies", "errors", "intervals", "tables"}
+FREE = {"anomalies", "compiled", "errors", "intervals", "tables"}
 ALLOWED: dict[str, set[str]] = {
     "__init__": {"pipeline", "report", "errors"},
     "cli": {"pipeline", "report", "explain", "dossier", "__init__", "errors", "stopping"},
@@ -22,17 +22,22 @@ ALLOWED: dict[str, set[str]] = {
     },
     # composes the stages
     "pipeline": {
-        "capture", "packets", "streams", "extraction", "http", "endpoints", "shapes", "findings",
-        "report", "closeup", "explain", "stopping",
+        "capture", "packets", "blocks", "streams", "extraction", "http", "endpoints", "shapes",
+        "findings", "report", "closeup", "explain", "stopping",
     },
-    # composes http, shapes and endpoints over the bytes of streams
-    "extraction": {"streams", "http", "shapes", "endpoints", "echoes"},
+    # compose http, shapes and endpoints over the bytes of streams: each message, whole blocks
+    "extraction": {
+        "blocks", "streams", "http", "bodies", "bulk", "shapes", "endpoints", "echoes",
+    },
+    "bulk": {"blocks", "http", "bodies", "shapes", "endpoints", "echoes"},
+    "bodies": {"http", "shapes"},
     # composes the same stages over the packets of a few connections
-    "closeup": {"capture", "packets", "streams", "extraction", "http"},
+    "closeup": {"capture", "packets", "blocks", "streams", "extraction", "http"},
     # stages
     "capture": {"stopping"},
     "packets": {"capture"},  # the FRAMES table alone: see below
-    "streams": set(),
+    "blocks": set(),
+    "streams": {"blocks"},
     "http": set(),
     "shapes": set(),
     "endpoints": set(),
@@ -43,6 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "report": {"capture", "findings", "explain"},
     # what everybody may import
     "anomalies": set(),
+    "compiled": {"kernels"},
     "errors": set(),
     "intervals": set(),
     "tables": set(),

@@ -1,15 +1,16 @@
-"""Shapes of bodies: their texts, merging, data keys, and decoders that accept exactly one shape."""
+"""Shapes of bodies: their texts, merging, data keys, and codes that stand for them."""
 
+import json
 import math
 import string
 from typing import Any
 
-import msgspec
 import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analyzer import compiled
 from analyzer.anomalies import Anomalies
 from analyzer.shapes import (
     DEEP,
@@ -23,7 +24,6 @@ from analyzer.shapes import (
     Forms,
     Items,
     Shape,
-    compiled,
     may_be_json,
     merge,
     paths,
@@ -31,6 +31,11 @@ from analyzer.shapes import (
     text,
 )
 
+# What JSON texts are made of, and what they should not be.
+PIECES = (
+    b"{", b"}", b"[", b"]", b",", b":", b'"a"', b'"b"', b"1", b"-0.5", b"true", b"null", b" ",
+    b"01", b"1.", b"-", b'"\\x"', b'"\\ud800"', b'"\xff"', b'"\xed\xa0\x80"', b"nul", b"\x00", b'"',
+)  # fmt: skip
 UUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
 
@@ -129,45 +134,24 @@ def test_paths_say_what_may_be_missing() -> None:
     ]
 
 
-# --- decoders -------------------------------------------------------------------------------
+# --- codes ----------------------------------------------------------------------------------
 
 
-def accepts(shape: Shape, body: bytes) -> bool | None:
-    """Whether the decoder compiled from a shape accepts a body; None without a decoder."""
-    decoder = compiled(shape)
-    if decoder is None:
-        return None
-    try:
-        decoder.decode(body)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return False
-    return True
-
-
-def has_empty_inner_array(value: Any, *, inside: bool = False) -> bool:
-    """Whether arrays of an array differ in being empty or not: those are left to the slow way."""
-    if isinstance(value, list):
-        inner = any(has_empty_inner_array(item, inside=True) for item in value)
-        return inner or (inside and not value)
-    if isinstance(value, dict):
-        return any(has_empty_inner_array(item, inside=inside) for item in value.values())
-    return False
+def code(body: bytes) -> int:
+    """The kernel's code of a body; 0 where it is declined, or without the kernels."""
+    return compiled.kernels.body_code(body) if compiled.kernels else 0
 
 
 def check(one: Any, two: Any) -> None:
-    """A decoder made for `one` accepts `two` if and only if it has that shape."""
-    shape, body = shape_of(one), orjson.dumps(two)
-    accepted = accepts(shape, body)
-    alike = shape_of(orjson.loads(body)) == shape
-    if accepted is None or (alike and has_empty_inner_array(two)):
-        return
-    assert accepted is alike
+    """Bodies of one code have one shape."""
+    first, second = orjson.dumps(one), orjson.dumps(two)
+    if code(first) and code(first) == code(second):
+        assert shape_of(orjson.loads(first)) == shape_of(orjson.loads(second))
 
 
 @settings(max_examples=400)
 @given(JSON, JSON)
-def test_a_decoder_accepts_exactly_its_shape(one: Any, two: Any) -> None:
-    check(one, one)
+def test_bodies_of_one_code_have_one_shape(one: Any, two: Any) -> None:
     check(one, two)
 
 
@@ -195,7 +179,7 @@ def _altered(draw: st.DrawFn, value: Any) -> Any:
 
 @settings(max_examples=400)
 @given(altered())
-def test_a_decoder_sees_a_small_difference(values: tuple[Any, Any]) -> None:
+def test_a_code_sees_a_small_difference(values: tuple[Any, Any]) -> None:
     check(*values)
 
 
@@ -227,25 +211,42 @@ def test_a_decoder_sees_a_small_difference(values: tuple[Any, Any]) -> None:
 )
 def test_tricky_bodies_give_the_same_form_either_way(value: Any, body: bytes) -> None:
     forms = Forms(Anomalies())
-    for _ in range(2):
-        forms.of("application/json", orjson.dumps(value) + b" " * 300, 1)
-    taught = forms.forms[forms.of("application/json", body + b" " * 300, 1)]
+    forms.of("application/json", orjson.dumps(value))
+    taught = forms.forms[forms.of("application/json", body)]
     fresh = Forms(Anomalies())
-    assert taught == fresh.forms[fresh.of("application/json", body + b" " * 300, 1)]
+    assert taught == fresh.forms[fresh.of("application/json", body)]
 
 
-@pytest.mark.parametrize("key", ["a\\b", 'a"b', "\x1b[31m", "\n", "\0"])
-def test_keys_that_a_decoder_cannot_have(key: str) -> None:
-    check({key: 1, "n": 2}, {key: 1, "n": 2})
-    check({key: 1, "n": 2}, {key: "x", "n": 2})
+@settings(max_examples=300)
+@given(st.text(max_size=12), st.text(max_size=12), st.booleans())
+def test_any_strings(key: str, value: str, escaped: bool) -> None:
+    body = json.dumps({key: [value, {"n": value}], "m": -1.5}, ensure_ascii=escaped).encode()
+    if compiled.kernels and not escaped:
+        assert code(body) != 0
+    assert code(body) in (0, code(body.replace(b"-1.5", b"7")))
+    check(orjson.loads(body), {key: ["x", {"n": ""}], "m": 0})
 
 
-@settings(max_examples=100)
-@given(
-    st.dictionaries(st.text("ab_ .:€-1", max_size=3), st.sampled_from([1, "x", None]), max_size=3)
+@settings(max_examples=500)
+@given(st.lists(st.sampled_from([*PIECES]), max_size=9).map(b"".join))
+def test_what_has_a_code_is_valid(body: bytes) -> None:
+    if code(body):
+        orjson.loads(body)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        (b'[1,"a",2]', b'["b",3]'),
+        (b'{"a":[{"b":1},{"b":2}]}', b'{ "a" : [ {"b":3.25} ] }'),
+        (b'{"a":"\\u00e9\\n"}', '{"a":"łó€😀"}'.encode()),
+        (b"[]", b" [ ] "),
+        (b"true", b"false"),
+    ],
 )
-def test_any_other_keys(value: dict[str, Any]) -> None:
-    check(value, value)
+def test_codes_that_are_alike(one: bytes, two: bytes) -> None:
+    assert code(one) == code(two)
+    assert bool(code(one)) == bool(compiled.kernels)
 
 
 # --- forms ----------------------------------------------------------------------------------
@@ -254,7 +255,7 @@ def test_any_other_keys(value: dict[str, Any]) -> None:
 def form(media_type: str, body: bytes) -> tuple[Form, Anomalies]:
     anomalies = Anomalies()
     forms = Forms(anomalies)
-    return forms.forms[forms.of(media_type, body, 0)], anomalies
+    return forms.forms[forms.of(media_type, body)], anomalies
 
 
 def test_forms() -> None:
@@ -287,25 +288,21 @@ def test_which_media_types_may_be_json(media_type: str, expected: bool) -> None:
 
 
 @settings(max_examples=100)
-@given(
-    st.lists(
-        st.tuples(JSON, st.sampled_from(["", "application/json"]), st.integers(0, 3)), max_size=12
-    )
-)
-def test_what_was_read_before_does_not_change_a_form(bodies: list[tuple[Any, str, int]]) -> None:
+@given(st.lists(st.tuples(JSON, st.sampled_from(["", "application/json"])), max_size=12))
+def test_what_was_read_before_does_not_change_a_form(bodies: list[tuple[Any, str]]) -> None:
     used = Forms(Anomalies())
-    for value, media_type, hint in bodies * 2:
+    for value, media_type in bodies * 2:
         body = orjson.dumps(value)
         fresh = Forms(Anomalies())
-        expected = fresh.forms[fresh.of(media_type, body, hint)]
-        assert used.forms[used.of(media_type, body, hint)] == expected
+        expected = fresh.forms[fresh.of(media_type, body)]
+        assert used.forms[used.of(media_type, body)] == expected
 
 
 def test_too_many_forms_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("analyzer.shapes.MOST_FORMS", 5)
     anomalies = Anomalies()
     forms = Forms(anomalies)
-    numbers = [forms.of("application/json", orjson.dumps({letter: 1}), 0) for letter in "abcde"]
+    numbers = [forms.of("application/json", orjson.dumps({letter: 1})) for letter in "abcde"]
     assert numbers[3:] == [UNKNOWN_FORM, UNKNOWN_FORM]
     assert len(set(numbers)) == 4
     assert anomalies == {"shapes-limit": 2}

@@ -47,13 +47,16 @@ class _Counted(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        size = len(buffer)
-        # With a pace this waits for what may never come.
-        piece = self._pace.waited(self._raw.read, size) if self._pace else self._raw.read(size)
-        buffer[: len(piece)] = piece
+        if self._pace is not None:
+            # This waits for what may never come.
+            piece = self._pace.waited(self._raw.read, len(buffer))
+            size = len(piece)
+            buffer[:size] = piece
+        else:
+            size = cast(io.BufferedReader, self._raw).readinto(buffer)
         if self._progress is not None:
-            self._progress(len(piece))
-        return len(piece)
+            self._progress(size)
+        return size
 
 
 class Spool:
@@ -89,6 +92,12 @@ class Spool:
                 self.lost = True
                 self._copy.truncate(0)
         return piece
+
+    def readinto(self, buffer: memoryview) -> int:
+        """The same into `buffer`, as much as it holds; returns how much."""
+        piece = self.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
 def expand(paths: list[str]) -> list[str]:

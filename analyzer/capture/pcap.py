@@ -5,12 +5,13 @@ Source: the format's description in draft-ietf-opsawg-pcap. A record is 16 bytes
 type word holds flags (frame check sequence length), so it is masked.
 """
 
-import sys
+import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
 
+from analyzer import compiled
 from analyzer.capture.frames import LONGEST_FRAME, Capture, Frames, Interface, Ints
 
 # first four bytes of the file -> byte order, ns per unit of the fraction
@@ -34,13 +35,12 @@ def read(stream: BinaryIO, capture: Capture, block: int) -> Iterator[Frames]:
         return
     link_type = int.from_bytes(header[20:24], "little" if order == "<" else "big") & 0xFFFF
     capture.interfaces.append(Interface(link_type))
-    swapped = (order == "<") != (sys.byteorder == "little")
     rest = b""
     number = 0
     while True:
         fresh = stream.read(block)
         data = rest + fresh if rest else fresh
-        offsets, end, valid = record_offsets(data, swapped)
+        offsets, end, valid = record_offsets(data, order)
         if len(offsets):
             yield _frames(data, offsets, order, unit, number)
             number += len(offsets)
@@ -55,33 +55,27 @@ def read(stream: BinaryIO, capture: Capture, block: int) -> Iterator[Frames]:
             return
 
 
-def record_offsets(data: bytes, swapped: bool) -> tuple[list[int], int, bool]:
+def record_offsets(data: bytes, order: str) -> tuple[Ints, int, bool]:
     """Offsets of the whole records in `data`, where the rest begins, whether lengths are possible.
 
-    The chain of lengths is the one part of a capture that must be walked step by step. Reading
-    them through four views of the bytes, one per alignment, costs a third of unpacking each.
+    The chain of lengths is the one part of a capture that must be walked step by step.
     """
-    views = []
-    for phase in range(4):
-        part = memoryview(data)[phase : phase + max(0, len(data) - phase) // 4 * 4]
-        views.append(np.frombuffer(part, ">u4").astype("=u4").data if swapped else part.cast("I"))
+    if compiled.kernels is not None:
+        return compiled.kernels.record_offsets(data, order == ">", LONGEST_FRAME)
+    length_at = struct.Struct(f"{order}8xI").unpack_from
     offsets: list[int] = []
-    add = offsets.append
-    at, end = 0, len(data)
+    at, end, valid = 0, len(data), True
     while at + _RECORD <= end:
-        length = views[at & 3][(at >> 2) + 2]
-        if length > LONGEST_FRAME:
-            return offsets, at, False
-        following = at + _RECORD + length
-        if following > end:
+        (length,) = length_at(data, at)
+        valid = length <= LONGEST_FRAME
+        if not valid or at + _RECORD + length > end:
             break
-        add(at)
-        at = following
-    return offsets, at, True
+        offsets.append(at)
+        at += _RECORD + length
+    return np.array(offsets, dtype=np.int64), at, valid
 
 
-def _frames(data: bytes, offsets: list[int], order: str, unit: int, number: int) -> Frames:
-    at: Ints = np.array(offsets, dtype=np.int64)
+def _frames(data: bytes, at: Ints, order: str, unit: int, number: int) -> Frames:
     octets = np.frombuffer(data, np.uint8)
     words = octets[at[:, None] + np.arange(_RECORD)].view(f"{order}u4").astype(np.int64)
     return Frames(

@@ -10,6 +10,7 @@ from dataclasses import fields
 
 import numpy as np
 
+from analyzer.blocks import Rows, arrange
 from analyzer.capture.frames import Frames
 from analyzer.closeup.headers import headers
 from analyzer.closeup.kept import Watched
@@ -19,7 +20,7 @@ from analyzer.extraction import Extraction, HttpSink, Recorder
 from analyzer.http.messages import Message
 from analyzer.intervals import MASK
 from analyzer.packets.segments import Ints, Segments
-from analyzer.streams import Connection, Rows, Sink, Tracker, arrange
+from analyzer.streams import Connection, Sink, Tracker
 from analyzer.tables import Array
 
 
@@ -71,9 +72,7 @@ class Watch:
         key = picked["key"].copy()
         key[:, 4] = owner.astype(np.uint64) << np.uint64(32) | key[:, 4] & np.uint64(MASK)
         mine = Rows(rows.data, **{**picked, "key": key})
-        arranged = arrange(mine)
-        arranged.walk.pair = [False] * len(arranged.walk.side)
-        self._tracker.feed(arranged)
+        self._tracker.feed(arrange(mine))
         self._note_others(mine)
         self._packets(frames, link_types, found.row[chosen], mine)
         for n in np.unique(owner).tolist():

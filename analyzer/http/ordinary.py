@@ -8,7 +8,8 @@ time, without a state machine, is what makes a scan several times as fast.
 
 A head is told by a *template* learned from an example: the lines that matter to the letter (but for
 the number in a Content-Length), of the other lines only their names, in the same order. So every
-head that fits a template has the same method or status and the same fields.
+head that fits a template has the same method or status and the same fields. Fitting is a compiled
+kernel; without it nothing is ordinary.
 """
 
 import re
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from analyzer import compiled
 from analyzer.http import grammar
 from analyzer.http.grammar import LONGEST_TARGET, Fields
 
@@ -26,29 +28,29 @@ _NAME = re.compile(rb"[!-9;-~]+\Z")
 _LENGTH = re.compile(rb"[0-9]{1,9}\Z")
 _MOST_TEMPLATES = 48  # kept for requests, and for responses
 _LEARNED_AT_ONCE = 6  # new templates in one block
-_LONGEST_NUMBER = 10  # bytes looked at for a Content-Length and the CR behind it
-_WINDOWS = (48, 512)  # bytes looked at for the end of a value; beyond, the state machine reads it
 
-SPACE, CR = 0x20, 0x0D
+# As the kernel knows them: what stands behind a literal, and how the body is framed.
+NOTHING, VALUE, TARGET, LENGTH = range(4)
+BY_LENGTH, BODYLESS, CHUNKED = range(3)
 
-Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(slots=True)
 class Template:
-    """What a kind of head looks like: literals with one open value between each two.
+    """What a kind of head looks like: literals, and what stands behind each.
 
-    `values` says what each open value is: "target", "length" or "" for a value that doesn't matter.
+    `start` is the length of a response's start line with its CR LF, in bytes.
     """
 
-    literals: list[Bytes]
-    values: list[str]
+    literals: list[bytes]
+    values: list[int]
     fields: Fields
+    framing: int
     method: bytes = b""
     status: int = 0
-    bodyless: bool = False
+    start: int = 0
     hits: int = 0
 
 
@@ -57,13 +59,13 @@ class Glance:
     """What the heads of a block's candidate pairs say; arrays have one element a row.
 
     `ordinary` marks the rows of requests that are taken; the rest describes those: offsets into the
-    block's data, lengths in bytes, and indices into `templates`.
+    block's data, lengths in bytes, and indices into `templates`. `length` is that of the response's
+    body, which begins at `body`, without transfer coding.
     """
 
     ordinary: Mask
     target: Ints
     target_end: Ints
-    trailing: Ints  # where the number that the target ends with begins, or the target's end
     request_length: Ints
     body: Ints
     length: Ints
@@ -74,7 +76,7 @@ class Glance:
     @classmethod
     def of(cls, count: int) -> "Glance":
         """A glance at `count` rows that takes none."""
-        no = np.zeros((8, count), dtype=np.int64)
+        no = np.zeros((7, count), dtype=np.int64)
         return cls(np.zeros(count, dtype=np.bool_), *no)
 
 
@@ -90,197 +92,93 @@ class OrdinaryReader:
 
         All arrays have shape (n,).
         """
-        count = len(start)
-        out = Glance.of(count)
+        out = Glance.of(len(start))
         rows = np.flatnonzero(pair)
-        if not len(rows):
+        if compiled.kernels is None or not len(rows):
             return out
-        octets = np.frombuffer(data, np.uint8)
-        requests = _Heads(octets, start[rows], end[rows])
-        _fit_all(data, requests, self._requests, out.templates, request_template)
-        whole = requests.fits & (requests.head_end + requests.length == end[rows])
-        rows = rows[whole]
-        requests = requests.take(whole)
-        responses = _Heads(octets, start[rows + 1], end[rows + 1])
-        _fit_all(data, responses, self._responses, out.templates, response_template)
-        whole = responses.fits & (responses.head_end + responses.length == end[rows + 1])
-        rows = rows[whole]
-        requests, responses = requests.take(whole), responses.take(whole)
-        out.ordinary[rows] = True
-        out.target[rows], out.target_end[rows] = requests.target, requests.target_end
-        out.trailing[rows] = _trailing_number(octets, requests.target, requests.target_end)
-        out.request_length[rows], out.asked[rows] = requests.length, requests.template
-        out.body[rows], out.length[rows] = responses.head_end, responses.length
-        out.answered[rows] = responses.template
-        return out
-
-
-class _Heads:
-    """Heads being told: where each begins, where its segment ends, and what was found."""
-
-    def __init__(self, octets: Bytes, start: Ints, end: Ints) -> None:
-        self.octets, self.start, self.end = octets, start, end
-        self.fits = np.zeros(len(start), dtype=np.bool_)
-        self.head_end, self.length, self.target, self.target_end, self.template = (
-            np.zeros(len(start), dtype=np.int64) for _ in range(5)
+        heads = _fit_all(
+            data, start[rows], end[rows], self._requests, out.templates, request_template
         )
-
-    def take(self, chosen: Mask) -> "_Heads":
-        out = _Heads(self.octets, self.start[chosen], self.end[chosen])
-        for name in ("fits", "head_end", "length", "target", "target_end", "template"):
-            setattr(out, name, getattr(self, name)[chosen])
+        whole = (heads[:, 0] >= 0) & (heads[:, 2] >= 0)
+        rows, asked = rows[whole], heads[whole]
+        heads = _fit_all(
+            data, start[rows + 1], end[rows + 1], self._responses, out.templates, response_template
+        )
+        whole = (heads[:, 0] >= 0) & (heads[:, 2] >= 0)
+        rows, asked, answered = rows[whole], asked[whole], heads[whole]
+        out.ordinary[rows] = True
+        out.asked[rows], out.request_length[rows] = asked[:, 0], asked[:, 2]
+        out.target[rows], out.target_end[rows] = asked[:, 3], asked[:, 4]
+        out.answered[rows], out.body[rows] = answered[:, 0], answered[:, 1]
+        out.length[rows] = answered[:, 2]
         return out
 
 
 def _fit_all(
     data: bytes,
-    heads: _Heads,
+    start: Ints,
+    end: Ints,
     known: list[Template],
     templates: list[Template],
     learn: Callable[[bytes], Template | None],
-) -> None:
-    """Fit every head to a template, learning new ones from those that fit none so far."""
-    left = np.arange(len(heads.start))
-    for template in known:
-        if not len(left):
-            return
-        left = _fit(heads, left, template, len(templates))
-        templates.append(template)
+) -> Ints:
+    """Fit every message to a template, learning new ones from those that fit none so far.
+
+    Returns what the kernel `fit` says of each; templates are numbered as in `templates`.
+    """
+    found = _fit(data, start, end, known)
+    left = np.flatnonzero(found[:, 0] < 0)
+    learned: list[Template] = []
     for _ in range(_LEARNED_AT_ONCE):
         if not len(left):
             break
         first = int(left[0])
-        head = data[int(heads.start[first]) : int(heads.end[first])]
-        learned = learn(head)
-        if learned is None:
+        template = learn(data[int(start[first]) : int(end[first])])
+        if template is None:
             # Not an ordinary head; one of the others may be.
             left = left[1:]
             continue
-        left = _fit(heads, left, learned, len(templates))
-        templates.append(learned)
-        known.append(learned)
-        if len(left) and left[0] == first:
-            left = left[1:]
+        again = _fit(data, start[left], end[left], [template])
+        again[again[:, 0] == 0, 0] = len(known) + len(learned)
+        found[left] = again
+        learned.append(template)
+        rest = left[again[:, 0] < 0]
+        left = rest[1:] if len(rest) and rest[0] == first else rest
+    known += learned
+    hits = np.bincount(found[:, 0] + 1, minlength=len(known) + 1)[1:]
+    for template, count in zip(known, hits.tolist(), strict=True):
+        template.hits += count
+    found[found[:, 0] >= 0, 0] += len(templates)
+    templates += known
     # The most frequent are tried first, and the rarest make room.
     known.sort(key=lambda t: -t.hits)
     del known[_MOST_TEMPLATES:]
+    return found
 
 
-def _fit(heads: _Heads, rows: Ints, template: Template, number: int) -> Ints:
-    """Fit the heads of `rows` to a template; returns the rows that don't fit."""
-    octets = heads.octets
-    alive = np.arange(len(rows))
-    at = heads.start[rows]
-    found: dict[str, Ints] = {}
-    for place, literal in enumerate(template.literals):
-        same = _begins_with(octets, at, literal)
-        alive, at = alive[same], at[same] + len(literal)
-        found = {name: value[same] for name, value in found.items()}
-        if place == len(template.values) or not len(alive):
-            break
-        kind = template.values[place]
-        if kind == "length":
-            stop, number_found = _number(octets, at)
-            good = stop >= 0
-            found["length"] = number_found
-        else:
-            stop = _end_of_value(octets, at, SPACE if kind == "target" else CR)
-            good = stop >= 0
-            if kind == "target":
-                good &= (stop > at) & (stop - at <= LONGEST_TARGET)
-                found["target"], found["target_end"] = at, stop
-        alive, at = alive[good], stop[good]
-        found = {name: value[good] for name, value in found.items()}
-    inside = at <= heads.end[rows[alive]]
-    alive, at = alive[inside], at[inside]
-    chosen = rows[alive]
-    heads.fits[chosen] = True
-    heads.head_end[chosen] = at
-    heads.template[chosen] = number
-    for name, value in found.items():
-        getattr(heads, name)[chosen] = value[inside]
-    if template.bodyless:
-        # A 304 may say how long the body would be; there is none (RFC 9112 §6.3).
-        heads.length[chosen] = 0
-    template.hits += len(chosen)
-    rest = np.ones(len(rows), dtype=np.bool_)
-    rest[alive] = False
-    return rows[rest]
-
-
-def _windows(octets: Bytes, width: int) -> Bytes:
-    """A view of all runs of `width` bytes, by offset; shape (n - width + 1, width)."""
-    return np.ndarray((len(octets) - width + 1, width), np.uint8, octets.data, strides=(1, 1))
-
-
-def _begins_with(octets: Bytes, at: Ints, literal: Bytes) -> Mask:
-    """Whether the bytes at each offset are those of `literal`, compared eight at a time."""
-    width = len(literal)
-    if len(octets) < width:
-        return np.zeros(len(at), dtype=np.bool_)
-    inside = at + width <= len(octets)
-    window = _windows(octets, width)[np.where(inside, at, 0)]
-    words = width // 8
-    same = inside
-    if words:
-        whole = np.ascontiguousarray(literal[: words * 8]).view(np.uint64)
-        part = np.ascontiguousarray(window[:, : words * 8]).view(np.uint64)
-        same = same & (part == whole).all(axis=1)
-    if width % 8:
-        same = same & (window[:, words * 8 :] == literal[words * 8 :]).all(axis=1)
-    return same
-
-
-def _end_of_value(octets: Bytes, at: Ints, end: int) -> Ints:
-    """Where the value beginning at each offset ends with the byte `end`; -1 where it doesn't.
-
-    A value with another byte below `end` in it isn't plain.
-    """
-    stop = np.full(len(at), -1, dtype=np.int64)
-    left = np.arange(len(at))
-    for width in _WINDOWS:
-        if not len(left):
-            break
-        left = left[at[left] + width <= len(octets)]
-        window = _windows(octets, width)[at[left]]
-        # No control before CR belongs in a value (a tab does: then the state machine reads it).
-        place = (window <= end).argmax(axis=1)
-        last = window[np.arange(len(left)), place]
-        done = last <= end
-        good = last == end
-        stop[left[good]] = at[left[good]] + place[good]
-        left = left[~done]
-    return stop
-
-
-def _number(octets: Bytes, at: Ints) -> tuple[Ints, Ints]:
-    """Where the decimal number at each offset ends with a CR (-1: it doesn't), and its value."""
-    stop = np.full(len(at), -1, dtype=np.int64)
-    value = np.zeros(len(at), dtype=np.int64)
-    going = at + _LONGEST_NUMBER <= len(octets)
-    for place in range(_LONGEST_NUMBER):
-        byte = octets[np.minimum(at + place, len(octets) - 1)].astype(np.int64)
-        ended = going & (byte == CR) & (place > 0)
-        stop[ended] = at[ended] + place
-        going &= (byte >= 0x30) & (byte <= 0x39) & (place < _LONGEST_NUMBER - 1)
-        value = np.where(going, value * 10 + byte - 0x30, value)
-        if not going.any():
-            break
-    return stop, value
-
-
-def _trailing_number(octets: Bytes, start: Ints, end: Ints) -> Ints:
-    """Where the last path segment begins if it is a number of up to 18 digits, else `end`."""
-    at = end - 1
-    going = np.ones(len(end), dtype=np.bool_)
-    for _ in range(18):
-        byte = octets[at]
-        going = going & (byte >= 0x30) & (byte <= 0x39) & (at > start)
-        if not going.any():
-            break
-        at = at - going
-    number = (octets[at] == 0x2F) & (at + 1 < end)
-    return np.where(number, at + 1, end)
+def _fit(data: bytes, start: Ints, end: Ints, templates: list[Template]) -> Ints:
+    """What the kernel `fit` says of each message, shape (n, 5)."""
+    parts: list[tuple[int, int, int]] = []
+    bounds: list[tuple[int, int, int]] = []
+    literals = bytearray()
+    for template in templates:
+        first = len(parts)
+        for literal, value in zip(template.literals, template.values, strict=True):
+            parts.append((len(literals), len(literal), value))
+            literals += literal
+        bounds.append((first, len(parts), template.framing))
+    out = np.full((len(start), 5), -1, dtype=np.int64)
+    compiled.kernels.fit(
+        data,
+        start,
+        end,
+        bytes(literals),
+        np.array(parts, dtype=np.int64).reshape(-1, 3),
+        np.array(bounds, dtype=np.int64).reshape(-1, 3),
+        LONGEST_TARGET,
+        out,
+    )
+    return out
 
 
 # --- learning ------------------------------------------------------------------------------
@@ -300,17 +198,14 @@ def request_template(request: bytes) -> Template | None:
         or not re.fullmatch(rb"[^ \r\n]+ HTTP/1\.1", rest)
         or fields.upgrade
         or fields.expect
+        or fields.transfer_codings
+        or fields.oddities
     ):
         return None
     literals, values = lines
     literals[0] = b" HTTP/1.1" + literals[0]
-    return Template(
-        [_octets(part) for part in (method + b" ", *literals)],
-        ["target", *values],
-        fields,
-        method=method,
-        bodyless=fields.content_length is None,
-    )
+    framing = BODYLESS if fields.content_length is None else BY_LENGTH
+    return Template([method + b" ", *literals], [TARGET, *values], fields, framing, method=method)
 
 
 def response_template(response: bytes) -> Template | None:
@@ -322,26 +217,28 @@ def response_template(response: bytes) -> Template | None:
     lines = _lines(block)
     if not end or lines is None or status is None or status[0] < 200 or b"\n" in first:
         return None
-    bodyless = status[0] in (204, 304)
-    if not bodyless and fields.content_length is None:
+    if fields.oddities:
+        return None
+    if status[0] in (204, 304):
+        framing = BODYLESS
+    elif fields.transfer_codings == (b"chunked",) and fields.content_length is None:
+        framing = CHUNKED
+    elif fields.content_length is not None and not fields.transfer_codings:
+        framing = BY_LENGTH
+    else:
         return None
     literals, values = lines
     literals[0] = first + literals[0]
-    parts = [_octets(part) for part in literals]
-    return Template(parts, values, fields, status=status[0], bodyless=bodyless)
+    return Template(literals, values, fields, framing, status=status[0], start=len(first) + 2)
 
 
-def _octets(part: bytes) -> Bytes:
-    return np.frombuffer(part, np.uint8)
-
-
-def _lines(block: bytes) -> tuple[list[bytes], list[str]] | None:
-    """Literals and open values of a head's fields, from the CR behind the start line on.
+def _lines(block: bytes) -> tuple[list[bytes], list[int]] | None:
+    """The literals of a head's fields, from the CR behind the start line on, and what follows each.
 
     None where a line is not plain. At most one value is a Content-Length.
     """
     literals = [b""]
-    values: list[str] = []
+    values: list[int] = []
     for line in block.split(b"\r\n") if block else ():
         name, colon, value = line.partition(b":")
         if not colon or not _NAME.match(name) or b"\n" in line or b"\r" in line:
@@ -353,15 +250,13 @@ def _lines(block: bytes) -> tuple[list[bytes], list[str]] | None:
             if not _LENGTH.match(digits):
                 return None
             literals[-1] += name + b":" + value[: len(value) - len(digits)]
-            values.append("length")
+            values.append(LENGTH)
             literals.append(b"")
-        elif low == b"transfer-encoding":
-            return None
         elif low in grammar.WANTED:
             literals[-1] += line
         else:
             literals[-1] += name + b":"
-            values.append("")
+            values.append(VALUE)
             literals.append(b"")
     literals[-1] += b"\r\n\r\n"
-    return (literals, values) if values.count("length") < 2 else None
+    return (literals, [*values, NOTHING]) if values.count(LENGTH) < 2 else None

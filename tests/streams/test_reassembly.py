@@ -8,9 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from analyzer.anomalies import Anomalies
+from analyzer.blocks import arrange
 from analyzer.capture.frames import Frames
 from analyzer.packets.decode import segments
-from analyzer.streams import Connection, Tracker, arrange
+from analyzer.streams import Connection, Tracker
 from analyzer.tables import Close, ConnectionFlag
 from tests.builder import (
     ACK,
@@ -98,9 +99,7 @@ def hear(frames: list[Frame], *, block: int = 0) -> Heard:
             offset=np.cumsum([0, *lengths[:-1]], dtype=np.int64),
         )
         found = segments(table, np.full(len(part), RAW), capture.anomalies)
-        arranged = arrange(_rows(table, found, capture, interfaces))
-        arranged.walk.pair = [False] * len(arranged.walk.seq)  # nothing at once
-        tracker.feed(arranged)
+        tracker.feed(arrange(_rows(table, found, capture, interfaces)))
     tracker.finish()
     return Heard(listeners, anomalies, len(tracker.begun))
 

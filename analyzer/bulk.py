@@ -1,0 +1,335 @@
+"""The ordinary exchanges of a block in, rows of EXCHANGES out: by column, not one by one.
+
+Law: the rows are those that `extraction.Recorder.exchange` would write. The compiled kernels say
+which targets, bodies and tokens are alike; the first of each kind is read by the functions that
+read all others, and what the kernels decline is read by those too.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from analyzer import compiled, echoes
+from analyzer.blocks import Arranged, Ints
+from analyzer.bodies import Bodies
+from analyzer.echoes import SHORTEST_TOKEN, Echoes, Position, Rule
+from analyzer.endpoints import Routes
+from analyzer.http import content
+from analyzer.http.ordinary import CHUNKED, Glance, Template
+from analyzer.shapes import Form, may_be_json
+from analyzer.tables import Flag, Outcome, Store
+
+_HAS_TOKEN, _ECHOES = int(Flag.HAS_TOKEN), int(Flag.ECHOES)
+_MOST_PLACES = 64  # of a route, that the kernel looks for
+
+Mask = npt.NDArray[np.bool_]
+Words = npt.NDArray[np.uint64]
+Piece = tuple[int, int, int]  # number of the connection, first row, how many exchanges
+
+
+class Bulk:
+    """Writes ordinary exchanges to a table, a block at a time."""
+
+    def __init__(self, into: Store, routes: Routes, bodies: Bodies, learned: Echoes) -> None:
+        self._into = into
+        self._routes = routes
+        self._bodies = bodies
+        self._echoes = learned
+
+    def write(self, pieces: list[Piece], block: Arranged, glance: Glance) -> None:
+        """Write these exchanges of a block."""
+        taken = _taken(np.array(pieces, dtype=np.int64), block, glance)
+        routes, tokens = self._route(taken)
+        looks = self._look(taken, tokens)
+        self._learn(taken, routes, looks)
+        rows = np.zeros(len(taken.row), dtype=self._into.dtype)
+        rows["connection"] = taken.connection
+        rows["outcome"] = int(Outcome.ANSWERED)
+        rows["flags"] = looks.flags
+        rows["request_length"] = glance.request_length[taken.row]
+        rows["response_length"] = taken.length
+        rows["response_sum"] = looks.checksum
+        rows["status"] = taken.of_answer(lambda t: t.status)
+        rows["route"] = routes
+        rows["form"] = looks.form
+        for side, at in (("request", taken.row), ("response", taken.row + 1)):
+            frame = block.columns["frame"][at]
+            rows[f"{side}_capture"] = frame >> 32
+            rows[f"{side}_frame"] = frame & 0xFFFFFFFF
+            rows[f"{side}_time"] = block.columns["time"][at]
+            rows[f"{side}_seq"] = block.columns["seq"][at]
+            rows[f"{side}_ack"] = block.columns["ack"][at]
+        rows["response_end_frame"] = rows["response_frame"]
+        rows["response_end_time"] = rows["response_time"]
+        data = taken.data
+        bounds = zip(taken.target.tolist(), taken.target_end.tolist(), strict=True)
+        self._into.append_many(rows, [data[start:end] for start, end in bounds])
+
+    def _route(self, taken: "_Taken") -> tuple[Ints, Ints]:
+        """The routes of the requests, and where each target's token is, shape (n, 2)."""
+        count = len(taken.row)
+        codes = np.empty(count, dtype=np.uint64)
+        tokens = np.empty((count, 2), dtype=np.int64)
+        compiled.kernels.path_codes(
+            taken.data, taken.target, taken.target_end, SHORTEST_TOKEN, codes, tokens
+        )
+        routes = np.empty(count, dtype=np.int64)
+        for which, rows in _groups(taken.asked):
+            template = taken.templates[which]
+            host, method = template.fields.host, template.method
+            kinds, first, kind = np.unique(codes[rows], return_index=True, return_inverse=True)
+            numbers = [
+                self._routes.number_of_code(method, host, code, taken.target_of(at))
+                for code, at in zip(kinds.tolist(), rows[first].tolist(), strict=True)
+            ]
+            routes[rows] = np.array(numbers, dtype=np.int64)[kind]
+        return routes, tokens
+
+    def _look(self, taken: "_Taken", tokens: Ints) -> "_Looks":
+        """Look into the responses' bodies."""
+        count = len(taken.row)
+        json: Mask = taken.of_answer(lambda t: may_be_json(t.fields.media_type)) != 0
+        coded = taken.of_answer(lambda t: bool(t.fields.content_coding)) != 0
+        whole = taken.length > 0
+        plain: Mask = (
+            json & ~coded & ~taken.chunked & whole & (taken.length <= content.LONGEST_BODY)
+        )
+        codes = np.zeros(count, dtype=np.uint64)
+        checksum = np.zeros(count, dtype=np.uint32)
+        echo = np.zeros(count, dtype=np.uint8)
+        compiled.kernels.look(
+            taken.data, taken.body, taken.body_end, plain.view(np.uint8), tokens,
+            codes, checksum, echo,
+        )  # fmt: skip
+        checksum[~whole] = 0
+        form = np.zeros(count, dtype=np.int64)  # NO_FORM
+        has_token = tokens[:, 1] > tokens[:, 0]
+        flags = np.where(plain & has_token, _HAS_TOKEN, 0) | np.where(echo, _ECHOES, 0)
+        looks = _Looks(form, flags, checksum, plain, {})
+        for which, rows in _groups(taken.answered):
+            fields = taken.templates[which].fields
+            if not may_be_json(fields.media_type):
+                known = rows[whole[rows] & ~taken.chunked[rows]]
+                form[known] = self._bodies.forms.number(Form(fields.media_type, None))
+                continue
+            known = rows[codes[rows] != 0]
+            kinds, first, kind = np.unique(codes[known], return_index=True, return_inverse=True)
+            numbers = [
+                self._bodies.forms.of_code(fields.media_type, code, taken.body_of(at))
+                for code, at in zip(kinds.tolist(), known[first].tolist(), strict=True)
+            ]
+            form[known] = np.array(numbers, dtype=np.int64)[kind]
+        singly = whole & (codes == 0) & (json | taken.chunked)
+        for at in np.flatnonzero(singly).tolist():
+            fields = taken.templates[taken.answered[at]].fields
+            look = self._bodies.look(fields, taken.body_of(at))
+            form[at], checksum[at], flags[at] = look.form, look.checksum, 0
+            plain[at] = look.text is not None
+            if look.text is not None:
+                looks.texts[at] = look.text
+                flags[at] = echo_flags(echoes.token_of(taken.target_of(at)), look.text)
+        return looks
+
+    # --- what responses repeat -----------------------------------------------------------------
+
+    def _learn(self, taken: "_Taken", routes: Ints, looks: "_Looks") -> None:
+        """Learn which tokens of the requests their responses repeat."""
+        good = np.flatnonzero(looks.plain & (taken.of_answer(lambda t: t.status) < 400))
+        singly: list[Ints] = []
+        searched: list[_Search] = []
+        for route, group in _groups(routes[good]):
+            rows = good[group]
+            alive = self._echoes.alive(route)
+            if self._echoes.tries(route) or len(alive) > _MOST_PLACES:
+                singly.append(rows)
+            elif alive:
+                alone = np.isin(rows, list(looks.texts))
+                singly.append(rows[alone])
+                searched.append(_Search(route, rows[~alone], alive))
+        singly += self._search(taken, searched)
+        # In their order: what a new route's first exchanges have decides what is looked for.
+        for at in np.sort(np.concatenate(singly)).tolist() if singly else ():
+            text = looks.texts.get(at)
+            text = taken.body_of(at) if text is None else text
+            route = int(routes[at])
+            head, body = taken.asked_of(at)
+            found = echoes.tokens(taken.target_of(at), head, body, self._echoes.places(route))
+            place = partial(taken.position, at)
+            self._echoes.see(route, found, taken.answer_lines(at), text, place)
+
+    def _search(self, taken: "_Taken", searches: list["_Search"]) -> list[Ints]:
+        """Search the requests of routes that are known well; returns those left to be read."""
+        if not searches:
+            return []
+        names = bytearray()
+        places: list[tuple[int, int, int, int]] = []
+        wanted = []
+        for search in searches:
+            first = len(places)
+            for place in search.alive:
+                kind, number, name = echoes.parts(place)
+                places.append((kind, number, len(names), len(name)))
+                names += name
+            wanted += [np.full((len(search.rows), 2), (first, len(places)), dtype=np.int64)]
+        rows = np.concatenate([search.rows for search in searches])
+        out = np.empty((len(rows), 3), dtype=np.uint64)
+        compiled.kernels.search_tokens(
+            taken.data, taken.spans(rows), np.concatenate(wanted),
+            np.array(places, dtype=np.int64), bytes(names), out,
+        )  # fmt: skip
+        left = []
+        at = 0
+        for search in searches:
+            asked, missed, declined = out[at : at + len(search.rows)].T
+            at += len(search.rows)
+            rules = search.alive.values()
+            constant = sum(1 << bit for bit, rule in enumerate(rules) if not rule.varies)
+            read = (declined != 0) | (asked & np.uint64(constant) != 0)
+            left.append(search.rows[read])
+            for bit, place in enumerate(search.alive):
+                mask = np.uint64(1 << bit)
+                misses = search.rows[~read & (missed & mask != 0)].tolist()
+                count = int(np.count_nonzero(asked[~read] & mask))
+                if count:
+                    where = [taken.position(row) for row in misses]
+                    self._echoes.count(search.route, place, count, where)
+        return left
+
+
+@dataclass(slots=True)
+class _Looks:
+    """What the bodies of the exchanges taken say; `plain`: whether one is JSON.
+
+    `texts` has the JSON text of those that were not looked at where they lie.
+    """
+
+    form: Ints
+    flags: npt.NDArray[Any]
+    checksum: npt.NDArray[np.uint32]
+    plain: Mask
+    texts: dict[int, bytes]
+
+
+@dataclass(slots=True)
+class _Search:
+    """Exchanges of a route, and the places that are looked for in them."""
+
+    route: int
+    rows: Ints
+    alive: dict[str, Rule]
+
+
+@dataclass(slots=True)
+class _Taken:
+    """The exchanges taken from a block, by column; methods take an index into these."""
+
+    data: bytes
+    templates: list[Template]
+    block: Arranged
+    row: Ints  # of the request in the block; the response's is the next
+    connection: Ints
+    asked: Ints
+    answered: Ints
+    target: Ints
+    target_end: Ints
+    request_body: Ints
+    request_end: Ints
+    body: Ints
+    body_end: Ints
+    length: Ints
+    chunked: Mask
+
+    def of_answer(self, value: Callable[[Template], int]) -> Ints:
+        """A value of each response's template."""
+        values: Ints = np.array([value(t) for t in self.templates], dtype=np.int64)[self.answered]
+        return values
+
+    def target_of(self, at: int) -> bytes:
+        """A request's target."""
+        return self.data[int(self.target[at]) : int(self.target_end[at])]
+
+    def body_of(self, at: int) -> bytes:
+        """A response's body, without transfer coding."""
+        start, end = int(self.body[at]), int(self.body_end[at])
+        if self.chunked[at]:
+            return compiled.kernels.unchunked(self.data, start, end)
+        return self.data[start:end]
+
+    def asked_of(self, at: int) -> tuple[bytes, bytes]:
+        """A request's field lines and its body, as far as tokens are looked for in it."""
+        body, end = int(self.request_body[at]), int(self.request_end[at])
+        text = self.data[body:end] if end - body <= content.LONGEST_REQUEST_BODY else b""
+        return self.data[int(self.target_end[at]) : body].partition(b"\n")[2], text
+
+    def answer_lines(self, at: int) -> bytes:
+        """The field lines of a response."""
+        start = int(self.block.columns["payload"][self.row[at] + 1])
+        start += self.templates[self.answered[at]].start
+        return self.data[start : int(self.body[at])]
+
+    def position(self, at: int) -> Position:
+        """Where the exchange is."""
+        frame, seq = self.block.columns["frame"], self.block.columns["seq"]
+        row = self.row[at]
+        return int(self.connection[at]), int(frame[row]), int(seq[row])
+
+    def spans(self, rows: Ints) -> Ints:
+        """For the kernel `search_tokens`."""
+        begin, end = self.request_body[rows], self.request_end[rows]
+        end = np.where(end - begin <= content.LONGEST_REQUEST_BODY, end, begin)
+        lines = self.block.columns["payload"][self.row[rows] + 1]
+        lines = lines + self.of_answer(lambda t: t.start)[rows]
+        spans: Ints = np.stack(
+            [self.target[rows], self.target_end[rows], begin, end,
+             lines, self.body[rows], self.body_end[rows]],
+            axis=1,
+        )  # fmt: skip
+        return spans
+
+
+def _taken(pieces: Ints, block: Arranged, glance: Glance) -> _Taken:
+    counts = pieces[:, 2]
+    # Row numbers of the requests: from each run's first row on, every second one.
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    row = np.repeat(pieces[:, 1], counts) + 2 * within
+    end = block.columns["payload"] + block.columns["wire"]
+    answered = glance.answered[row]
+    framing = np.array([t.framing for t in glance.templates], dtype=np.int64)
+    chunked = framing[answered] == CHUNKED
+    return _Taken(
+        data=block.data,
+        templates=glance.templates,
+        block=block,
+        row=row,
+        connection=np.repeat(pieces[:, 0], counts),
+        asked=glance.asked[row],
+        answered=answered,
+        target=glance.target[row],
+        target_end=glance.target_end[row],
+        request_body=end[row] - glance.request_length[row],
+        request_end=end[row],
+        body=glance.body[row],
+        body_end=end[row + 1],
+        length=glance.length[row],
+        chunked=chunked,
+    )
+
+
+def echo_flags(token: bytes, body: bytes) -> int:
+    """The flags of a response whose request has `token`."""
+    if not token:
+        return 0
+    return _HAS_TOKEN | _ECHOES if echoes.repeats(token, body) else _HAS_TOKEN
+
+
+def _groups(values: Ints) -> list[tuple[int, Ints]]:
+    """Each value with the indices where it stands, in their order."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 1)).tolist()
+    ends = [*starts[1:], len(order)]
+    return [(int(ordered[a]), order[a:b]) for a, b in zip(starts, ends, strict=bool(starts))]

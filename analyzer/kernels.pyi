@@ -1,0 +1,70 @@
+"""The compiled kernels (`kernels.pyx`): what each takes and gives.
+
+Positions are offsets into `data`, ranges half-open. Arrays are contiguous; those named last are
+filled in, the others only read. Wrong array lengths raise IndexError.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+Bytes = bytes | npt.NDArray[np.uint8]
+
+def record_offsets(data: Bytes, big_endian: bool, longest: int) -> tuple[Ints, int, bool]:
+    """Offsets of the whole pcap records in `data`, where the rest begins, whether lengths are
+    possible: none above `longest`."""
+
+def fit(
+    data: Bytes,
+    start: Ints,
+    end: Ints,
+    literals: Bytes,
+    parts: Ints,
+    templates: Ints,
+    longest: int,
+    out: Ints,
+) -> None:
+    """Fit the head at the start of each text start..end to the first template that it fits.
+
+    `parts` (n, 3): begin and size of a literal, and what follows it; `templates` (n, 3): first and
+    last part (exclusive), framing; `longest`: bytes of a target. `out` (n, 5): number of the
+    template or -1, where the head ends, bytes of the body without transfer coding or -1 where the
+    message does not end with the text, the target (two).
+    """
+
+def unchunked(data: Bytes, at: int, end: int) -> bytes:
+    """A chunked body that `fit` has accepted, without its framing."""
+
+def path_codes(
+    data: Bytes, start: Ints, end: Ints, shortest: int, codes: Words, tokens: Ints
+) -> None:
+    """Of each target start..end a word, equal for targets of one path but for plain variables, and
+    its last path segment with a digit and `shortest` bytes (n, 2; empty where there is none)."""
+
+def look(
+    data: Bytes,
+    start: Ints,
+    end: Ints,
+    json: npt.NDArray[np.uint8],
+    tokens: Ints,
+    codes: Words,
+    sums: npt.NDArray[np.uint32],
+    echoes: npt.NDArray[np.uint8],
+) -> None:
+    """Of each body start..end the Adler-32; where `json` is set also `body_code`, and whether it
+    repeats the token (a range in `tokens`) as a whole word."""
+
+def body_code(body: Bytes) -> int:
+    """A word that is equal only for JSON texts of one shape; 0: not plain, or not valid."""
+
+def search_tokens(
+    data: Bytes, spans: Ints, wanted: Ints, places: Ints, names: Bytes, out: Words
+) -> None:
+    """Which of a request's tokens at the places wanted its response does not repeat.
+
+    `spans` (n, 7): target (two), where the request's body begins and ends, the field lines of the
+    response's head (two; its body begins there), where its body ends. `wanted` (n, 2): a range of
+    at most 64 `places` (n, 4): kind, number, a range (begin, size) of `names`. `out` (n, 3): a bit
+    for every place asked, one for every place missed, and whether the request was declined.
+    """

@@ -1,0 +1,1044 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True, embedsignature=True
+"""The loops over bytes that decide how fast a scan is, compiled; they hold no lock while they run.
+
+Law: a kernel tells what is plain and declines the rest, which the general path then reads: nothing
+is known here that decides a result. Where this module could not be built everything is declined,
+and the same comes out, later. The bytes are an attacker's: all of them are read through `octet`,
+`word` and `same`, which look no further than the text's end, and every array is bounds-checked.
+`kernels.pyi` says what each function takes and gives.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memchr, memcmp, memcpy
+
+import os
+
+import numpy as np
+
+
+cdef struct Text:
+    const uint8_t *bytes
+    Py_ssize_t end
+
+
+cdef Text text_of(const uint8_t[::1] data, Py_ssize_t end) noexcept nogil:
+    """The bytes of `data` before `end`."""
+    cdef Text text
+    text.end = max(0, min(end, data.shape[0]))
+    text.bytes = &data[0] if text.end else NULL
+    return text
+
+
+cdef inline Py_ssize_t within(Text *text, Py_ssize_t at) noexcept nogil:
+    """The position in the text nearest to `at`."""
+    return max(0, min(at, text.end))
+
+
+cdef inline int octet(Text *text, Py_ssize_t at) noexcept nogil:
+    """The byte at `at`; -1 where there is none."""
+    return text.bytes[at] if 0 <= at < text.end else -1
+
+
+cdef inline bint word(Text *text, Py_ssize_t at, uint64_t *into) noexcept nogil:
+    """Eight bytes from `at`, in the machine's order; false where there are fewer."""
+    if not 0 <= at <= text.end - 8:
+        return False
+    memcpy(into, text.bytes + at, 8)
+    return True
+
+
+cdef inline bint same(Text *text, Py_ssize_t at, Text *literal, Py_ssize_t begin, Py_ssize_t size) noexcept nogil:
+    """Whether `size` bytes from `at` are those of `literal` from `begin`."""
+    if not (0 <= at <= text.end - size and 0 <= begin <= literal.end - size):
+        return False
+    return memcmp(text.bytes + at, literal.bytes + begin, size) == 0
+
+
+cdef inline bint is_digit(int byte) noexcept nogil:
+    return 0x30 <= byte <= 0x39
+
+
+cdef inline bint is_alphanumeric(int byte) noexcept nogil:
+    return is_digit(byte) or 0x41 <= byte <= 0x5A or 0x61 <= byte <= 0x7A
+
+
+# --- frames ----------------------------------------------------------------------------------
+
+RECORD = 16
+
+
+def record_offsets(const uint8_t[::1] data, bint big_endian, Py_ssize_t longest):
+    cdef Text text = text_of(data, data.shape[0])
+    cdef Py_ssize_t most = text.end // 16 + 1
+    offsets = np.empty(most, dtype=np.int64)
+    cdef int64_t[::1] out = offsets
+    cdef Py_ssize_t count = 0, at = 0, length
+    cdef bint valid = True
+    cdef int b0, b1, b2, b3
+    with nogil:
+        while at + 16 <= text.end:
+            b0, b1 = octet(&text, at + 8), octet(&text, at + 9)
+            b2, b3 = octet(&text, at + 10), octet(&text, at + 11)
+            if big_endian:
+                length = <Py_ssize_t> b0 << 24 | b1 << 16 | b2 << 8 | b3
+            else:
+                length = <Py_ssize_t> b3 << 24 | b2 << 16 | b1 << 8 | b0
+            if length > longest:
+                valid = False
+                break
+            if at + 16 + length > text.end:
+                break
+            out[count] = at
+            count += 1
+            at += 16 + length
+    return offsets[:count].copy(), at, valid
+
+
+# --- codes: words that stand for something longer --------------------------------------------
+
+# SipHash-1-3 (Aumasson and Bernstein, 2012) under a key of this process alone: nobody can prepare
+# two inputs with one code, and by chance two in a billion billion share one.
+
+cdef struct Sip:
+    uint64_t a, b, c, d
+
+cdef uint64_t KEY_LOW = int.from_bytes(os.urandom(8), "little")
+cdef uint64_t KEY_HIGH = int.from_bytes(os.urandom(8), "little")
+
+
+cdef inline uint64_t rotated(uint64_t value, int by) noexcept nogil:
+    return value << by | value >> (64 - by)
+
+
+cdef inline void sip_round(Sip *sip) noexcept nogil:
+    sip.a += sip.b
+    sip.c += sip.d
+    sip.b = rotated(sip.b, 13) ^ sip.a
+    sip.d = rotated(sip.d, 16) ^ sip.c
+    sip.a = rotated(sip.a, 32)
+    sip.c += sip.b
+    sip.a += sip.d
+    sip.b = rotated(sip.b, 17) ^ sip.c
+    sip.d = rotated(sip.d, 21) ^ sip.a
+    sip.c = rotated(sip.c, 32)
+
+
+cdef inline void sip_begin(Sip *sip) noexcept nogil:
+    sip.a = KEY_LOW ^ 0x736F6D6570736575ULL
+    sip.b = KEY_HIGH ^ 0x646F72616E646F6DULL
+    sip.c = KEY_LOW ^ 0x6C7967656E657261ULL
+    sip.d = KEY_HIGH ^ 0x7465646279746573ULL
+
+
+cdef inline void sip_word(Sip *sip, uint64_t value) noexcept nogil:
+    sip.d ^= value
+    sip_round(sip)
+    sip.a ^= value
+
+
+cdef inline uint64_t sip_end(Sip *sip) noexcept nogil:
+    sip.c ^= 0xFF
+    sip_round(sip)
+    sip_round(sip)
+    sip_round(sip)
+    return sip.a ^ sip.b ^ sip.c ^ sip.d
+
+
+cdef uint64_t code_of(uint64_t value) noexcept nogil:
+    """A code for a single word; never 0."""
+    cdef Sip sip
+    sip_begin(&sip)
+    sip_word(&sip, value)
+    return sip_end(&sip) | 1
+
+
+cdef void sip_bytes(Sip *sip, Text *text, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """The bytes at..end, then a word that ends them: their number, and those of the last word."""
+    cdef uint64_t last = <uint64_t> (end - at) << 56, value
+    cdef int place = 0
+    while at + 8 <= end and word(text, at, &value):
+        sip_word(sip, value)
+        at += 8
+    while at < end:
+        last |= <uint64_t> (octet(text, at) & 0xFF) << place
+        place += 8
+        at += 1
+    sip_word(sip, last)
+
+
+# --- heads -----------------------------------------------------------------------------------
+
+cdef enum:
+    # What stands behind a literal of a template.
+    NOTHING = 0
+    VALUE = 1
+    TARGET = 2
+    LENGTH = 3
+    # How the body is framed.
+    BY_LENGTH = 0
+    BODYLESS = 1
+    CHUNKED = 2
+
+
+cdef struct Head:
+    Py_ssize_t end, length, target, target_end
+
+
+cdef Py_ssize_t value_end(Text *text, Py_ssize_t at, int last) noexcept nogil:
+    """Where a value ends with the byte `last`; -1 where a lower byte comes first, or the end."""
+    cdef int byte = octet(text, at)
+    while byte > last:
+        at += 1
+        byte = octet(text, at)
+    return at if byte == last else -1
+
+
+cdef Py_ssize_t number_end(Text *text, Py_ssize_t at, Py_ssize_t *value) noexcept nogil:
+    """Where a number of one to nine digits ends; -1 where there is none."""
+    cdef int places = 0
+    value[0] = 0
+    while is_digit(octet(text, at)):
+        value[0] = value[0] * 10 + octet(text, at) - 0x30
+        at += 1
+        places += 1
+        if places > 9:
+            return -1
+    return at if places else -1
+
+
+cdef Py_ssize_t chunk_begin(Text *text, Py_ssize_t at, Py_ssize_t *size) noexcept nogil:
+    """Where the data of the chunk at `at` begins; -1 where its line is not plain."""
+    cdef int places = 0, byte = octet(text, at)
+    size[0] = 0
+    while is_digit(byte) or 0x41 <= byte <= 0x46 or 0x61 <= byte <= 0x66:
+        size[0] = size[0] << 4 | (byte & 0x0F) + (0 if is_digit(byte) else 9)
+        at += 1
+        places += 1
+        byte = octet(text, at)
+    if not 1 <= places <= 7 or byte != 0x0D or octet(text, at + 1) != 0x0A:
+        return -1
+    return at + 2
+
+
+cdef Py_ssize_t chunks_end(Text *text, Py_ssize_t at, Py_ssize_t *length) noexcept nogil:
+    """Where a chunked body without trailers ends, and its bytes; -1 where it is not plain."""
+    cdef Py_ssize_t size = 1
+    length[0] = 0
+    while size:
+        at = chunk_begin(text, at, &size)
+        if at < 0:
+            return -1
+        at += size
+        length[0] += size
+        if octet(text, at) != 0x0D or octet(text, at + 1) != 0x0A:
+            return -1
+        at += 2
+    return at
+
+
+cdef int fits(
+    Text *text, Py_ssize_t at, Head *head, Text *literals, const int64_t[:, ::1] parts,
+    Py_ssize_t part, Py_ssize_t last, int framing, Py_ssize_t longest,
+) except -1 nogil:
+    """Whether the text from `at` on has a head that fits a template.
+
+    The length of the body is left at -1 where the message does not end with the text.
+    """
+    cdef Py_ssize_t begin, size, stop
+    cdef int64_t kind
+    head.length = head.target = head.target_end = 0
+    while part < last:
+        begin, size, kind = parts[part, 0], parts[part, 1], parts[part, 2]
+        if not same(text, at, literals, begin, size):
+            return False
+        at += size
+        part += 1
+        if kind == NOTHING:
+            break
+        if kind == LENGTH:
+            stop = number_end(text, at, &head.length)
+            if octet(text, stop) != 0x0D:
+                return False
+        elif kind == TARGET:
+            stop = value_end(text, at, 0x20)
+            if not 0 < stop - at <= longest:
+                return False
+            head.target, head.target_end = at, stop
+        else:
+            stop = value_end(text, at, 0x0D)
+        if stop < 0:
+            return False
+        at = stop
+    head.end = at
+    if framing == CHUNKED:
+        stop = chunks_end(text, at, &head.length)
+    elif framing == BODYLESS:
+        # A 304 may say how long the body would be; there is none (RFC 9112 §6.3).
+        head.length = 0
+        stop = at
+    else:
+        stop = at + head.length
+    if stop != text.end:
+        head.length = -1
+    return at <= text.end
+
+
+def fit(
+    const uint8_t[::1] data,
+    const int64_t[::1] start,
+    const int64_t[::1] end,
+    const uint8_t[::1] literals,
+    const int64_t[:, ::1] parts,
+    const int64_t[:, ::1] templates,
+    Py_ssize_t longest,
+    int64_t[:, ::1] out,
+):
+    cdef Text text, literal = text_of(literals, literals.shape[0])
+    cdef Head head
+    cdef Py_ssize_t row, which
+    with nogil:
+        for row in range(start.shape[0]):
+            text = text_of(data, end[row])
+            for which in range(templates.shape[0]):
+                if fits(
+                    &text, start[row], &head, &literal, parts,
+                    templates[which, 0], templates[which, 1], templates[which, 2], longest,
+                ):
+                    out[row, 0], out[row, 1], out[row, 2] = which, head.end, head.length
+                    out[row, 3], out[row, 4] = head.target, head.target_end
+                    break
+            else:
+                out[row, 0] = -1
+
+
+def unchunked(const uint8_t[::1] data, Py_ssize_t at, Py_ssize_t end):
+    cdef Text text = text_of(data, end)
+    cdef Py_ssize_t size = 1
+    out = bytearray()
+    while size:
+        at = chunk_begin(&text, at, &size)
+        if not 0 <= at <= text.end - size:
+            raise ValueError("not a chunked body")
+        out += data[at : at + size]
+        at += size + 2
+    return bytes(out)
+
+
+# --- targets ---------------------------------------------------------------------------------
+
+
+def path_codes(
+    const uint8_t[::1] data,
+    const int64_t[::1] start,
+    const int64_t[::1] end,
+    Py_ssize_t shortest,
+    uint64_t[::1] codes,
+    int64_t[:, ::1] tokens,
+):
+    cdef Text text
+    cdef Sip sip
+    cdef Py_ssize_t row, at, segment
+    cdef int byte, digits
+    cdef bint dotted, whole
+    with nogil:
+        for row in range(start.shape[0]):
+            at = start[row]
+            text = text_of(data, end[row])
+            tokens[row, 0] = tokens[row, 1] = text.end
+            sip_begin(&sip)
+            # Another form than a path, and a fragment: to the letter.
+            whole = octet(&text, at) != 0x2F or (
+                0 <= at < text.end and memchr(text.bytes + at, 0x23, text.end - at) != NULL
+            )
+            byte = 0
+            while byte >= 0 and byte != 0x3F:
+                segment = at
+                digits = 0
+                dotted = False
+                byte = octet(&text, at)
+                while byte >= 0 and byte != 0x2F and byte != 0x3F:
+                    digits += is_digit(byte)
+                    dotted |= byte == 0x2E
+                    at += 1
+                    byte = octet(&text, at)
+                if digits and at - segment >= shortest:
+                    tokens[row, 0], tokens[row, 1] = segment, at
+                if not whole and digits and (digits == at - segment or (
+                    # Dates are 7 or 10 bytes long, and `.json` is more than a variable.
+                    digits >= 4 and not dotted and at - segment != 7 and at - segment != 10
+                )):
+                    sip_word(&sip, 0xFF00000000000000ULL)
+                else:
+                    sip_bytes(&sip, &text, segment, at)
+                at += 1
+            codes[row] = sip_end(&sip)
+
+
+# --- bodies ----------------------------------------------------------------------------------
+
+cdef enum:
+    DEEPEST = 24
+    DISTINCT = 8
+
+# What stands for scalars among the codes of values, and what ends an object or an array.
+cdef uint64_t STRING = code_of(1)
+cdef uint64_t NUMBER = code_of(2)
+cdef uint64_t BOOLEAN = code_of(3)
+cdef uint64_t NULL_VALUE = code_of(4)
+cdef uint64_t OBJECT = code_of(5)
+cdef uint64_t ARRAY = code_of(6)
+
+cdef uint64_t ONES = 0x0101010101010101ULL
+cdef uint64_t HIGHS = 0x8080808080808080ULL
+
+
+cdef struct Level:
+    # An object or an array being read. Of an array's items only the distinct ones count: the first
+    # few kinds are remembered.
+    bint is_object
+    Sip sip
+    uint64_t total
+    int distinct
+    uint64_t kinds[DISTINCT]
+
+
+cdef inline bint plain_word(uint64_t value) noexcept nogil:
+    """Whether none of eight bytes is a quote, a backslash, a control or above ASCII."""
+    cdef uint64_t quote = value ^ (ONES * 0x22), slash = value ^ (ONES * 0x5C)
+    cdef uint64_t odd = (quote - ONES) & ~quote | (slash - ONES) & ~slash
+    odd |= (value - ONES * 0x20) & ~value | value
+    return odd & HIGHS == 0
+
+
+cdef int character(Text *text, Py_ssize_t at) noexcept nogil:
+    """The bytes of the character above ASCII at `at` (RFC 3629 §4); 0 where it is not valid."""
+    cdef int first = octet(text, at), second = octet(text, at + 1)
+    cdef int low = 0x80, high = 0xBF, more
+    if 0xC2 <= first <= 0xDF:
+        more = 1
+    elif 0xE0 <= first <= 0xEF:
+        more = 2
+        if first == 0xE0:
+            low = 0xA0
+        elif first == 0xED:
+            high = 0x9F
+    elif 0xF0 <= first <= 0xF4:
+        more = 3
+        if first == 0xF0:
+            low = 0x90
+        elif first == 0xF4:
+            high = 0x8F
+    else:
+        return 0
+    if not low <= second <= high:
+        return 0
+    if more > 1 and not 0x80 <= octet(text, at + 2) <= 0xBF:
+        return 0
+    if more > 2 and not 0x80 <= octet(text, at + 3) <= 0xBF:
+        return 0
+    return more + 1
+
+
+cdef int escape(Text *text, Py_ssize_t at) noexcept nogil:
+    """The bytes of the escape at `at` (RFC 8259 §7); 0 where it is half of a pair, or not valid."""
+    cdef int kind = octet(text, at + 1), place, byte, value = 0
+    if kind == 0x22 or kind == 0x5C or kind == 0x2F:
+        return 2
+    if kind == 0x62 or kind == 0x66 or kind == 0x6E or kind == 0x72 or kind == 0x74:
+        return 2
+    if kind != 0x75:
+        return 0
+    for place in range(2, 6):
+        byte = octet(text, at + place)
+        if not (is_digit(byte) or 0x41 <= byte <= 0x46 or 0x61 <= byte <= 0x66):
+            return 0
+        value = value << 4 | (byte & 0x0F) + (0 if is_digit(byte) else 9)
+    return 0 if 0xD800 <= value <= 0xDFFF else 6
+
+
+cdef Py_ssize_t string_end(Text *text, Py_ssize_t at) noexcept nogil:
+    """Where the quote is that ends the string whose bytes begin at `at`; -1 where it is not valid."""
+    cdef uint64_t value
+    cdef int byte, size
+    while True:
+        while word(text, at, &value) and plain_word(value):
+            at += 8
+        byte = octet(text, at)
+        while byte >= 0x20 and byte < 0x80 and byte != 0x22 and byte != 0x5C:
+            at += 1
+            byte = octet(text, at)
+        if byte == 0x22:
+            return at
+        if byte == 0x5C:
+            size = escape(text, at)
+        elif byte >= 0x80:
+            size = character(text, at)
+        else:
+            return -1
+        if not size:
+            return -1
+        at += size
+
+
+cdef Py_ssize_t json_number_end(Text *text, Py_ssize_t at) noexcept nogil:
+    """Where the number at `at` ends; -1 where it has an exponent, is very long, or is not valid."""
+    cdef Py_ssize_t begin
+    if octet(text, at) == 0x2D:
+        at += 1
+    begin = at
+    while is_digit(octet(text, at)):
+        at += 1
+    if not 1 <= at - begin <= 18 or (octet(text, begin) == 0x30 and at - begin > 1):
+        return -1
+    if octet(text, at) == 0x2E:
+        begin = at + 1
+        at = begin
+        while is_digit(octet(text, at)):
+            at += 1
+        if not 1 <= at - begin <= 18:
+            return -1
+    if octet(text, at) == 0x65 or octet(text, at) == 0x45:
+        return -1
+    return at
+
+
+cdef bint spelled(Text *text, Py_ssize_t at, const char *name, int size) noexcept nogil:
+    return 0 <= at <= text.end - size and memcmp(text.bytes + at, name, size) == 0
+
+
+cdef inline Py_ssize_t past_space(Text *text, Py_ssize_t at) noexcept nogil:
+    cdef int byte = octet(text, at)
+    while byte == 0x20 or byte == 0x0A or byte == 0x0D or byte == 0x09:
+        at += 1
+        byte = octet(text, at)
+    return at
+
+
+cdef inline void add_item(Level *level, uint64_t value) noexcept nogil:
+    cdef int place
+    for place in range(level.distinct):
+        if level.kinds[place] == value:
+            return
+    if level.distinct < DISTINCT:
+        level.kinds[level.distinct] = value
+        level.distinct += 1
+    level.total += value
+
+
+cdef uint64_t json_code(Text *text, Py_ssize_t at) noexcept nogil:
+    """A word that stands for the skeleton of the JSON text from `at` to the end; 0: declined.
+
+    Its skeleton: the keys of objects in their order, the types of values, and the distinct ones
+    among an array's items in any order.
+    """
+    cdef Level levels[DEEPEST]
+    cdef Level *level = NULL
+    cdef int depth = 0, byte
+    cdef Py_ssize_t begin
+    cdef uint64_t value
+    cdef bint key = False
+    while True:
+        at = past_space(text, at)
+        byte = octet(text, at)
+        if key:
+            if byte != 0x22:
+                return 0
+            begin = at + 1
+            at = string_end(text, begin)
+            if at < 0:
+                return 0
+            sip_bytes(&level.sip, text, begin, at)
+            at = past_space(text, at + 1)
+            if octet(text, at) != 0x3A:
+                return 0
+            at = past_space(text, at + 1)
+            byte = octet(text, at)
+            key = False
+        if byte == 0x22:
+            at = string_end(text, at + 1) + 1
+            if not at:
+                return 0
+            value = STRING
+        elif byte == 0x2D or is_digit(byte):
+            at = json_number_end(text, at)
+            if at < 0:
+                return 0
+            value = NUMBER
+        elif byte == 0x7B or byte == 0x5B:
+            if depth >= DEEPEST:
+                return 0
+            level = &levels[depth]
+            depth += 1
+            level.is_object = byte == 0x7B
+            sip_begin(&level.sip)
+            level.total = 0
+            level.distinct = 0
+            at = past_space(text, at + 1)
+            if octet(text, at) != (0x7D if level.is_object else 0x5D):
+                key = level.is_object
+                continue
+            # Empty: closed below.
+            value = 0
+        elif spelled(text, at, "true", 4):
+            at += 4
+            value = BOOLEAN
+        elif spelled(text, at, "false", 5):
+            at += 5
+            value = BOOLEAN
+        elif spelled(text, at, "null", 4):
+            at += 4
+            value = NULL_VALUE
+        else:
+            return 0
+        # A value has been read; it may end what it is in, and that in turn.
+        while depth:
+            if value:
+                if level.is_object:
+                    sip_word(&level.sip, value)
+                else:
+                    add_item(level, value)
+                at = past_space(text, at)
+            byte = octet(text, at)
+            if byte == 0x2C and value:
+                at += 1
+                key = level.is_object
+                break
+            if byte != (0x7D if level.is_object else 0x5D):
+                return 0
+            at += 1
+            sip_word(&level.sip, OBJECT if level.is_object else ARRAY)
+            sip_word(&level.sip, level.total)
+            value = sip_end(&level.sip) | 1
+            depth -= 1
+            if depth:
+                level = &levels[depth - 1]
+        else:
+            return value if past_space(text, at) == text.end else 0
+
+
+cdef uint32_t adler32(Text *text, Py_ssize_t at) noexcept nogil:
+    """The Adler-32 (RFC 1950 §8.2) of the text from `at` on."""
+    cdef uint32_t low = 1, high = 0, total, weighted
+    cdef Py_ssize_t size, place
+    cdef const uint8_t *part
+    if at < 0:
+        return low
+    while at < text.end:
+        # The longest run whose sums stay below 2**32.
+        size = min(5552, text.end - at)
+        part = text.bytes + at
+        total = weighted = 0
+        for place in range(size):
+            total += part[place]
+            weighted += <uint32_t> (size - place) * part[place]
+        high = (high + <uint32_t> size * low % 65521 + weighted % 65521) % 65521
+        low = (low + total) % 65521
+        at += size
+    return high << 16 | low
+
+
+cdef bint repeats(Text *text, Py_ssize_t at, Text *target, Py_ssize_t token, Py_ssize_t size) noexcept nogil:
+    """Whether the text from `at` on has the token in it as a whole word."""
+    cdef Py_ssize_t begin = at
+    cdef int first = octet(target, token)
+    cdef const uint8_t *found
+    while 0 <= at <= text.end - size:
+        found = <const uint8_t *> memchr(text.bytes + at, first, text.end - at)
+        if found == NULL:
+            return False
+        at = found - text.bytes
+        if not same(text, at, target, token, size):
+            at += 1
+        elif not is_alphanumeric(octet(text, at + size)) and (
+            at == begin or not is_alphanumeric(octet(text, at - 1))
+        ):
+            return True
+        else:
+            at += size
+    return False
+
+
+def look(
+    const uint8_t[::1] data,
+    const int64_t[::1] start,
+    const int64_t[::1] end,
+    const uint8_t[::1] json,
+    const int64_t[:, ::1] tokens,
+    uint64_t[::1] codes,
+    uint32_t[::1] sums,
+    uint8_t[::1] echoes,
+):
+    cdef Text text, target
+    cdef Py_ssize_t row
+    with nogil:
+        for row in range(start.shape[0]):
+            text = text_of(data, end[row])
+            sums[row] = adler32(&text, start[row])
+            if not json[row]:
+                continue
+            codes[row] = json_code(&text, start[row])
+            target = text_of(data, tokens[row, 1])
+            if tokens[row, 1] > tokens[row, 0]:
+                echoes[row] = repeats(
+                    &text, start[row], &target, tokens[row, 0], tokens[row, 1] - tokens[row, 0]
+                )
+
+
+def body_code(const uint8_t[::1] body):
+    cdef Text text = text_of(body, body.shape[0])
+    cdef uint64_t code
+    with nogil:
+        code = json_code(&text, 0)
+    return code
+
+
+# --- tokens: what `echoes.tokens` gives of plain requests -------------------------------------
+
+cdef enum:
+    PATH = 0
+    QUERY = 1
+    HEADER = 2
+    BODY = 3
+    MOST_PLACES = 24
+    LONGEST_PATH = 512
+    LONGEST_VALUE = 512
+
+
+cdef struct Search:
+    # One request being searched for the tokens of some places, and its response for the tokens.
+    Text request
+    Text lines  # of the response's head
+    Py_ssize_t lines_begin
+    Text answer  # the response's body
+    Py_ssize_t answer_begin
+    Text names
+    int first, last  # the places looked for
+    int count  # tokens met so far
+    bint declined
+    uint64_t asked, missed
+
+
+cdef bint has(Text *text, Py_ssize_t at, Py_ssize_t end, int byte) noexcept nogil:
+    """Whether `byte` stands between `at` and `end`."""
+    return 0 <= at < end <= text.end and memchr(text.bytes + at, byte, end - at) != NULL
+
+
+cdef int hex_value(int byte) noexcept nogil:
+    """The value of a hexadecimal digit; -1 where it is none."""
+    if is_digit(byte):
+        return byte - 0x30
+    byte |= 0x20
+    return byte - 0x57 if 0x61 <= byte <= 0x66 else -1
+
+
+cdef Py_ssize_t unquoted(
+    Text *text, Py_ssize_t at, Py_ssize_t end, bint plus, uint8_t *into, Py_ssize_t room
+) noexcept nogil:
+    """The bytes at..end with `%20` (and, with `plus`, `+`) replaced; their number, -1: too many."""
+    cdef Py_ssize_t size = 0
+    cdef int byte, high, low
+    while at < end:
+        if size == room:
+            return -1
+        byte = octet(text, at)
+        if byte == 0x25 and at + 2 < end:
+            high, low = hex_value(octet(text, at + 1)), hex_value(octet(text, at + 2))
+            if high >= 0 and low >= 0:
+                byte = high << 4 | low
+                at += 2
+        elif byte == 0x2B and plus:
+            byte = 0x20
+        into[size] = <uint8_t> byte
+        size += 1
+        at += 1
+    return size
+
+
+cdef int token(
+    Search *search, const int64_t[:, ::1] places, int kind, int64_t number,
+    Text *name, Py_ssize_t name_at, Py_ssize_t name_size,
+    Py_ssize_t at, Py_ssize_t size, bint escaped,
+) except -1 nogil:
+    """A token of the request: `size` bytes from `at`, perhaps escaped, in a place."""
+    cdef int place
+    cdef uint64_t bit
+    cdef Text value = search.request
+    cdef uint8_t[LONGEST_VALUE] buffer
+    for place in range(search.first, search.last):
+        if places[place, 0] != kind or places[place, 1] != number:
+            continue
+        if places[place, 3] != name_size:
+            continue
+        if name_size and not same(name, name_at, &search.names, places[place, 2], name_size):
+            continue
+        search.count += 1
+        bit = <uint64_t> 1 << (place - search.first)
+        if search.count > MOST_PLACES or search.asked & bit or (escaped and kind == BODY):
+            search.declined = True
+            return 0
+        if escaped:
+            size = unquoted(&value, at, at + size, kind == QUERY, buffer, LONGEST_VALUE)
+            if size < 0:
+                search.declined = True
+                return 0
+            at = 0
+            value.bytes, value.end = buffer, size
+        if 3 <= size <= 128:
+            search.asked |= bit
+            if not repeats(&search.answer, search.answer_begin, &value, at, size) and not (
+                repeats(&search.lines, search.lines_begin, &value, at, size)
+            ):
+                search.missed |= bit
+        return 0
+
+
+cdef int path_tokens(
+    Search *search, const int64_t[:, ::1] places, Py_ssize_t begin, Py_ssize_t end
+) except -1 nogil:
+    cdef Py_ssize_t at = end, last = end
+    cdef int64_t back = 1
+    while at >= begin and back <= 8:
+        at -= 1
+        if at < begin or octet(&search.request, at) == 0x2F:
+            if last > at + 1:
+                token(
+                    search, places, PATH, back, NULL, 0, 0, at + 1, last - at - 1,
+                    has(&search.request, at + 1, last, 0x25),
+                )
+            last = at
+            back += 1
+    return 0
+
+
+cdef int query_tokens(
+    Search *search, const int64_t[:, ::1] places, Py_ssize_t at, Py_ssize_t end
+) except -1 nogil:
+    cdef Py_ssize_t stop, equals
+    cdef int pairs = 0
+    while at <= end:
+        stop = at
+        equals = -1
+        while stop < end and octet(&search.request, stop) != 0x26:
+            if equals < 0 and octet(&search.request, stop) == 0x3D:
+                equals = stop
+            stop += 1
+        pairs += 1
+        if pairs > MOST_PLACES:
+            return 0
+        if 0 <= equals < stop - 1:
+            if equals - at > 128:
+                search.declined = True
+                return 0
+            token(
+                search, places, QUERY, 0, &search.request, at, equals - at,
+                equals + 1, stop - equals - 1,
+                has(&search.request, equals, stop, 0x25)
+                or has(&search.request, equals, stop, 0x2B),
+            )
+        at = stop + 1
+    return 0
+
+
+cdef inline int lower(int byte) noexcept nogil:
+    return byte | 0x20 if 0x41 <= byte <= 0x5A else byte
+
+
+cdef bint ends_with(Text *text, Py_ssize_t begin, Py_ssize_t end, const char *name, int size) noexcept nogil:
+    """Whether the bytes begin..end end with `name`, in either case."""
+    cdef int place
+    if end - begin < size:
+        return False
+    for place in range(size):
+        if lower(octet(text, end - size + place)) != name[place]:
+            return False
+    return True
+
+
+cdef int header_tokens(
+    Search *search, const int64_t[:, ::1] places, Py_ssize_t at, Py_ssize_t end
+) except -1 nogil:
+    """Of the lines at..end those whose header carries an id."""
+    cdef Text *text = &search.request
+    cdef Text name
+    cdef uint8_t lowered[64]
+    cdef Py_ssize_t begin, value, stop, size
+    cdef int byte
+    name.bytes = lowered
+    while at < end:
+        begin = at
+        byte = lower(octet(text, at))
+        while 0x61 <= byte <= 0x7A or (at > begin and (byte == 0x2D or is_digit(byte))):
+            at += 1
+            byte = lower(octet(text, at))
+        size = at - begin
+        while octet(text, at) == 0x20 or octet(text, at) == 0x09:
+            at += 1
+        if octet(text, at) == 0x3A and (
+            (ends_with(text, begin, begin + size, b"-id", 3) and size > 3)
+            or (size == 15 and ends_with(text, begin, begin + size, b"idempotency-key", 15))
+            or (size == 11 and ends_with(text, begin, begin + size, b"traceparent", 11))
+        ):
+            at += 1
+            while octet(text, at) == 0x20 or octet(text, at) == 0x09:
+                at += 1
+            value = at
+            while 0x21 <= octet(text, at) <= 0x7E:
+                at += 1
+            stop = at
+            while octet(text, at) == 0x20 or octet(text, at) == 0x09:
+                at += 1
+            if octet(text, at) == 0x0D and 3 <= stop - value <= 128:
+                if size > 64:
+                    search.declined = True
+                    return 0
+                name.end = size
+                for byte in range(<int> size):
+                    lowered[byte] = <uint8_t> lower(octet(text, begin + byte))
+                # Counted although it may not be wanted: `echoes.tokens` gives all of them.
+                search.count += 1
+                token(search, places, HEADER, 0, &name, 0, size, value, stop - value, False)
+        while at < end and octet(text, at) != 0x0A:
+            at += 1
+        at += 1
+    return 0
+
+
+cdef Py_ssize_t json_skip(Text *text, Py_ssize_t at) noexcept nogil:
+    """Where the JSON value at `at` ends, the text being valid."""
+    cdef int depth = 0, byte
+    while True:
+        byte = octet(text, at)
+        if byte == 0x22:
+            at = string_end(text, at + 1)
+            if at < 0:
+                return -1
+        elif byte == 0x7B or byte == 0x5B:
+            depth += 1
+        elif byte == 0x7D or byte == 0x5D:
+            depth -= 1
+        elif byte < 0:
+            return -1
+        elif not depth:
+            # A number or a name: to the byte that ends it.
+            while is_alphanumeric(byte) or byte == 0x2D or byte == 0x2E or byte == 0x2B:
+                at += 1
+                byte = octet(text, at)
+            return at
+        at += 1
+        if not depth:
+            return at
+
+
+cdef Py_ssize_t body_tokens(
+    Search *search, const int64_t[:, ::1] places, Py_ssize_t at, uint8_t *path, int size, int deep
+) except -2 nogil:
+    """The scalars of the valid JSON value at `at`, whose path is `size` long; returns its end."""
+    cdef Text *text = &search.request
+    cdef Text name
+    cdef int byte = octet(text, at), item, earlier
+    cdef Py_ssize_t begin = at, key
+    cdef Py_ssize_t[MOST_PLACES] keys
+    cdef Py_ssize_t[MOST_PLACES] sizes
+    name.bytes, name.end = path, size
+    if byte != 0x7B or deep >= 4:
+        at = json_skip(text, at)
+        if byte == 0x22:
+            token(
+                search, places, BODY, 0, &name, 0, size, begin + 1, at - begin - 2,
+                has(text, begin, at, 0x5C),
+            )
+        elif (byte == 0x2D or is_digit(byte)) and not has(text, begin, at, 0x2E):
+            # A -0 is a 0.
+            token(
+                search, places, BODY, 0, &name, 0, size, begin, at - begin,
+                byte == 0x2D and octet(text, begin + 1) == 0x30,
+            )
+        return at
+    at = past_space(text, at + 1)
+    item = 0
+    while octet(text, at) == 0x22:
+        key = at + 1
+        at = string_end(text, key)
+        # Many keys, long paths, escapes, and equal keys, of which the last counts: too rare to be
+        # worth more here.
+        search.declined |= (
+            at < 0 or item == MOST_PLACES or size + 1 + at - key > LONGEST_PATH
+            or has(text, key, at, 0x5C)
+        )
+        if search.declined:
+            return -1
+        for earlier in range(item):
+            if sizes[earlier] == at - key and same(text, key, text, keys[earlier], at - key):
+                search.declined = True
+                return -1
+        keys[item], sizes[item] = key, at - key
+        item += 1
+        path[size] = 0x2E
+        memcpy(path + size + 1, text.bytes + key, at - key)
+        # Past the quote, and past the colon.
+        begin = past_space(text, past_space(text, at + 1) + 1)
+        at = body_tokens(search, places, begin, path, size + 1 + <int> (at - key), deep + 1)
+        if at < 0:
+            search.declined = True
+            return -1
+        at = past_space(text, at)
+        if octet(text, at) == 0x2C:
+            at = past_space(text, at + 1)
+    return at + 1
+
+
+def search_tokens(
+    const uint8_t[::1] data,
+    const int64_t[:, ::1] spans,
+    const int64_t[:, ::1] wanted,
+    const int64_t[:, ::1] places,
+    const uint8_t[::1] names,
+    uint64_t[:, ::1] out,
+):
+    cdef Search search
+    cdef Py_ssize_t row, target, target_end, path_end, body, at
+    cdef int place
+    cdef int64_t kinds
+    cdef uint8_t path[LONGEST_PATH + 8]
+    with nogil:
+        search.names = text_of(names, names.shape[0])
+        for row in range(spans.shape[0]):
+            search.first, search.last = <int> wanted[row, 0], <int> wanted[row, 1]
+            search.count = 0
+            search.asked = search.missed = 0
+            search.request = text_of(data, spans[row, 3])
+            target = within(&search.request, spans[row, 0])
+            target_end = within(&search.request, spans[row, 1])
+            body = within(&search.request, spans[row, 2])
+            search.lines = text_of(data, spans[row, 5])
+            search.lines_begin = spans[row, 4]
+            search.answer = text_of(data, spans[row, 6])
+            search.answer_begin = spans[row, 5]
+            search.declined = (
+                search.last - search.first > 64
+                or has(&search.request, target, target_end, 0x23)
+            )
+            path_end = target
+            while path_end < target_end and octet(&search.request, path_end) != 0x3F:
+                path_end += 1
+            path_tokens(&search, places, target, path_end)
+            if path_end + 1 < target_end:
+                query_tokens(&search, places, path_end + 1, target_end)
+            kinds = 0
+            for place in range(search.first, search.last):
+                kinds |= 1 << places[place, 0]
+            if kinds & 1 << HEADER:
+                at = target_end
+                while at < body and octet(&search.request, at) != 0x0A:
+                    at += 1
+                header_tokens(&search, places, at + 1, body)
+            at = past_space(&search.request, body)
+            if kinds & 1 << BODY and octet(&search.request, at) == 0x7B:
+                if json_code(&search.request, at):
+                    path[0] = 0x24
+                    body_tokens(&search, places, at, path, 1, 0)
+                else:
+                    search.declined = True
+            out[row, 0] = search.asked
+            out[row, 1] = search.missed
+            out[row, 2] = search.declined
