@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from analyzer import compiled
 from analyzer.intervals import HALF, MASK
 
 # TCP control bits (RFC 9293 §3.1)
@@ -211,6 +212,48 @@ def arrange(rows: Rows) -> Arranged:
     )
 
 
+@dataclass(slots=True)
+class Brief:
+    """Which of a block's connections are brief: begun, ordinary and ended in it, in plain order.
+
+    Arrays have an element a connection; `rows` are those of the SYN, the SYN-ACK, the first request
+    and the two FINs (client, server), shape (n, 5), `acked` up to where the bytes of the client and
+    the server were acknowledged before the end, shape (n, 2).
+    """
+
+    brief: Mask
+    exchanges: Ints
+    rows: Ints
+    acked: Ints
+
+    def ends(self, block: Arranged) -> dict[int, tuple[Values, Values, int]]:
+        """Of each brief connection, by number, its SYN and SYN-ACK, and the time of its end."""
+        chosen = np.flatnonzero(self.brief)
+        rows = self.rows[chosen]
+        times = block.columns["time"][rows[:, 3:].max(axis=1)].tolist()
+        found = zip(block.values(rows[:, 0]), block.values(rows[:, 1]), times, strict=True)
+        return dict(zip(chosen.tolist(), found, strict=True))
+
+
+def brief_connections(block: Arranged, ordinary: Mask, known: Mask) -> Brief:
+    """Look for brief connections among those that are not `known` already."""
+    count = len(block.last_times)
+    brief, out = np.zeros(count, dtype=np.uint8), np.zeros((count, 6), dtype=np.int64)
+    if compiled.kernels is not None:
+        names = ("side", "seq", "ack", "flags", "window", "wire")
+        rows = np.stack([block.columns[name] for name in names], axis=1)
+        compiled.kernels.brief_connections(
+            rows, ordinary.view(np.uint8), block.bounds, known.view(np.uint8), brief, out
+        )
+    first = block.bounds[:-1]
+    return Brief(
+        brief=brief.view(np.bool_),
+        exchanges=out[:, 0],
+        rows=np.stack([first, first + 1, *out[:, 1:4].T], axis=1),
+        acked=out[:, 4:],
+    )
+
+
 class Run(NamedTuple):
     """Ordinary exchanges in a row: the first row and how many, and the last two rows' columns."""
 
@@ -233,13 +276,15 @@ class Walk:
     bounds: list[int]
 
 
-def walk(block: Arranged, ordinary: Mask) -> Walk:
-    """The steps of a block; `ordinary` marks the rows of requests that are ordinary exchanges.
+def walk(block: Arranged, ordinary: Mask, brief: Mask) -> Walk:
+    """The steps of a block, those of brief connections left out.
 
+    `ordinary` marks the rows of requests that are ordinary exchanges.
     A run goes on while each request continues the one before it and acknowledges its response.
     """
     columns = block.columns
-    asked = np.flatnonzero(ordinary)
+    stays = np.repeat(~brief, np.diff(block.bounds))
+    asked = np.flatnonzero(ordinary & stays)
     before, after = asked[:-1], asked[1:]
     begins = np.zeros(len(ordinary) + 1, dtype=np.bool_)
     begins[block.bounds] = True
@@ -251,7 +296,7 @@ def walk(block: Arranged, ordinary: Mask) -> Walk:
         & (columns["seq"][after] == columns["ack"][before + 1])
         & (columns["ack"][after] == _ends(columns, before + 1))
     )
-    step = np.ones(len(ordinary), dtype=np.bool_)
+    step = stays
     step[asked[goes_on]] = step[asked + 1] = False
     row = np.flatnonzero(step)
     first = np.flatnonzero(~goes_on)

@@ -14,14 +14,24 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer import compiled, echoes
-from analyzer.blocks import Arranged, Ints
+from analyzer.blocks import Arranged, Brief, Ints
 from analyzer.bodies import Bodies
 from analyzer.echoes import SHORTEST_TOKEN, Echoes, Position, Rule
 from analyzer.endpoints import Routes
 from analyzer.http import content
 from analyzer.http.ordinary import CHUNKED, Glance, Template
+from analyzer.intervals import MASK
 from analyzer.shapes import Form, may_be_json
-from analyzer.tables import Flag, Outcome, Store
+from analyzer.tables import (
+    CONNECTIONS,
+    Array,
+    Close,
+    ConnectionFlag,
+    Flag,
+    Outcome,
+    Store,
+    dtype_of,
+)
 
 _HAS_TOKEN, _ECHOES = int(Flag.HAS_TOKEN), int(Flag.ECHOES)
 _MOST_PLACES = 64  # of a route, that the kernel looks for
@@ -317,6 +327,58 @@ def _taken(pieces: Ints, block: Arranged, glance: Glance) -> _Taken:
         length=glance.length[row],
         chunked=chunked,
     )
+
+
+_OF_BRIEF = int(
+    ConnectionFlag.CLIENT_SYN | ConnectionFlag.SERVER_SYN
+)  # and neither gaps nor repeats
+
+
+def connection_rows(
+    numbers: Ints,
+    which: Ints,
+    block: Arranged,
+    brief: Brief,
+    address: Callable[[int, int], int],
+) -> Array:
+    """Rows of CONNECTIONS for some of a block's brief connections, in the order of `numbers`.
+
+    `address` gives the number of an address.
+    """
+    rows = np.zeros(len(numbers), dtype=dtype_of(CONNECTIONS))
+    syn, _, request, ours, theirs = brief.rows[which].T
+    at = block.columns
+    key = block.keys[which]
+    ports = key[:, 4] & np.uint64(0xFFFFFFFF)
+    low_port, high_port = ports >> np.uint64(16), ports & np.uint64(0xFFFF)
+    swapped = at["side"][syn] == 1
+    rows["connection"] = numbers
+    rows["interface"] = key[:, 4] >> np.uint64(32)
+    words = np.where(swapped[:, None], key[:, [2, 3, 0, 1]], key[:, :4])
+    ends = [(address(a, b), address(c, d)) for a, b, c, d in words.tolist()]
+    rows["client"], rows["server"] = np.array(ends).T
+    rows["client_port"] = np.where(swapped, high_port, low_port)
+    rows["server_port"] = np.where(swapped, low_port, high_port)
+    acked = brief.acked[which]
+    flags = np.full(len(numbers), _OF_BRIEF)
+    for side, fin, bit in (
+        (0, ours, ConnectionFlag.CLIENT_FIN_ACKED),
+        (1, theirs, ConnectionFlag.SERVER_FIN_ACKED),
+    ):
+        flags |= np.where(acked[:, side] == at["seq"][fin] + 1 & MASK, int(bit), 0)
+    rows["flags"] = flags
+    rows["first_close"] = np.where(ours < theirs, int(Close.CLIENT_FIN), int(Close.SERVER_FIN))
+    rows["first_time"] = at["time"][syn]
+    rows["last_time"] = at["time"][np.maximum(ours, theirs)]
+    rows["first_capture"] = at["frame"][syn] >> 32
+    rows["first_frame"] = at["frame"][syn] & 0xFFFFFFFF
+    rows["join_seq"], rows["join_ack"] = at["seq"][request], at["ack"][request]
+    rows["client_acked"], rows["server_acked"] = acked.T
+    for name, fin in (("client_fin", ours), ("server_fin", theirs)):
+        rows[f"{name}_frame"] = at["frame"][fin] & 0xFFFFFFFF
+        rows[f"{name}_time"] = at["time"][fin]
+    rows["requests"] = rows["answered"] = brief.exchanges[which]
+    return rows
 
 
 def echo_flags(token: bytes, body: bytes) -> int:

@@ -10,9 +10,9 @@ import numpy as np
 
 from analyzer import echoes
 from analyzer.anomalies import Anomalies
-from analyzer.blocks import Arranged
+from analyzer.blocks import Arranged, Brief
 from analyzer.bodies import Bodies
-from analyzer.bulk import Bulk, Piece, echo_flags
+from analyzer.bulk import Bulk, Piece, connection_rows, echo_flags
 from analyzer.echoes import Echoes, Position, Rules, token_of
 from analyzer.endpoints import Route, Routes
 from analyzer.http.exchanges import Carries, HttpConnection, roles
@@ -90,7 +90,9 @@ class Recorder:
         into.forms = self._bodies.forms.forms
         self._addresses: dict[Address, int] = {}
         self._connections = 0
-        self._taken: list[Piece] = []  # the block's ordinary exchanges
+        # The block's ordinary exchanges, and its brief connections: their numbers, here and there.
+        self._taken: list[Piece] = []
+        self._brief: list[tuple[int, int]] = []
 
     # --- the http stage's Recorder -------------------------------------------------------------
 
@@ -183,11 +185,22 @@ class Recorder:
         """Take ordinary exchanges of a connection, two rows of the block each, from `row` on."""
         self._taken.append((connection, row, count))
 
-    def flush(self, block: Arranged, glance: Glance) -> None:
-        """The end of a block: write the ordinary exchanges taken from it."""
+    def take_brief(self, brief: Brief, which: int) -> None:
+        """Take a brief connection of the block, and its exchanges."""
+        number = self.next_number()
+        self._brief.append((number, which))
+        self.take_ordinary(number, int(brief.rows[which, 2]), int(brief.exchanges[which]))
+
+    def flush(self, block: Arranged, glance: Glance, brief: Brief) -> None:
+        """The end of a block: write the ordinary exchanges and brief connections taken from it."""
         if self._taken:
             taken, self._taken = self._taken, []
             self._bulk.write(taken, block, glance)
+        if self._brief:
+            numbers, which = np.array(self._brief, dtype=np.int64).T
+            self._brief.clear()
+            rows = connection_rows(numbers, which, block, brief, self._address)
+            self.into.connections.append_many(rows, [])
 
     # --- connections ---------------------------------------------------------------------------
 

@@ -15,6 +15,21 @@ def record_offsets(data: Bytes, big_endian: bool, longest: int) -> tuple[Ints, i
     """Offsets of the whole pcap records in `data`, where the rest begins, whether lengths are
     possible: none above `longest`."""
 
+def brief_connections(
+    rows: Ints,
+    ordinary: npt.NDArray[np.uint8],
+    bounds: Ints,
+    known: npt.NDArray[np.uint8],
+    brief: npt.NDArray[np.uint8],
+    out: Ints,
+) -> None:
+    """Which connections, not known before, begin, carry ordinary exchanges and end in plain order.
+
+    `rows` (n, 6): side, seq, ack, flags, window and wire length of a segment. `out` has a row for
+    each connection: how many exchanges, the rows of the first request and of the client's and the
+    server's FIN, and up to where the client's and the server's bytes were acknowledged.
+    """
+
 def fit(
     data: Bytes,
     start: Ints,

@@ -94,6 +94,102 @@ def record_offsets(const uint8_t[::1] data, bint big_endian, Py_ssize_t longest)
     return offsets[:count].copy(), at, valid
 
 
+# --- brief connections -----------------------------------------------------------------------
+
+cdef enum:
+    FIN = 1
+    SYN = 2
+    RST = 4
+    ACK = 16
+    FLAGS = 23
+
+
+cdef inline int64_t apart(int64_t a, int64_t b) noexcept nogil:
+    """`intervals.distance`."""
+    return ((b - a + 0x80000000LL) & 0xFFFFFFFFLL) - 0x80000000LL
+
+
+cdef int brief_connection(
+    const int64_t[:, ::1] rows, const uint8_t[::1] ordinary, Py_ssize_t at, Py_ssize_t stop,
+    int64_t[::1] out,
+) except -1 nogil:
+    """Whether the rows at..stop are all of a brief connection; then `out` says what it was."""
+    cdef int64_t[2] following
+    cdef int64_t[2] acked
+    cdef int64_t[2] fin
+    cdef int64_t client, side, seq, ack, first = -1, exchanges = 0
+    cdef Py_ssize_t last = -1
+    if stop - at < 6:
+        return False
+    client = rows[at, 0]
+    if rows[at, 3] & FLAGS != SYN or rows[at, 5]:
+        return False
+    if rows[at + 1, 0] == client or rows[at + 1, 3] & FLAGS != SYN | ACK or rows[at + 1, 5]:
+        return False
+    following[0] = (rows[at, 1] + 1) & 0xFFFFFFFFLL
+    following[1] = (rows[at + 1, 1] + 1) & 0xFFFFFFFFLL
+    if rows[at + 1, 2] != following[0]:
+        return False
+    acked[0], acked[1] = following[0], -1
+    fin[0] = fin[1] = -1
+    at += 2
+    while at < stop and (fin[0] < 0 or fin[1] < 0):
+        side = rows[at, 0] != client
+        seq, ack = rows[at, 1], rows[at, 2]
+        if ordinary[at]:
+            if side or seq != following[0] or ack != following[1] or fin[0] >= 0 or fin[1] >= 0:
+                return False
+            if not exchanges:
+                first = at
+            elif at != last + 2:
+                return False
+            last = at
+            exchanges += 1
+            acked[1], acked[0] = ack, rows[at + 1, 2]
+            following[0] = rows[at + 1, 2]
+            following[1] = (rows[at + 1, 1] + rows[at + 1, 5]) & 0xFFFFFFFFLL
+            at += 2
+            continue
+        # An ack, perhaps with a FIN, of what was seen.
+        if rows[at, 5] or not rows[at, 3] & ACK or rows[at, 3] & (SYN | RST):
+            return False
+        if apart(following[1 - side], ack) > 0 or (not rows[at, 4] and not rows[at, 3] & FIN):
+            return False
+        if acked[1 - side] < 0 or apart(acked[1 - side], ack) > 0:
+            acked[1 - side] = ack
+        if rows[at, 3] & FIN:
+            if fin[side] >= 0 or seq != following[side]:
+                return False
+            fin[side] = at
+            following[side] = (seq + 1) & 0xFFFFFFFFLL
+        at += 1
+    if not exchanges or fin[0] < 0 or fin[1] < 0:
+        return False
+    out[0], out[1], out[2], out[3] = exchanges, first, fin[0], fin[1]
+    out[4], out[5] = acked[0], acked[1]
+    while at < stop:
+        # Behind the end only what says nothing.
+        if rows[at, 5] or rows[at, 3] & SYN:
+            return False
+        at += 1
+    return True
+
+
+def brief_connections(
+    const int64_t[:, ::1] rows,
+    const uint8_t[::1] ordinary,
+    const int64_t[::1] bounds,
+    const uint8_t[::1] known,
+    uint8_t[::1] brief,
+    int64_t[:, ::1] out,
+):
+    cdef Py_ssize_t n
+    with nogil:
+        for n in range(bounds.shape[0] - 1):
+            if not known[n]:
+                brief[n] = brief_connection(rows, ordinary, bounds[n], bounds[n + 1], out[n])
+
+
 # --- codes: words that stand for something longer --------------------------------------------
 
 # SipHash-1-3 (Aumasson and Bernstein, 2012) under a key of this process alone: nobody can prepare

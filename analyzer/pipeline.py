@@ -148,8 +148,8 @@ def extract_share(
         start = arranged.columns["payload"]
         end = start + arranged.columns["wire"]
         glance = reader.glance(arranged.data, start, end, arranged.pair)
-        tracker.feed(arranged, glance.ordinary)
-        recorder.flush(arranged, glance)
+        brief = tracker.feed(arranged, glance.ordinary, recorder.take_brief)
+        recorder.flush(arranged, glance, brief)
     tracker.finish()
     extraction.begun = np.array(tracker.begun, dtype=np.int64)
     return extraction, captures, interfaces

@@ -12,14 +12,28 @@ initial sequence number begins another connection).
 
 from array import array
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from analyzer.anomalies import Anomalies
-from analyzer.blocks import ACK, FIN, PLAIN_MASK, RST, SYN, Arranged, Mask, Run, Values, Walk, walk
+from analyzer.blocks import (
+    ACK,
+    FIN,
+    PLAIN_MASK,
+    RST,
+    SYN,
+    Arranged,
+    Brief,
+    Mask,
+    Run,
+    Values,
+    Walk,
+    brief_connections,
+    walk,
+)
 from analyzer.intervals import MASK, advance, distance
 from analyzer.tables import Close
 
@@ -474,17 +488,55 @@ class Tracker:
         self._ended: deque[tuple[int, bytes, Connection]] = deque()
         self.begun = array("q")  # frame ids of the first frames of all connections
 
-    def feed(self, block: Arranged, ordinary: Mask | None = None) -> None:
-        """All segments of a block; `ordinary` marks the rows of requests of ordinary exchanges."""
-        steps = walk(block, np.zeros(len(block.pair), np.bool_) if ordinary is None else ordinary)
+    def feed(
+        self,
+        block: Arranged,
+        ordinary: Mask | None = None,
+        take_brief: Callable[[Brief, int], None] | None = None,
+    ) -> Brief:
+        """All segments of a block; `ordinary` marks the rows of requests of ordinary exchanges.
+
+        With `take_brief` brief connections are given to it, by their number in the block, instead
+        of to sinks. Returns what is known of them.
+        """
+        if ordinary is None:
+            ordinary = np.zeros(len(block.pair), np.bool_)
+        if take_brief is None:
+            known = np.ones(len(block.keys), np.bool_)
+        else:
+            known = np.array([key.tobytes() in self._connections for key in block.keys], np.bool_)
+        brief = brief_connections(block, ordinary, known)
+        ends = brief.ends(block)
+        steps = walk(block, ordinary, brief.brief)
         bounds = steps.bounds
         for number, last_time in enumerate(block.last_times):
             key = block.keys[number]
+            if number in ends and take_brief is not None:
+                take_brief(brief, number)
+                self._note_brief(key, *ends[number])
+                continue
             connection = self._walk(key, block, steps, bounds[number], bounds[number + 1])
             if connection is not None and not connection.ended:
                 connection.last_time = last_time
         if block.last_times:
             self._forget(max(block.last_times))
+        return brief
+
+    def _note_brief(
+        self, key: npt.NDArray[np.uint64], begun: Values, answered: Values, last_time: int
+    ) -> None:
+        """A brief connection has begun and ended: its stragglers shall not begin another."""
+        client, one, *_, frame, time = begun
+        server, two, *_ = answered
+        name = key.tobytes()
+        connection = self._begin(name, key, frame, time)
+        connection.initiator = client
+        for side, seq in ((client, one), (server, two)):
+            connection.flows[side].isn = seq
+            connection.flows[side].seen = True
+        connection.last_time = last_time
+        connection.ended = True
+        self._remember(name, connection)
 
     def _walk(
         self, key: npt.NDArray[np.uint64], block: Arranged, steps: Walk, first: int, stop: int

@@ -380,7 +380,6 @@ def test_help_imports_nothing_heavy() -> None:
         "scapy",
         "dpkt",
         "rich",
-        "msgspec",
         "orjson",
         "zstandard",
     }
