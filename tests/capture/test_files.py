@@ -163,8 +163,10 @@ def test_a_pipe_that_gives_little_at_a_time(
         def __init__(self, data: bytes) -> None:
             self._inner = io.BytesIO(data)
 
-        def read(self, size: int = -1) -> bytes:
-            return self._inner.read(min(size, 3))
+        def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+            piece = self._inner.read(min(len(buffer), 3))
+            buffer[: len(piece)] = piece
+            return len(piece)
 
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Dribble(pcap(FRAMES))))
     capture = Capture("-")
