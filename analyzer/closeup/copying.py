@@ -6,11 +6,11 @@ all, the last ones are left out whole, because half a connection proves nothing.
 
 from typing import NamedTuple
 
+from analyzer.blocks import Rows
 from analyzer.capture.frames import Frames
 from analyzer.closeup.model import Wanted
 from analyzer.closeup.select import Selection
 from analyzer.packets.segments import Segments
-from analyzer.streams import Rows
 
 
 class Copied(NamedTuple):

@@ -4,9 +4,9 @@ import struct
 
 import numpy as np
 
+from analyzer.blocks import Rows
 from analyzer.closeup.model import Wanted
 from analyzer.packets.segments import Ints
-from analyzer.streams import Rows
 
 
 class Selection:
