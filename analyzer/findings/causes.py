@@ -1,32 +1,51 @@
 """Why: causes that the wire supports, leaves open or excludes.
 
-Law: every cause considered comes with the reason, and the best supported one is first. How the
-hung request's connection ended tells a misdirected descriptor from a mixed-up response: a server
-that still owns a connection answers the client's FIN with its own; one that has lost it does not.
+Law: every cause considered comes with the reason and the frames that show it, and the best
+supported one is first. How the hung request's connection ended tells a misdirected descriptor from
+a mixed-up response: a server that still owns a connection answers the client's FIN with its own;
+one that has lost it does not. What is usual for a server is learned from its other connections.
+A cause is ruled out only by what was seen, never by what was not captured.
 """
 
+from collections.abc import Iterable
+
+from analyzer.closeup.model import CLIENT, SERVER, Packet
+from analyzer.findings.evidence import Case, milliseconds, seconds
 from analyzer.findings.model import Cause, Verdict
+from analyzer.findings.sides import Side, strange_reset
 from analyzer.findings.swaps import How, Swap
-from analyzer.findings.view import Row, Tables
+from analyzer.findings.view import Row
 from analyzer.intervals import covers
 from analyzer.tables import Close, ConnectionFlag, Flag
 
 _SUPPORTED, _POSSIBLE, _RULED_OUT = Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict.RULED_OUT
-PROMPT = 1_000_000_000  # ns within which a process that owns a socket closes it after its client
+_ORDER = (_SUPPORTED, _POSSIBLE, _RULED_OUT)
+STALLED = 1_000_000_000  # ns without a byte, at least, before a response is said to have stalled
 _CLIENT_FIN_ACKED = int(ConnectionFlag.CLIENT_FIN_ACKED)
 _BODY_SKIPPED = int(Flag.BODY_SKIPPED)
 _ZERO_WINDOW = int(ConnectionFlag.CLIENT_ZERO_WINDOW)
+_SYN, _RST = 0x02, 0x04
 
 
-def of_slip() -> list[Cause]:
+def ordered(causes: Iterable[Cause]) -> list[Cause]:
+    """The causes, the best supported first."""
+    return sorted(causes, key=lambda cause: _ORDER.index(cause.verdict))
+
+
+def of_slip(frames: tuple[int, ...]) -> list[Cause]:
     """Causes of a connection with more responses than requests."""
     return [
-        Cause("connection/desync", _SUPPORTED, "more responses than requests on the connection"),
-        Cause("network/lost", _RULED_OUT, "both directions are complete up to here"),
+        Cause(
+            "connection/desync",
+            _SUPPORTED,
+            "more responses than requests on the connection",
+            frames,
+        ),
+        Cause("network/lost", _RULED_OUT, "both directions are complete up to here", frames),
     ]
 
 
-def of_pool() -> list[Cause]:
+def of_pool(frames: tuple[int, ...]) -> list[Cause]:
     """Causes of a client taking a response for the answer to a later request."""
     return [
         Cause(
@@ -34,68 +53,119 @@ def of_pool() -> list[Cause]:
             _SUPPORTED,
             "a client that otherwise asks one at a time sent this on a connection that still "
             "owed an answer",
+            frames,
         ),
-        Cause("server/crossed", _RULED_OUT, "the server answered in order on this connection"),
-    ]
-
-
-def of_swap(tables: Tables, swap: Swap) -> list[Cause]:
-    """Causes of a request having been given the response that another asked for."""
-    victim, owner = swap.victim, swap.owner
-    assert owner is not None
-    descriptor = Cause("server/descriptor", _RULED_OUT, "the owner's connection got a response")
-    if swap.how is How.CROSSED:
-        why = "each of the two requests got the other's response"
-        return [Cause("server/crossed", _SUPPORTED, why), descriptor]
-    if swap.how is How.COPIED:
-        why = "both requests were given the same response while both were waiting"
-        return [Cause("server/stolen", _SUPPORTED, why), descriptor]
-    first, second = tables.connection(owner), tables.connection(victim)
-    later = int(second["first_time"]) > int(owner["request_time"])
-    lost, why = _ownership(first, second)
-    if not later:
-        lost = _RULED_OUT
-        why = "the connection that got the response is older than the request it belongs to"
-    elif int(victim["request_time"]) > int(victim["response_time"]):
-        lost = _POSSIBLE
-    stolen = {_SUPPORTED: _RULED_OUT, _POSSIBLE: _POSSIBLE, _RULED_OUT: _SUPPORTED}[lost]
-    causes = [
-        Cause("server/descriptor", lost, why),
-        Cause("server/stolen", stolen, _of_stolen(stolen)),
-        Cause("server/crossed", _RULED_OUT, "the owner got no response in exchange"),
         Cause(
-            "network/lost",
+            "server/crossed",
             _RULED_OUT,
-            "the response was in sequence and acknowledged on the wrong connection; "
-            "a network cannot move it there",
+            "the server answered in order on this connection",
+            frames,
         ),
     ]
-    order = (_SUPPORTED, _POSSIBLE, _RULED_OUT)
-    return sorted(causes, key=lambda c: order.index(c.verdict))
 
 
-def _ownership(first: object, second: object) -> tuple[Verdict, str]:
+def of_swap(case: Case, swap: Swap) -> list[Cause]:
+    """Causes of a request having been given the response that another asked for."""
+    if swap.owner is None:
+        return []
+    found = _mixed_up(case, swap.victim, swap.owner, swap.how)
+    if case.side(swap.victim) is not Side.CLIENT:
+        # The process that answered may itself be a proxy; only its other side would show it.
+        why = "whether the server itself passes requests on, this capture does not show"
+        return ordered([*found, Cause("proxy/crossed", _POSSIBLE, why, ())])
+    frames = (swap.victim["response_frame"],)
+    why = (
+        "only the client's side of the path was captured: the response was on the wrong "
+        "connection when it came; a capture on the server's host, or behind the proxy if there is "
+        "one, would tell"
+    )
+    open_ = [
+        Cause(c.cause, _POSSIBLE, c.because, c.frames) if c.verdict is _SUPPORTED else c
+        for c in found
+    ]
+    proxy = Cause("proxy/crossed", _POSSIBLE, "a proxy in between may have mixed them up", frames)
+    return ordered([Cause("unknown/server-or-proxy", _SUPPORTED, why, frames), *open_, proxy])
+
+
+def _mixed_up(case: Case, victim: Row, owner: Row, how: How) -> list[Cause]:
+    frames = (owner["request_frame"], victim["response_frame"])
+    descriptor = Cause(
+        "server/descriptor", _RULED_OUT, "the owner's connection got a response", frames
+    )
+    network = Cause(
+        "network/lost",
+        _RULED_OUT,
+        "the response was in sequence and acknowledged on the wrong connection; "
+        "a network cannot move it there",
+        frames,
+    )
+    if how is How.CROSSED:
+        why = "each of the two requests got another's response"
+        return [Cause("server/crossed", _SUPPORTED, why, frames), descriptor, network]
+    if how is How.COPIED:
+        why = "both requests were given the same response while both were waiting"
+        return [Cause("server/stolen", _SUPPORTED, why, frames), descriptor, network]
+    lost = _ownership(case, owner, victim)
+    stolen = {_SUPPORTED: _RULED_OUT, _POSSIBLE: _POSSIBLE, _RULED_OUT: _SUPPORTED}[lost.verdict]
+    return [
+        lost,
+        Cause("server/stolen", stolen, _of_stolen(stolen), lost.frames or frames),
+        Cause("server/crossed", _RULED_OUT, "the owner got no response in exchange", frames),
+        network,
+    ]
+
+
+def _ownership(case: Case, owner: Row, victim: Row) -> Cause:
     """Whether the server's process had lost the connection of the request that hung."""
-    one, two = _ints(first), _ints(second)
+    one, two = _ints(case.tables.connection(owner)), _ints(case.tables.connection(victim))
+
+    def cause(verdict: Verdict, why: str, *frames: int) -> Cause:
+        return Cause("server/descriptor", verdict, why, tuple(f for f in frames if f))
+
+    if two["first_time"] <= owner["request_time"]:
+        why = "the connection that got the response is older than the request it belongs to"
+        return cause(_RULED_OUT, why, two["first_frame"], owner["request_frame"])
     if one["first_close"] == Close.SERVER_FIN:
+        frames = (one["server_fin_frame"], two["first_frame"])
+        verdict = _POSSIBLE
+        why = "the server closed the owner's connection without an answer"
         if two["first_time"] > one["server_fin_time"]:
-            return _SUPPORTED, (
-                "the server closed the owner's connection without an answer, and the connection "
-                "that got the response was accepted after that"
-            )
-        return _POSSIBLE, "the server closed the owner's connection without an answer"
-    if one["client_fin_frame"] and one["flags"] & _CLIENT_FIN_ACKED:
-        if not one["server_fin_frame"]:
-            return _SUPPORTED, (
-                "the client's FIN was acknowledged by the kernel and no FIN of the server "
-                "followed: no part of the process owned that connection any more"
-            )
-        if one["server_fin_time"] - one["client_fin_time"] <= PROMPT:
+            verdict = _SUPPORTED
+            why += ", and the connection that got the response was accepted after that"
+    else:
+        frames = (one["client_fin_frame"], one["server_fin_frame"])
+        verdict, why = _orphaned(case, owner)
+    if verdict is _SUPPORTED and victim["request_time"] > victim["response_time"]:
+        verdict, why = _POSSIBLE, why + "; but the response came before the request that got it"
+    return cause(verdict, why, *frames)
+
+
+def _orphaned(case: Case, row: Row) -> tuple[Verdict, str]:
+    """Whether nobody owned the row's connection any more when its client closed it."""
+    one, habit = _ints(case.tables.connection(row)), case.habit(row)
+    unclear = "how the owner's connection ended does not tell whether the process owned it"
+    if not one["client_fin_frame"] or not one["flags"] & _CLIENT_FIN_ACKED:
+        return _POSSIBLE, unclear
+    if one["server_fin_frame"]:
+        delay = one["server_fin_time"] - one["client_fin_time"]
+        if delay <= habit.patience:
             return _RULED_OUT, (
-                "the server answered the client's FIN with its own at once: "
-                "the process owned that connection to its end"
+                f"the server answered the client's FIN with its own within {milliseconds(delay)} "
+                "ms: the process owned that connection to its end"
             )
-    return _POSSIBLE, "how the owner's connection ended does not tell whether the process owned it"
+        return _POSSIBLE, unclear
+    watched = case.tables.watched_until(row) - one["client_fin_time"]
+    if watched < habit.patience:
+        return _POSSIBLE, "the capture ends too soon after the client closed to tell"
+    if habit.known and not habit.closes_too:
+        return _POSSIBLE, (
+            "no FIN of the server followed the client's, but this server often leaves it at that"
+        )
+    usual = f", as it did on {habit.closed} others" if habit.known else ""
+    return _SUPPORTED, (
+        "the client's FIN was acknowledged by the kernel and no FIN of the server followed"
+        f"{usual}: no part of the process owned that connection any more"
+    )
 
 
 def _of_stolen(verdict: Verdict) -> str:
@@ -106,12 +176,10 @@ def _of_stolen(verdict: Verdict) -> str:
     }[verdict]
 
 
-def of_silence(
-    tables: Tables, row: Row, *, usual_wait: int, refused: bool, lost: bool
-) -> list[Cause]:
-    """Causes of a request that got no answer; `usual_wait` is the server's longest, in ns."""
-    connection = _ints(tables.connection(row))
-    acked = covers(connection["client_acked"], row["request_seq"])
+def of_silence(case: Case, row: Row, *, refused: bool, lost: bool) -> list[Cause]:
+    """Causes of a request that got no answer, where no other request got it either."""
+    connection = _ints(case.tables.connection(row))
+    frame = row["request_frame"]
     if row["flags"] & _BODY_SKIPPED:
         return [
             Cause(
@@ -119,75 +187,276 @@ def of_silence(
                 _SUPPORTED,
                 "the request before it announced a body that was never sent; the server takes "
                 "this request for that body, or closes",
+                (frame,),
             ),
-            Cause("server/silent", _POSSIBLE, "the server did not answer this request"),
+            Cause("server/silent", _POSSIBLE, "the server did not answer this request", (frame,)),
         ]
+    if not covers(connection["client_acked"], row["request_seq"]):
+        return _undelivered(case, row, connection)
+    if lost:
+        at: tuple[int, ...] = (row["response_frame"],)
+        return [
+            Cause("network/lost", _SUPPORTED, "the response was sent and never acknowledged", at),
+            Cause("server/silent", _RULED_OUT, "the server did answer", at),
+        ]
+    if refused:
+        at = (row["response_frame"], connection["client_fin_frame"])
+        return [
+            Cause("client/gave-up", _SUPPORTED, "the response came after the client had left", at),
+            Cause(
+                "network/lost",
+                _RULED_OUT,
+                "the request was acknowledged, the response sent",
+                at,
+            ),
+        ]
+    return _unsent(case, row, connection)
+
+
+def _undelivered(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
+    """The request was never acknowledged."""
+    frame, reset = row["request_frame"], connection["reset_frame"]
     closed_before = 0 < connection["server_fin_time"] <= row["request_time"]
-    if not acked and closed_before and connection["reset_frame"]:
+    if closed_before and reset:
         return [
             Cause(
                 "server/closed",
                 _SUPPORTED,
                 "the server had closed the idle connection when the request arrived, and reset it",
+                (connection["server_fin_frame"], frame, reset),
             ),
-            Cause("network/lost", _RULED_OUT, "the reset answers the request: it did arrive"),
+            Cause(
+                "network/lost",
+                _RULED_OUT,
+                "the reset answers the request: it did arrive",
+                (frame, reset),
+            ),
         ]
-    if not acked:
-        return [
-            Cause("network/lost", _SUPPORTED, "the request was never acknowledged by the server"),
-            Cause("server/silent", _RULED_OUT, "the server's host never received the request"),
-        ]
-    close = connection["first_close"]
-    if lost:
-        return [
-            Cause("network/lost", _SUPPORTED, "the response was sent and never acknowledged"),
-            Cause("server/silent", _RULED_OUT, "the server did answer"),
-        ]
-    if refused:
-        return [
-            Cause("client/gave-up", _SUPPORTED, "the response came after the client had left"),
-            Cause("network/lost", _RULED_OUT, "the request was acknowledged, the response sent"),
-        ]
+    answer = _first(case.packets(row), SERVER, _RST, row["request_time"])
+    if answer is not None:
+        strange = strange_reset(case.packets(row), SERVER) is not None
+        at = (frame, answer.frame)
+        why = (
+            "the reset that answers the request has passed other routers than all else that the "
+            "server sent: something in between sent it"
+            if strange
+            else "a reset answers the request; something in between may have sent it"
+        )
+        return ordered(
+            [
+                Cause("network/reset", _SUPPORTED if strange else _POSSIBLE, why, at),
+                Cause(
+                    "server/reset",
+                    _POSSIBLE if strange else _SUPPORTED,
+                    "a reset in the server's name answers the request",
+                    at,
+                ),
+                Cause("network/lost", _RULED_OUT, "the request did arrive somewhere", at),
+            ]
+        )
+    return [
+        Cause(
+            "network/lost",
+            _SUPPORTED,
+            "the request was never acknowledged by the server",
+            (frame,),
+        ),
+        _unread(case, row),
+    ]
+
+
+def _unread(case: Case, row: Row) -> Cause:
+    """Whether the server could have read a request that its host never acknowledged."""
+    packets, frame = case.packets(row), row["request_frame"]
+    greetings = [p for p in packets if p.side == SERVER and p.flags & _SYN]
+    if len(greetings) > 1:
+        why = (
+            "the server's host repeats its SYN-ACK: it has no room for the connection, because "
+            "the server does not accept any"
+        )
+        return Cause("server/silent", _POSSIBLE, why, tuple(p.frame for p in greetings))
+    why = "the server's host never acknowledged the request"
+    return Cause("server/silent", _RULED_OUT, why, (frame,))
+
+
+def _unsent(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
+    """The request was acknowledged, and the server sent nothing."""
+    frame, close = row["request_frame"], connection["first_close"]
+    fin, reset = connection["server_fin_frame"], connection["reset_frame"]
+    kept = _lost_before(case, row)
+    if kept.verdict is _SUPPORTED:
+        why = "the server had sent something after the request"
+        return [kept, Cause("server/silent", _RULED_OUT, why, kept.frames)]
     if close == Close.SERVER_FIN:
+        at: tuple[int, ...] = (frame, fin)
         return [
-            Cause("server/closed", _SUPPORTED, "the server closed the connection instead"),
-            Cause("network/lost", _RULED_OUT, "the server's FIN is in sequence: it sent no answer"),
+            Cause("server/closed", _SUPPORTED, "the server closed the connection instead", at),
+            Cause(
+                "network/lost",
+                _RULED_OUT,
+                "the server's FIN is in sequence: it sent no answer",
+                at,
+            ),
         ]
     if close == Close.SERVER_RST:
-        return [
-            Cause("server/reset", _SUPPORTED, "a reset came from the server's side instead"),
-            Cause("network/reset", _POSSIBLE, "something in between may have sent the reset"),
-        ]
+        return _of_reset(case, row, reset)
     left = connection["client_fin_time"] or connection["reset_time"]
     waited = left - row["request_time"]
-    kept = Cause("network/lost", _RULED_OUT, "the server sent no byte that could have been lost")
-    if usual_wait and waited < usual_wait:
+    at = tuple(f for f in (frame, connection["client_fin_frame"] or reset) if f)
+    usual = case.waits.get(int(case.tables.endpoint_of[row["route"]]), 0)
+    if usual and waited < usual:
         return [
-            Cause("client/gave-up", _SUPPORTED, "the client left sooner than answers usually take"),
-            Cause("server/silent", _POSSIBLE, "the server might not have answered later either"),
+            Cause(
+                "client/gave-up",
+                _SUPPORTED,
+                f"the client left after {seconds(waited)} s; answers take up to {seconds(usual)} s",
+                at,
+            ),
+            Cause(
+                "server/silent",
+                _POSSIBLE,
+                "the server might not have answered later either",
+                at,
+            ),
+            kept,
+        ]
+    gave_up = Cause("client/gave-up", _POSSIBLE, "the client was the first to close", at)
+    verdict, why = _orphaned(case, row)
+    if verdict is _SUPPORTED and case.habit(row).closes_too:
+        blocked = "a handler that blocks its process would look the same"
+        return [
+            Cause("server/descriptor", _SUPPORTED, why, at),
+            Cause("server/silent", _POSSIBLE, blocked, at),
+            gave_up,
             kept,
         ]
     return [
-        Cause("server/silent", _SUPPORTED, "the server acknowledged the request and sent nothing"),
-        Cause("client/gave-up", _POSSIBLE, "the client was the first to close"),
+        Cause(
+            "server/silent",
+            _SUPPORTED,
+            "the server acknowledged the request and sent nothing",
+            at,
+        ),
+        gave_up,
         kept,
     ]
 
 
-def of_break(tables: Tables, row: Row) -> list[Cause]:
+def _lost_before(case: Case, row: Row) -> Cause:
+    """Whether the server had sent what never came to where this was captured.
+
+    The sequence number of all that a host sends later tells how many bytes it had sent by then
+    (RFC 9293 §3.4).
+    """
+    frame = row["request_frame"]
+    sent = [p for p in case.packets(row) if p.side == SERVER and not p.flags & _RST]
+    seen = 1
+    for packet in sorted(sent, key=lambda p: p.seq):
+        if packet.seq <= seen:
+            seen = max(seen, packet.end)
+    elsewhere = [
+        packet
+        for number in case.tables.joined.members(row["connection"])
+        for packet in case.lens.packets(number)
+        if packet.side == SERVER and packet.length and packet.end > seen + (packet.flags & 1)
+    ]
+    if elsewhere:
+        why = "a response was seen nearer the server, and never came here"
+        return Cause("network/lost", _SUPPORTED, why, (frame, elsewhere[0].frame))
+    ahead = [p for p in sent if p.seq > seen]
+    if ahead:
+        why = (
+            f"the numbers of what the server sent later show that it had sent "
+            f"{max(p.seq for p in ahead) - seen} bytes that never came here"
+        )
+        return Cause("network/lost", _SUPPORTED, why, (frame, ahead[0].frame))
+    again = [p.frame for p in case.packets(row) if p.side == CLIENT and p.length and p.again]
+    if again:
+        why = "the request had to be repeated before the server's host took it"
+        return Cause("network/lost", _POSSIBLE, why, (frame, *again[:5]))
+    left = int(case.tables.connection(row)["client_fin_time"])
+    last = [p for p in sent if p.time >= left and not p.probe]
+    if left and last:
+        why = (
+            "what the server's host sent after the client closed shows that it had sent nothing "
+            "before"
+        )
+        return Cause("network/lost", _RULED_OUT, why, (frame, last[0].frame))
+    if case.side(row) is Side.SERVER:
+        why = "beside the server there is no byte of a response that could have been lost"
+        return Cause("network/lost", _RULED_OUT, why, (frame,))
+    why = "a response may have been lost before it came to where this was captured"
+    return Cause("network/lost", _POSSIBLE, why, (frame,))
+
+
+def of_break(case: Case, row: Row) -> list[Cause]:
     """Causes of a response that began and never ended."""
-    connection = _ints(tables.connection(row))
+    connection = _ints(case.tables.connection(row))
     close = Close(connection["first_close"])
+    begun = row["response_frame"]
     if close is Close.SERVER_FIN:
-        return [Cause("server/closed", _SUPPORTED, "the server closed before the end of the body")]
-    if close is Close.SERVER_RST:
+        at: tuple[int, ...] = (begun, connection["server_fin_frame"])
         return [
-            Cause("server/reset", _SUPPORTED, "a reset came from the server's side"),
-            Cause("network/reset", _POSSIBLE, "something in between may have sent the reset"),
+            Cause("server/closed", _SUPPORTED, "the server closed before the end of the body", at)
         ]
+    if close is Close.SERVER_RST:
+        return _of_reset(case, row, connection["reset_frame"])
+    at = tuple(f for f in (begun, connection["client_fin_frame"]) if f)
     if connection["flags"] & _ZERO_WINDOW:
-        return [Cause("client/gave-up", _SUPPORTED, "the client stopped reading (zero window)")]
-    return [Cause("client/gave-up", _SUPPORTED, "the client closed before the end of the body")]
+        why = "the client stopped reading (zero window)"
+        return [Cause("client/gave-up", _SUPPORTED, why, at)]
+    gave_up = "the client closed before the end of the body"
+    stalled = _stalled(case, row, connection["client_fin_time"] or connection["reset_time"])
+    if stalled:
+        return [
+            Cause(
+                "server/silent",
+                _SUPPORTED,
+                f"the server sent nothing for {seconds(stalled)} s in the middle of the body, "
+                "though the client had acknowledged all and waited",
+                at,
+            ),
+            Cause("client/gave-up", _POSSIBLE, gave_up, at),
+        ]
+    return [Cause("client/gave-up", _SUPPORTED, gave_up, at)]
+
+
+def _stalled(case: Case, row: Row, left: int) -> int:
+    """How long, in ns, the server had sent nothing when the client left; 0 if not remarkable."""
+    packets = [p for p in case.packets(row) if p.time <= left]
+    data = [p for p in packets if p.side == SERVER and p.length]
+    if not left or not data:
+        return 0
+    last = max(data, key=lambda p: p.end)
+    acked = any(p.side == CLIENT and p.ack >= last.end for p in packets)
+    usual = case.waits.get(int(case.tables.endpoint_of[row["route"]]), 0)
+    silent = left - last.time
+    return silent if acked and silent > max(STALLED, usual) else 0
+
+
+def _of_reset(case: Case, row: Row, reset: int) -> list[Cause]:
+    """A reset from the server's side: of the server, or of something in between."""
+    strange = strange_reset(case.packets(row), SERVER) is not None
+    why = (
+        "the reset has passed other routers than all else that the server sent"
+        if strange
+        else "something in between may have sent the reset"
+    )
+    return ordered(
+        [
+            Cause(
+                "server/reset",
+                _POSSIBLE if strange else _SUPPORTED,
+                "a reset came from the server's side instead",
+                (reset,),
+            ),
+            Cause("network/reset", _SUPPORTED if strange else _POSSIBLE, why, (reset,)),
+        ]
+    )
+
+
+def _first(packets: Iterable[Packet], side: int, flag: int, since: int) -> Packet | None:
+    return next((p for p in packets if p.side == side and p.flags & flag and p.time >= since), None)
 
 
 def _ints(row: object) -> dict[str, int]:

@@ -38,6 +38,8 @@ CAUSES: dict[str, str] = {
     "client/gave-up": "the client left before the answer came",
     "network/lost": "sent, and never delivered",
     "network/reset": "broken off by something between client and server",
+    "unknown/server-or-proxy": "the server, or a proxy before it, gave the response to the wrong "
+    "request; which of them, this side of the path does not show",
     "proxy/crossed": "right on one side of a proxy, wrong on the other",
 }
 
@@ -88,11 +90,12 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A cause that was considered: `layer/mechanism`."""
+    """A cause that was considered: `layer/mechanism`, why, and the frames that show it."""
 
     cause: str
     verdict: Verdict
     because: str
+    frames: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

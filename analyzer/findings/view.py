@@ -149,6 +149,10 @@ class Tables:
         """(endpoint, status, form) of a row."""
         return int(self.endpoint_of[row["route"]]), row["status"], row["form"]
 
+    def endpoint_name(self, row: Row) -> str:
+        """Method and path template of a row's endpoint."""
+        return self.names[self.key(row)[0]].name
+
     def connection(self, row: Row) -> np.void:
         """The row of CONNECTIONS that an exchange belongs to."""
         found: np.void = self.connections[row["connection"]]

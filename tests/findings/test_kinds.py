@@ -112,7 +112,7 @@ def second_of_two() -> Conversation:
     ("incident", "cause"),
     [
         (silent, "server/silent"),
-        (silent_and_orphaned, "server/silent"),
+        (silent_and_orphaned, "server/descriptor"),
         (silent_until_the_client_resets, "server/silent"),
         (closed, "server/closed"),
         (reset, "server/reset"),

@@ -1,0 +1,437 @@
+"""The evidence of a finding: sentences, each with the frames that show it.
+
+Law: a fact says what was seen, not what it means; what it means is the causes' business. What the
+second look could not show is left out, never guessed.
+
+The items are those that tell the causes apart: was the capture complete, did the request arrive,
+how did its connection end and is that usual for its server, was the response really in sequence
+where it went, in which order were the connections accepted, who else was waiting, what came after.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from analyzer.closeup.model import CLIENT, SERVER, Packet
+from analyzer.findings.habits import Habit
+from analyzer.findings.learning import Learned
+from analyzer.findings.lens import Lens
+from analyzer.findings.model import Fact
+from analyzer.findings.owners import Score
+from analyzer.findings.sides import Side, side_of, strange_reset, ttl_of
+from analyzer.findings.swaps import How, Swap
+from analyzer.findings.view import Row, Tables
+from analyzer.intervals import covers
+from analyzer.tables import ConnectionFlag, Flag, Outcome
+
+MOST_NAMED = 5  # frames of requests in flight that are named
+LONGEST_FLIGHT = 600_000_000_000  # ns that a request counts as in flight, at most
+
+_FIN, _RST = 0x01, 0x04
+_WORD = 0xFFFFFFFF
+_SYNS = ConnectionFlag.CLIENT_SYN | ConnectionFlag.SERVER_SYN
+
+
+@dataclass(slots=True)
+class Case:
+    """All that evidence is drawn from: the tables, what was learned, the second look."""
+
+    tables: Tables
+    learned: Learned
+    lens: Lens
+    habits: dict[int, Habit]  # by server
+    waits: dict[int, int]  # by endpoint: the longest that an answered request waited, in ns
+    # By the position of an exchange: frames of the requests outstanding when its response began.
+    in_flight: dict[tuple[int, int, int], list[int]] = field(default_factory=dict)
+
+    def habit(self, row: Row) -> Habit:
+        """How the row's server ordinarily ends its connections."""
+        return self.habits.get(self.tables.server(row), Habit())
+
+    def packets(self, row: Row) -> tuple[Packet, ...]:
+        """The packets of the row's connection where it is judged."""
+        return self.lens.packets(row["connection"])
+
+    def side(self, row: Row) -> Side:
+        """The place nearest the server from which the row's connection was seen."""
+        found = {
+            side_of(self.lens.packets(number))
+            for number in self.tables.joined.members(row["connection"])
+        }
+        order = (Side.SERVER, Side.BETWEEN, Side.UNKNOWN, Side.CLIENT)
+        return next((side for side in order if side in found), Side.UNKNOWN)
+
+
+# --- completeness and delivery -------------------------------------------------------------
+
+
+def completeness(case: Case, rows: list[Row]) -> Iterator[Fact]:
+    """Whether the capture has the connections whole, and how long it watched."""
+    whole = []
+    for row in rows:
+        connection = case.tables.connection(row)
+        if int(connection["flags"]) & _SYNS == _SYNS:
+            whole.append(int(connection["first_frame"]))
+    if len(whole) == len(rows):
+        which = "the connection" if len(rows) == 1 else "both connections"
+        begin = " and ".join(f"frame {frame}" for frame in whole)
+        yield Fact(
+            f"the capture has {which} from the first SYN on ({begin}), and no byte is missing",
+            tuple(whole),
+        )
+    row = rows[0]
+    watched = case.tables.watched_until(row) - row["request_time"]
+    if row["request_frame"]:
+        yield Fact(
+            f"the capture goes on for {seconds(watched)} s after the request in frame "
+            f"{row['request_frame']}",
+            (row["request_frame"],),
+        )
+
+
+def delivery(case: Case, row: Row) -> Iterator[Fact]:
+    """Whether the request arrived, and how often it was sent."""
+    frame = row["request_frame"]
+    packets, request = case.packets(row), case.lens.message(row, CLIENT)
+    if request is None or not request.end:
+        if covers(int(case.tables.connection(row)["client_acked"]), row["request_seq"]):
+            yield Fact("the server's host acknowledged the request", (frame,))
+        return
+    sent = [p for p in packets if p.side == CLIENT and p.length and p.seq < request.end <= p.end]
+    ack = _acknowledged(packets, SERVER, request.end, row["request_time"])
+    if ack is not None:
+        after = milliseconds(ack.time - row["request_time"])
+        yield Fact(
+            f"the server's host acknowledged the whole request in frame {ack.frame}, {after} ms "
+            f"after its first byte",
+            (frame, ack.frame),
+        )
+    again = [p.frame for p in sent if p.again]
+    if again:
+        times = "once more" if len(again) == 1 else f"{len(again)} times more"
+        yield Fact(f"the request was sent {times}", tuple(again[:MOST_NAMED]))
+    if ack is None:
+        yield Fact("nothing that the server sent acknowledges the request", (frame,))
+
+
+def accepted(case: Case, owner: Row, victim: Row) -> Iterator[Fact]:
+    """In which order the two connections were opened, and what was asked on the second before."""
+    first, second = case.tables.connection(owner), case.tables.connection(victim)
+    if owner["connection"] == victim["connection"]:
+        return
+    one, two = int(first["first_frame"]), int(second["first_frame"])
+    apart = int(second["first_time"]) - owner["request_time"]
+    when = f"{seconds(abs(apart))} s {'after' if apart > 0 else 'before'}"
+    yield Fact(
+        f"the connection that got the response begins in frame {two}, {when} the request in frame "
+        f"{owner['request_frame']}, which came on the connection that begins in frame {one}",
+        (one, owner["request_frame"], two),
+    )
+    yield from history(case, victim)
+
+
+def history(case: Case, row: Row) -> Iterator[Fact]:
+    """What the connection of a request had carried before it."""
+    closeup = case.lens.closeups.get(row["connection"])
+    if closeup is None or closeup.messages_left_out:
+        return
+    requests = [m for m in closeup.messages if m.side == CLIENT and m.time <= row["request_time"]]
+    frame = row["request_frame"]
+    if len(requests) == 1:
+        yield Fact(f"the request in frame {frame} is the first of its connection", (frame,))
+    elif requests:
+        early = sum(bool(m.flags & Flag.PIPELINED) for m in requests)
+        how = (
+            "never with another one outstanding"
+            if not early
+            else f"{early} of them while another one was outstanding"
+        )
+        yield Fact(
+            f"the request in frame {frame} is number {len(requests)} on its connection, "
+            f"sent one after the other, {how}",
+            (frame,),
+        )
+
+
+def flight(case: Case, victim: Row) -> Iterator[Fact]:
+    """Which requests were outstanding at the server when the response began."""
+    frames = case.in_flight.get(victim.position)
+    if not frames:
+        return
+    named = ", ".join(map(str, frames[:MOST_NAMED]))
+    more = f" and {len(frames) - MOST_NAMED} more" if len(frames) > MOST_NAMED else ""
+    count = "one request was" if len(frames) == 1 else f"{len(frames)} requests were"
+    yield Fact(
+        f"{count} outstanding at the server when the response in frame "
+        f"{victim['response_frame']} began: frame {named}{more}",
+        tuple(frames[:MOST_NAMED]),
+    )
+
+
+def outstanding(tables: Tables, rows: list[Row]) -> dict[tuple[int, int, int], list[int]]:
+    """For each exchange the frames of the requests that its server owed an answer to.
+
+    At the moment of its response's first byte, its own request left out.
+    """
+    found: dict[tuple[int, int, int], list[int]] = {row.position: [] for row in rows}
+    if not rows:
+        return found
+    servers = {row.position: tables.server(row) for row in rows}
+    for chunk, _ in tables.judged():
+        server = tables.joined.service[chunk["connection"]]
+        asked = (chunk["request_frame"] > 0) & (chunk["request_time"] > 0)
+        for row in rows:
+            at, own = row["response_time"], row.position
+            chosen = asked & (chunk["request_time"] < at)
+            chosen &= at - chunk["request_time"] < LONGEST_FLIGHT
+            chosen &= (chunk["response_time"] == 0) | (chunk["response_time"] > at)
+            chosen &= server == servers[own]
+            frames = chunk["request_frame"][np.flatnonzero(chosen)].tolist()
+            found[own] += [frame for frame in frames if frame != row["request_frame"]]
+    return {position: sorted(frames) for position, frames in found.items()}
+
+
+# --- whose it is ---------------------------------------------------------------------------
+
+_WHAT_THE_OWNER_GOT = {
+    How.STOLEN: "never got a response",
+    How.CROSSED: "got another request's response",
+    How.COPIED: "got the same response, byte for byte",
+}
+
+_PLACES = {
+    "query": "the query parameter",
+    "header": "the header",
+    "body": "the field of its body",
+}
+
+
+def place_text(place: str) -> str:
+    """The place of a token in words."""
+    kind, _, name = place.partition(":")
+    if kind in _PLACES:
+        return f"{_PLACES[kind]} {name}"
+    back = int(place.removeprefix("path[-").rstrip("]"))
+    return "the last segment of its path" if back == 1 else f"segment -{back} of its path"
+
+
+def whose(case: Case, swap: Swap) -> Iterator[Fact]:
+    """Why a response is a stray, whose it is, and who else could have asked for it."""
+    owner, victim = swap.owner, swap.victim
+    assert owner is not None
+    frame, asked = victim["response_frame"], owner["request_frame"]
+    endpoint = case.tables.endpoint_name(victim)
+    there = case.tables.endpoint_name(owner)
+    yield Fact(
+        f"the response in frame {frame} answers, by its place on the connection, "
+        f"the request in frame {victim['request_frame']}",
+        (victim["request_frame"], frame),
+    )
+    if swap.mute:
+        places = _and([place_text(place) for place in swap.mute])
+        yield Fact(
+            f"it does not repeat what its request names in {places}, as the other responses "
+            f"of {endpoint} do",
+            (victim["request_frame"], frame),
+        )
+    if swap.foreign:
+        number, _, form = case.tables.key(victim)
+        learned, theirs = case.learned, case.tables.key(owner)[0]
+        own = learned.total(number) - learned.count(number, form)
+        yield Fact(
+            f"its shape is that of {there}, seen {learned.count(theirs, form)} times in "
+            f"{learned.total(theirs)} responses there; none of the {own} other responses of "
+            f"{endpoint} is like it",
+            (frame,),
+        )
+    if swap.score is not None and swap.score.hits:
+        yield _hits(swap.score, asked, frame)
+    waited = seconds(victim["response_time"] - owner["request_time"])
+    yield Fact(
+        f"the request in frame {asked} for {there} had waited at the same server for {waited} s "
+        f"and {_WHAT_THE_OWNER_GOT[swap.how]}",
+        (asked,),
+    )
+    if swap.rivals:
+        also = f"{swap.rivals} other requests of {there} were waiting then: a tie"
+        yield Fact(also, (asked,))
+    elif swap.candidates > 1:
+        mine = len(swap.score.hits) if swap.score is not None else 0
+        yield Fact(
+            f"{swap.candidates} requests could have asked for it; of this one it repeats "
+            f"{_count(mine, 'token')}, of the next best {_count(swap.second, 'token')}",
+            (asked,),
+        )
+
+
+def _hits(score: Score, asked: int, frame: int) -> Fact:
+    places = _and([place_text(place) for place in score.hits])
+    where = f", at {_and(list(score.where))}" if score.where else ""
+    usual = ", as the responses of that endpoint do" if score.usual else ""
+    return Fact(
+        f"it repeats what the request in frame {asked} names in {places}{where}{usual}",
+        (asked, frame),
+    )
+
+
+# --- the response where it went ------------------------------------------------------------
+
+
+def in_sequence(case: Case, victim: Row) -> Iterator[Fact]:
+    """Whether the response was an ordinary part of the connection that it came on."""
+    response = case.lens.message(victim, SERVER)
+    packets = case.packets(victim)
+    if response is None or not response.end or not packets:
+        return
+    frame = response.frame
+    before = (p for p in packets if p.side == SERVER and p.time <= response.time)
+    expected = max((p.end for p in before if p.frame != frame), default=0)
+    ack = _acknowledged(packets, CLIENT, response.end, response.time)
+    if expected == response.seq:
+        told = f" and the client acknowledged all of it in frame {ack.frame}" if ack else ""
+        yield Fact(
+            f"the response in frame {frame} begins at the very byte that the server owed next on "
+            f"this connection{told}",
+            (frame, ack.frame) if ack else (frame,),
+        )
+    ttl = ttl_of(packets, SERVER)
+    stamps = [p.stamp for p in packets if p.side == SERVER and p.stamp is not None]
+    steady = bool(stamps) and all(b - a & _WORD <= _WORD >> 1 for a, b in pairwise(stamps))
+    if ttl:
+        clock = " and one TCP timestamp clock" if steady else ""
+        yield Fact(
+            f"all that the server sent on this connection has one TTL ({ttl}){clock}: one host "
+            "sent it",
+            (frame,),
+        )
+
+
+def aftermath(case: Case, victim: Row) -> Iterator[Fact]:
+    """What followed the response on the connection that it came on."""
+    response, packets = case.lens.message(victim, SERVER), case.packets(victim)
+    closeup = case.lens.closeups.get(victim["connection"])
+    if response is None or closeup is None:
+        return
+    later = [p for p in packets if p.time >= response.end_time and p.frame != response.frame]
+    for packet in later:
+        if packet.flags & (_FIN | _RST):
+            who = "client" if packet.side == CLIENT else "server"
+            what = "closed" if packet.flags & _FIN else "reset"
+            after = milliseconds(packet.time - response.end_time)
+            yield Fact(
+                f"the {who} {what} that connection in frame {packet.frame}, {after} ms after the "
+                "response's last byte",
+                (packet.frame,),
+            )
+            break
+    surplus = [
+        m
+        for m in closeup.messages
+        if m.side == SERVER and m.time > response.time and m.outcome == Outcome.UNSOLICITED
+    ]
+    if surplus:
+        yield Fact(
+            f"after it came one more response, in frame {surplus[0].frame}, that nobody had asked "
+            "for: the victim's own, most likely",
+            (surplus[0].frame,),
+        )
+
+
+# --- how it ended --------------------------------------------------------------------------
+
+
+def ending(case: Case, row: Row) -> Iterator[Fact]:
+    """How the connection of a request ended, and whether its server ordinarily ends it so."""
+    connection = case.tables.connection(row)
+    asked = row["request_time"]
+    client, server = int(connection["client_fin_frame"]), int(connection["server_fin_frame"])
+    if client:
+        after = seconds(int(connection["client_fin_time"]) - asked)
+        yield Fact(f"the client closed in frame {client}, {after} s after the request", (client,))
+        packets = case.packets(row)
+        fin = next((p for p in packets if p.side == CLIENT and p.flags & _FIN), None)
+        ack = fin and _acknowledged(packets, SERVER, fin.end, fin.time)
+        if fin and ack:
+            yield Fact(
+                f"the server's host acknowledged that in frame {ack.frame}, "
+                f"{milliseconds(ack.time - fin.time)} ms later",
+                (fin.frame, ack.frame),
+            )
+    if server:
+        delay = int(connection["server_fin_time"]) - int(connection["client_fin_time"])
+        if client and delay >= 0:
+            after = milliseconds(delay)
+            text = f"the server closed too, in frame {server}, {after} ms after the client"
+        else:
+            after = seconds(int(connection["server_fin_time"]) - asked)
+            text = f"the server closed in frame {server}, {after} s after the request"
+        yield Fact(text, (server,))
+    elif client and not int(connection["reset_frame"]):
+        left = case.tables.watched_until(row) - int(connection["client_fin_time"])
+        yield Fact(
+            f"no FIN of the server followed in the {seconds(left)} s that the capture goes on",
+            (client,),
+        )
+    reset = int(connection["reset_frame"])
+    if reset:
+        after = seconds(int(connection["reset_time"]) - asked)
+        yield Fact(f"a reset in frame {reset}, {after} s after the request", (reset,))
+        strange = strange_reset(case.packets(row), SERVER)
+        if strange is not None:
+            usual = ttl_of(case.packets(row), SERVER)
+            yield Fact(
+                f"that reset has a TTL of {strange.ttl}, all else from the server {usual}: "
+                "it does not come from where the server is",
+                (strange.frame,),
+            )
+    yield from _habit(case.habit(row), client)
+
+
+def _habit(habit: Habit, client: int) -> Iterator[Fact]:
+    if not client or not habit.known:
+        return
+    slowest = f", within {milliseconds(habit.slowest)} ms" if habit.closed else ""
+    yield Fact(
+        f"of {habit.closes} other connections that their clients closed first, this server "
+        f"closed {habit.closed} in turn{slowest}",
+        (client,),
+    )
+
+
+def places(case: Case, rows: list[Row]) -> Iterator[Fact]:
+    """Where the connections were seen."""
+    for row in rows:
+        members = case.tables.joined.members(row["connection"])
+        if len(members) < 2:
+            continue
+        frame = int(case.tables.connection(row)["first_frame"])
+        yield Fact(
+            f"the connection that begins in frame {frame} was seen at {len(members)} places, with "
+            "the same sequence numbers: nothing in between opened another one",
+            (frame,),
+        )
+
+
+def _acknowledged(packets: tuple[Packet, ...], side: int, end: int, since: int) -> Packet | None:
+    """The first packet of a side that acknowledges all up to `end`."""
+    return next((p for p in packets if p.side == side and p.time >= since and p.ack >= end), None)
+
+
+def seconds(nanoseconds: int) -> str:
+    """Nanoseconds as seconds, to the millisecond."""
+    return f"{nanoseconds / 1e9:.3f}"
+
+
+def milliseconds(nanoseconds: int) -> str:
+    """Nanoseconds as milliseconds, to the tenth."""
+    return f"{nanoseconds / 1e6:.1f}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
+
+
+def _and(parts: list[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

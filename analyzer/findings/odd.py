@@ -1,0 +1,155 @@
+"""The exchanges that look odd: picked from the table, and read as what they are.
+
+Law: what is not picked here is ordinary, and never looked at one by one.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from analyzer.findings.learning import EchoRules
+from analyzer.findings.view import Key, Row, Tables
+from analyzer.intervals import covers
+from analyzer.tables import Array, Close, ConnectionFlag, Flag, Outcome
+
+GAVE_UP = 1_000_000_000  # ns that the capture must go on after a client closed, at least
+REQUEST_TIMEOUT = 408
+
+_SURPLUS, _PIPELINED = int(Flag.SURPLUS), int(Flag.PIPELINED)
+_CLIENT_REPEATS = int(ConnectionFlag.CLIENT_REPEATS)
+_SERVER_REPEATS = int(ConnectionFlag.SERVER_REPEATS)
+_AFTER_CLOSE, _OPEN_AT_END = int(Flag.AFTER_CLIENT_CLOSE), int(Flag.OPEN_AT_END)
+
+
+@dataclass(slots=True)
+class Odd:
+    """The odd rows, in the order of their frames.
+
+    `refused` has the ids of rows whose response was sent and never arrived, `lost` of those it was
+    lost on the way. `unanswered` counts rows that were taken for answered and are not.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    refused: set[int] = field(default_factory=set)
+    lost: set[int] = field(default_factory=set)
+    unanswered: int = 0
+
+
+def pick(
+    tables: Tables, foreign: set[Key], rules: EchoRules, serial: set[int], waits: dict[int, int]
+) -> Odd:
+    """Pick the odd exchanges; `serial` are clients that ask one at a time (see `swaps`)."""
+    missed = np.array(sorted({frame for _, frame, _ in rules.missed}), dtype=np.int64)
+    strange = _codes(foreign)
+    early = np.array(sorted(serial), dtype=np.int64)
+
+    def odd(rows: Array) -> np.ndarray:
+        client = tables.connections["client"][rows["connection"]]
+        frame = rows["request_capture"].astype(np.int64) << 32 | rows["request_frame"]
+        found: np.ndarray = (
+            (rows["outcome"] != Outcome.ANSWERED)
+            | (rows["flags"] & (_SURPLUS | _AFTER_CLOSE) != 0)
+            | ((rows["flags"] & _PIPELINED != 0) & np.isin(client, early))
+            | np.isin(tables.keys(rows), strange)
+            | np.isin(frame, missed)
+            | (tables.connections["flags"][rows["connection"]] & _SERVER_REPEATS != 0)
+        )
+        return found
+
+    out = Odd()
+    parts = [part for row in tables.pick(odd) for part in _parted(row)]
+    out.rows = [_settled(tables, row, waits) for row in parts]
+    for row in out.rows:
+        on_the_way = _lost_on_the_way(tables, row)
+        if on_the_way:
+            out.lost.add(id(row))
+        if _is_refused(tables, row) or (row["response_frame"] and on_the_way):
+            out.refused.add(id(row))
+            out.unanswered += row["outcome"] == Outcome.ANSWERED
+        elif row["outcome"] == Outcome.UNANSWERED and row["flags"] & _SURPLUS:
+            out.unanswered += 1
+    return out
+
+
+def _codes(keys: set[Key]) -> npt.NDArray[np.int64]:
+    """Keys as `Tables.keys` has them."""
+    return np.array([e << 40 | s << 24 | f for e, s, f in sorted(keys)], dtype=np.int64)
+
+
+def _is_refused(tables: Tables, row: Row) -> bool:
+    """A response that began after its client had closed, and that was cut off or reset."""
+    if row["outcome"] == Outcome.UNANSWERED or not row["flags"] & _AFTER_CLOSE:
+        return False
+    connection = tables.connection(row)
+    if row["outcome"] == Outcome.INCOMPLETE:
+        return int(connection["first_close"]) == Close.CLIENT_FIN
+    return (
+        bool(connection["reset_frame"])
+        and int(connection["first_close"]) == Close.CLIENT_FIN
+        and int(connection["reset_time"]) >= row["response_time"]
+    )
+
+
+def _parted(row: Row) -> tuple[Row, ...]:
+    """A 408 that crossed a request is not read as its answer: two rows instead of one.
+
+    It ends an idle connection (RFC 9110 §15.5.9), whose client then asks again elsewhere.
+    """
+    if row["status"] != REQUEST_TIMEOUT or not row["flags"] & _SURPLUS:
+        return (row,)
+    alone, unanswered = row.at.copy(), row.at.copy()
+    for name in row.at.dtype.names or ():
+        if name.startswith("request_"):
+            alone[name] = 0
+        elif name.startswith("response_"):
+            unanswered[name] = 0
+    alone["outcome"], unanswered["outcome"] = Outcome.UNSOLICITED, Outcome.UNANSWERED
+    unanswered["status"] = unanswered["form"] = 0
+    return Row(alone, b""), Row(unanswered, row.target)
+
+
+def _settled(tables: Tables, row: Row, waits: dict[int, int]) -> Row:
+    """`row`, no longer open at the end of the capture if its client gave up long before.
+
+    A client may close its half at once and still read the answer (RFC 9112 §9.6), so it must have
+    waited, or the capture have gone on, for longer than answers of the endpoint take. And a message
+    that is repeated in vain has been lost, whatever comes later.
+    """
+    if row["outcome"] == Outcome.ANSWERED or not row["flags"] & _OPEN_AT_END:
+        return row
+    connection = tables.connection(row)
+    left = int(connection["client_fin_time"])
+    patience = max(GAVE_UP, waits.get(int(tables.endpoint_of[row["route"]]), 0))
+    gave_up = left and (
+        left - row["request_time"] > 2 * patience or tables.watched_until(row) - left > patience
+    )
+    if not gave_up and not _lost_on_the_way(tables, row):
+        return row
+    at = row.at.copy()
+    at["flags"] = row["flags"] & ~_OPEN_AT_END
+    return Row(at, row.target)
+
+
+def _lost_on_the_way(tables: Tables, row: Row) -> bool:
+    """Whether the request, or the whole response, was repeated again and again without an ack."""
+    connection = tables.connection(row)
+    flags = int(connection["flags"])
+    if flags & _CLIENT_REPEATS and not row["response_frame"]:
+        return not covers(int(connection["client_acked"]), row["request_seq"])
+    if flags & _SERVER_REPEATS and row["response_frame"]:
+        return not covers(int(connection["server_acked"]), row["response_seq"])
+    return False
+
+
+def longest_waits(tables: Tables) -> dict[int, int]:
+    """The longest time, in ns, that an answered request of each endpoint waited."""
+    longest: dict[int, int] = {}
+    for rows, _ in tables.judged():
+        good = (rows["outcome"] == Outcome.ANSWERED) & (rows["request_frame"] > 0)
+        endpoint = tables.endpoint_of[rows["route"]][good]
+        wait = (rows["response_time"] - rows["request_time"])[good]
+        for number in np.unique(endpoint).tolist():
+            most = int(wait[endpoint == number].max())
+            longest[number] = max(longest.get(number, 0), most)
+    return longest
