@@ -61,16 +61,19 @@ def _comparison(usual: str, came: str, theirs: str | None, owner: Request | None
         text = f"Of the {counted(len(expected), 'field', 'fields')} on the left, " + (
             f"{common or 'none'} {'are' if common > 1 else 'is'} in what came."
         )
-        if common == len(expected):
-            text = "The outermost fields have the same names; what lies in them differs."
     if owner is not None and theirs == came:
         text += f" What came is exactly what {owner.endpoint} usually answers."
     return text.strip()
 
 
 def _names(shape: str) -> set[str]:
-    """The names of the outermost fields."""
-    return {part.partition(":")[0].strip().rstrip("?") for part in _fields(shape)}
+    """The names of all fields, those inside others too, with what they are inside of."""
+    found = set()
+    for part in _fields(shape):
+        name, _, value = part.partition(": ")
+        name = name.rstrip("?")
+        found |= {name, *(f"{name}.{inner}" for inner in _names(value))}
+    return found
 
 
 def _fields(shape: str) -> list[str]:

@@ -25,13 +25,16 @@ class Part:
 
     `lanes` are those of its client and server, `roles` say of a message (side, capture, frame) what
     is special about it, `watched_until` (ns since 1970) when the capture ended, `swapped` whether
-    its stray responses belong to another connection.
+    its stray responses belong to another connection, `opened` when it was first seen, and
+    `requests_in_all` how many requests it carried.
     """
 
     look: Closeup
     lanes: tuple[int, int]
     watched_until: int
     swapped: bool
+    opened: int
+    requests_in_all: int
     requests: set[tuple[int, int]] = field(default_factory=set)  # capture, frame: involved
     astray: dict[tuple[int, int], str] = field(default_factory=dict)  # response -> what it is
 
@@ -109,15 +112,8 @@ def _messages(part: Part) -> Iterator[Moment]:
     between = _exchanges(
         m for m in messages if m.exchange not in involved and begins <= m.time <= ends
     )
-    if before:
-        number = counted(len(before) + part.look.messages_left_out // 2, "exchange", "exchanges")
-        yield Moment(
-            before[-1][-1].time,
-            CLIENT,
-            Manner.NOTE,
-            f"{number} before on this connection, {_fared(before)}",
-            matters=False,
-        )
+    if odd:
+        yield from _earlier(part, before, odd[0])
     for exchange in [*between[:MOST_OTHERS], *after[:MOST_OTHERS]]:
         for message in exchange:
             yield _message(part, message, matters=False)
@@ -128,6 +124,22 @@ def _messages(part: Part) -> Iterator[Moment]:
             yield Moment(which[MOST_OTHERS][0].time, CLIENT, Manner.NOTE, text, matters=False)
     for message in odd:
         yield _message(part, message, matters=True)
+
+
+def _earlier(part: Part, seen: list[list[Message]], first: Message) -> Iterator[Moment]:
+    """What was before the first odd message on its connection."""
+    later = {m.exchange for m in part.look.messages if m.side == CLIENT and m.time >= first.time}
+    number = part.requests_in_all - len(later)
+    if number <= 0:
+        return
+    fared = f", {_fared(seen)}" if len(seen) == number else ""
+    since = ""
+    if first.time - part.opened > _SILENT:
+        since = f", which is {duration(first.time - part.opened)} old"
+    exchanges = counted(number, "exchange", "exchanges")
+    time = max((m.end_time or m.time for exchange in seen for m in exchange), default=first.time)
+    text = f"{exchanges} before on this connection{since}{fared}"
+    yield Moment(min(time, first.time) - 1, CLIENT, Manner.NOTE, text, matters=False)
 
 
 def _exchanges(messages: Iterator[Message]) -> list[list[Message]]:
@@ -173,7 +185,12 @@ def _message(part: Part, message: Message, *, matters: bool) -> Moment:
 
 
 def _repeats(part: Part) -> Iterator[Moment]:
-    """Bytes that were sent again: told once for all repetitions of the same."""
+    """Bytes that were sent again: told once for all repetitions of the same.
+
+    Of those that were received after all, only what the incident is about.
+    """
+    involved = _involved(part)
+    odd = [m for m in part.look.messages if m.exchange in involved]
     seen: dict[tuple[int, int], list[Packet]] = {}
     for packet in part.look.packets:
         if packet.again and not packet.flags & _SYN:
@@ -190,6 +207,11 @@ def _repeats(part: Part) -> Iterator[Moment]:
             p.side != first.side and p.flags & _ACK and p.ack >= first.end and p.time >= first.time
             for p in part.look.packets
         )
+        if heard and not any(
+            m.side == first.side and m.seq < first.end and (not m.end or first.seq < m.end)
+            for m in odd
+        ):
+            continue
         text = f"sends {what} again, {times}: " + (
             "no confirmation had come" if heard else "no confirmation ever comes"
         )

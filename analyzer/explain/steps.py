@@ -14,6 +14,9 @@ from analyzer.findings.model import Cause, Verdict
 _FULL_TTLS = (64, 128, 255)  # what hosts send with, before any router has taken one off
 
 
+_IN_NODE = "// Node, for each request, at its beginning and at its end:"
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """Where the incident could be captured, and where it was.
@@ -77,8 +80,8 @@ def _capture_at_server(places: Places, *, swapped: bool) -> Step:
         f"is one: {telling}",
         (
             f"sudo tcpdump -i any -s 0 -U -w host.pcap 'tcp port {port}'",
-            "sudo nsenter -n -t \"$(docker inspect -f '{{.State.Pid}}' CONTAINER)\" "
-            "tcpdump -i any -s 0 -U -w container.pcap tcp",
+            "sudo nsenter -n -t \"$(docker inspect -f '{{.State.Pid}}' CONTAINER)\" \\",
+            "  tcpdump -i any -s 0 -U -w container.pcap tcp",
             "wrangler-forensics scan host.pcap container.pcap",
         ),
     )
@@ -108,11 +111,11 @@ def _descriptor(places: Places) -> Step:
         "was still in use, followed by an accept4 that returns that number:",
         (
             _process(places),
-            "sudo strace -f -tt -yy -o fd.trace -e trace=close,dup2,dup3,accept4,clone,clone3 "
-            "-p PID",
-            "// in the server, for each request, when it begins and when it has been answered:",
-            "log(req.url, req.socket._handle?.fd, req.socket.remotePort, "
-            "res.socket === req.socket)",
+            "sudo strace -f -tt -yy -o fd.trace -p PID \\",
+            "  -e trace=close,dup2,dup3,accept4,clone,clone3",
+            _IN_NODE,
+            "log(req.url, req.socket._handle?.fd, req.socket.remotePort,",
+            "    res.socket === req.socket)",
         ),
     )
 
@@ -123,7 +126,7 @@ def _mixed_up(places: Places) -> Step:
         "belongs to when it begins and what it writes to when it ends; look for a response kept "
         "in a variable that requests share:",
         (
-            "// in the server, for each request, when it begins and when it has been answered:",
+            _IN_NODE,
             "log(req.url, req.socket.remotePort, res.socket?.remotePort, res.req === req)",
         ),
     )
@@ -199,7 +202,7 @@ def _slipped(places: Places) -> Step:
         "Which handler answered twice, or which message was framed wrongly? Log each end of a "
         "response; two for one request, or one without a request, is the culprit:",
         (
-            "// in the server:",
+            "// Node, for each request:",
             "res.on('finish', () => log(req.url, req.socket.remotePort))",
         ),
     )

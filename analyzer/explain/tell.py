@@ -65,6 +65,12 @@ class Scene:
         """The connections that are shown."""
         return self.incident.connections[:MOST_CONNECTIONS]
 
+    @property
+    def server(self) -> str:
+        """What the story calls whom the clients asked."""
+        causes = {f.cause for f in self.incident.findings}
+        return "proxy" if any(cause.startswith("proxy/") for cause in causes) else "server"
+
     def client(self, request: Request) -> str:
         """What the story calls the client of a request."""
         if len(self.shown) < 2:
@@ -132,7 +138,7 @@ def _lanes(scene: Scene) -> tuple[tuple[Lane, ...], dict[int, tuple[int, int]]]:
     servers = list(
         dict.fromkeys(tables.place(int(r["server"]), int(r["server_port"])) for r in rows)
     )
-    server = Lane("server", " and ".join(servers))
+    server = Lane(scene.server, " and ".join(servers))
     if len(shown) < 2:
         return (Lane("client", clients[0] if clients else ""), server), dict.fromkeys(shown, (0, 1))
     lanes = (Lane("client 1", clients[0]), server, Lane("client 2", clients[1]))
@@ -142,8 +148,15 @@ def _lanes(scene: Scene) -> tuple[tuple[Lane, ...], dict[int, tuple[int, int]]]:
 def _part(scene: Scene, number: int, sides: tuple[int, int]) -> Part:
     tables = scene.tables
     interface = int(tables.connections["interface"][number])
-    swapped = len(scene.shown) > 1
-    part = Part(scene.looks[number], sides, tables.ends[interface], swapped)
+    row = tables.connections[number]
+    part = Part(
+        look=scene.looks[number],
+        lanes=sides,
+        watched_until=tables.ends[interface],
+        swapped=len(scene.shown) > 1,
+        opened=int(row["first_time"]),
+        requests_in_all=int(row["requests"]),
+    )
     for finding in scene.incident.findings:
         for request in (finding.request, finding.owner):
             if request is not None and scene.connection(request) == number:
@@ -280,8 +293,9 @@ def _of_misdelivered(scene: Scene, finding: Finding, told: Sequence[Finding]) ->
         )
     if any(alike(f.owner, request) and alike(f.request, owner) for f in scene.incident.findings):
         return (
-            f"{_sentence(who)[:-1]} ({_host(request)}) asked the server for {asked(request)}, and "
-            f"{scene.client(owner)} ({_host(owner)}), while both waited, for {asked(owner)}. "
+            f"{_sentence(who)[:-1]} ({_host(request)}) asked the {scene.server} for "
+            f"{asked(request)}, and {scene.client(owner)} ({_host(owner)}), while both waited, for "
+            f"{asked(owner)}. "
             f"{_sentence(who)[:-1]} was sent the response that {sure}belongs to "
             f"{scene.client(owner)}'s request."
         )
@@ -295,10 +309,10 @@ def _of_misdelivered(scene: Scene, finding: Finding, told: Sequence[Finding]) ->
     )
     hung = f" It {fate}{_gave_up(scene, owner)}." if fate else ""
     return (
-        f"{_sentence(scene.client(owner))[:-1]} ({_host(owner)}) asked the server for "
+        f"{_sentence(scene.client(owner))[:-1]} ({_host(owner)}) asked the {scene.server} for "
         f"{asked(owner)}.{hung} {_sentence(who)[:-1]} ({_host(request)}), on a connection of its "
         f"own, asked for {asked(request)}, and {duration(response.time - owner.time)} after "
-        f"{scene.client(owner)}'s request the server sent it a response that {sure}is "
+        f"{scene.client(owner)}'s request the {scene.server} sent it a response that {sure}is "
         f"{scene.client(owner)}'s."
     )
 
@@ -325,7 +339,7 @@ def _of_unanswered(scene: Scene, finding: Finding) -> str:
     request = finding.request
     assert request is not None
     return (
-        f"{_sentence(scene.client(request))[:-1]} ({_host(request)}) asked the server for "
+        f"{_sentence(scene.client(request))[:-1]} ({_host(request)}) asked the {scene.server} for "
         f"{asked(request)}. It got no byte of a response{_gave_up(scene, request)}."
     )
 
@@ -335,7 +349,7 @@ def _of_incomplete(scene: Scene, finding: Finding) -> str:
     assert response is not None
     asker = "A client" if request is None else _sentence(scene.client(request))[:-1]
     if request is not None:
-        asker += f" ({_host(request)}) asked the server for {asked(request)}. It"
+        asker += f" ({_host(request)}) asked the {scene.server} for {asked(request)}. It"
     return (
         f"{asker} was sent the beginning of a response, status {response.status} and "
         f"{words.size(response.length)} of its body, and never the rest."
@@ -347,7 +361,7 @@ def _of_unsolicited(scene: Scene, finding: Finding) -> str:
     assert response is not None
     last = "" if owner is None else f"; the last request was {asked(owner)}"
     return (
-        f"The server sent one more response (status {response.status}, "
+        f"The {scene.server} sent one more response (status {response.status}, "
         f"{words.size(response.length)}, frame {response.frame}) when nothing was left to "
         f"answer{last}."
     )
