@@ -326,6 +326,22 @@ ALIASES: list[tuple[int, Maker]] = [
 ]
 
 
+def _transcript(rng: random.Random) -> Request:
+    """An HTTP exchange, sent as a body."""
+    horse = rng.randint(1, 800)
+    body = f'{{"id":{horse},"name":"Juniper","breed":"Mustang"}}'
+    text = f"GET /api/v1/horses/{horse} HTTP/1.1\r\nHost: ranch.example\r\n\r\nHTTP/1.1 200 OK\r\n"
+    text += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    return Request("POST", "/transcripts", {"Content-Type": "message/http"}, text)
+
+
+ARCHIVE: list[tuple[int, Maker]] = [
+    (8, get("/transcripts/{id}")),
+    (4, _transcript),
+    *RANCH_READS[:4],
+]
+
+
 APIS: dict[str, list[tuple[int, Maker]]] = {
     "ranch": RANCH,
     "ranch-reads": RANCH_READS,
@@ -344,6 +360,7 @@ APIS: dict[str, list[tuple[int, Maker]]] = {
     "ledger": LEDGER,
     "ledger-odd": LEDGER_ODD,
     "aliases": ALIASES,
+    "archive": ARCHIVE,
     "customers": CUSTOMERS,
 }
 

@@ -171,7 +171,13 @@ def serial(plan: dict[str, Any], worker: dict[str, Any], journal: Journal) -> No
             sock.settimeout(step["timeout"])
             row = opening(step, address(sock))
             try:
-                sock.sendall(encode(plan, step))
+                data = encode(plan, step)
+                if step.get("drip"):  # an upload that takes its time
+                    third = len(data) // 3
+                    sock.sendall(data[:third])
+                    time.sleep(step["drip"])
+                    data = data[third:]
+                sock.sendall(data)
                 if step.get("stall"):
                     time.sleep(step["stall"])
                 if step.get("abandon"):  # what has come lies unread in the socket's buffer

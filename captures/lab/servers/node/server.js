@@ -68,16 +68,17 @@ function serve (req, res, body) {
     path: cut < 0 ? req.url : req.url.slice(0, cut),
     query: new URLSearchParams(cut < 0 ? '' : req.url.slice(cut)),
     headers: req.headers,
-    body: body.toString(),
+    body: (body || '').toString(),
     now: new Date()
   }
   const name = `${request.method} ${request.target}`
   const wire = render(request, api.handle(request, config))
-  const row = { peer: req.peer, method: req.method, target: req.url, about: about(req.headers, body), received: req.received, status: wire.status, length: wire.body.length, sha256: sha256(wire.body) }
+  const row = { peer: req.peer, method: req.method, target: req.url, about: body ? about(req.headers, body) : undefined, received: req.received, status: wire.status, length: wire.body.length, sha256: sha256(wire.body) }
   const done = to => {
     row.written = seconds()
     row.socket = to.socket ? 'attached' : 'gone'
     to.once('finish', () => log({ finish: name, at: seconds(), responseSocket: to.socket ? 'attached' : 'null', requestSocketDestroyed: req.socket.destroyed }))
+    if (config.hints && matches(config.hints, name)) to.writeEarlyHints({ link: '</app.css>; rel=preload; as=style' })
     send(to, wire)
     log(row)
   }
@@ -106,6 +107,10 @@ const server = http.createServer(config.create || {}, (req, res) => {
   const parts = []
   req.received = seconds()
   req.peer = req.socket.peer
+  if (config.early && matches(config.early, `${req.method} ${req.url}`)) { // an answer that does not wait for the body
+    req.resume()
+    return serve(req, res, null)
+  }
   req.on('data', part => parts.push(part))
   req.on('end', () => serve(req, res, Buffer.concat(parts)))
 })
