@@ -23,6 +23,7 @@ DIFFERENCES = {
     "refused-expectation-node14": "tshark leaves out the request whose body was never sent",
     "capture-loss-node20": "tshark pairs over gaps by order alone",
     "mid-stream-node14": "tshark counts responses whose requests were before the capture",
+    "http-in-bodies-node20": "the same",
 }
 # Where it pairs otherwise: it takes the last request before a response for the one it answers.
 PAIRED_OTHERWISE = ("double-answer-node20",)
