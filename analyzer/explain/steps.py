@@ -210,8 +210,8 @@ def _slipped(places: Places) -> Step:
 
 def _proxy(places: Places) -> Step:
     return Step(
-        "Is it right on one side of the proxy and wrong on the other? Capture both sides at once, "
-        "on the proxy:",
+        "Does whoever was asked here pass requests on to others, as a proxy does? Then see whether "
+        "the response is on the right connection on the other side. Capture both sides at once:",
         (
             "sudo tcpdump -i any -s 0 -U -w proxy.pcap 'tcp port FRONT or tcp port BACK'",
             "wrangler-forensics scan proxy.pcap",

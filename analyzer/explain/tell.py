@@ -231,7 +231,11 @@ def _summary(scene: Scene, causes: Sequence[Cause]) -> Iterable[str]:
     supported = [c for c in causes if c.verdict is Verdict.SUPPORTED]
     possible = [c for c in causes if c.verdict is Verdict.POSSIBLE]
     for cause in supported[:1]:
-        yield f"Why: {_meaning(cause)}. {_how(scene, cause)}"
+        swapped = any(f.kind is Kind.MISDELIVERED for f in scene.incident.findings)
+        if cause.cause == "server/descriptor" and not swapped:
+            yield f"Why: {words.LOST_DESCRIPTOR}"
+        else:
+            yield f"Why: {_meaning(cause)}. {_how(scene, cause)}"
     if not supported and possible:
         which = "; or ".join(_meaning(cause) for cause in possible)
         yield f"Why is open: {which}."

@@ -32,6 +32,14 @@ HOW_IT_COMES: dict[str, str] = {
     "side, and put an answer on the wrong one.",
 }
 
+# The same where it is not seen who was given the response.
+LOST_DESCRIPTOR = (
+    "the process no longer owned this connection. A process knows each of its connections by a "
+    "number, its descriptor. Something in the server gave back the number of this one while the "
+    "request was still being worked on. Whoever connected next may have got the number, and with "
+    "it the response: that is not in this capture."
+)
+
 SWAP = "! ━▶: a response on its way to the wrong request"
 
 # Words of TCP that a ladder cannot do without.

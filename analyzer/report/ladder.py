@@ -86,7 +86,9 @@ def show(story: Story, console: Console) -> None:
     for cause in story.causes:
         word, style = _VERDICTS[cause.verdict]
         out.say(cause.cause, indent=11, label=word, style=style)
-        out.say(cause.because, indent=11)
+        frames = ", ".join(map(str, cause.frames))
+        where = f" (frame{'s' if len(cause.frames) > 1 else ''} {frames})" if frames else ""
+        out.say(f"{cause.because}{where}", indent=11)
     if story.steps:
         out.title("To settle what is open")
     for number, step in enumerate(story.steps, 1):

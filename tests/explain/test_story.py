@@ -170,3 +170,12 @@ def test_without_a_second_look_the_rest_is_told() -> None:
 )
 def test_durations_as_a_person_says_them(time: int, text: str) -> None:
     assert duration(time) == text
+
+
+def test_what_one_client_cannot_see_is_not_claimed() -> None:
+    """From the hung client's side alone: no word of a response that went elsewhere."""
+    (story,) = told(recording("story-node12", "client1"))
+    told_so = " ".join(story.summary)
+    assert "wrote to a socket" not in told_so and "client 2" not in told_so
+    assert "that is not in this capture" in told_so
+    assert "No capture here was made at the server" in story.steps[0].why
