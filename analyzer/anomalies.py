@@ -1,4 +1,4 @@
-"""The closed list of things that can be odd about a capture, a sentence each.
+"""The closed lists: what can be odd about a capture, and what becomes of its frames.
 
 Law: a passive observer never rejects. What is odd is counted here by name and reading goes on;
 no other module makes up a name (`count` refuses one that is not listed).
@@ -14,12 +14,8 @@ SENTENCES: dict[str, str] = {
     "no-timestamp": "the frame carries no time (pcapng simple packet block)",
     "drops-reported": "packets that the capturing host says it dropped",
     # frames
-    "link-type-unsupported": "the frame's link type is not read",
-    "frame-cut-in-headers": "the frame ends inside its link, network or transport header",
-    "not-ip": "the frame is not IPv4 or IPv6",
-    "not-tcp": "the packet is not TCP",
-    "ip-fragment": "a fragment of an IP packet; fragments are not put together",
-    "header-invalid": "a length in the IP or TCP header cannot be true",
+    "fragments-overlap": "IP fragments that cover the same bytes, or disagree about the end",
+    "fragments-limit": "more incomplete IP packets than are kept; the oldest were let go",
     "snaplen-cut": "the capture kept only the first part of the segment",
     # connections
     "port-reused": "a new connection began on addresses and ports still in use by an older one",
@@ -51,6 +47,27 @@ SENTENCES: dict[str, str] = {
     "routes-limit": "more different targets than are kept; the rest are not told apart",
 }
 
+# What becomes of a frame. Every frame of a capture is counted under exactly one of these.
+ANALYSED = "analysed"
+FATES: dict[str, str] = {
+    ANALYSED: "a TCP segment that was read",
+    "udp": "UDP, and no tunnel that is known",
+    "icmp": "ICMP or ICMPv6",
+    "arp": "ARP",
+    "esp": "encrypted by IPsec (ESP)",
+    "not-tcp": "IP with another protocol than TCP, UDP, ICMP and ESP",
+    "not-ip": "neither IPv4 nor IPv6",
+    "ip-fragment": "a fragment of a packet that a later frame completed, and that counts there",
+    "ip-fragment-incomplete": "a fragment of a packet whose other fragments are not in the capture",
+    "frame-cut-in-headers": "ends inside its link, network or transport header",
+    "header-invalid": "a length or version in a header cannot be true",
+    "tunnel-too-deep": "more headers, one in the other, than are followed",
+    "tunnels-limit": "in one of more tunnels or interfaces than are told apart",
+    "link-type-unknown": "of a link type that is not read",
+}
+
+READ = (ANALYSED, "ip-fragment")  # the fates of frames that were understood
+
 
 class Anomalies(Counter[str]):
     """How often each anomaly occurred; only names of the closed list are taken."""
@@ -58,6 +75,17 @@ class Anomalies(Counter[str]):
     def count(self, name: str, times: int = 1) -> None:
         """Count `name`; raises KeyError for a name that is not in `SENTENCES`."""
         if name not in SENTENCES:
+            raise KeyError(name)
+        if times:
+            self[name] += times
+
+
+class Fates(Counter[str]):
+    """How many frames came to which end; only names of the closed list are taken."""
+
+    def count(self, name: str, times: int = 1) -> None:
+        """Count `name`; raises KeyError for a name that is not in `FATES`."""
+        if name not in FATES:
             raise KeyError(name)
         if times:
             self[name] += times

@@ -32,7 +32,8 @@ from analyzer.findings.judge import judge
 from analyzer.findings.view import Tables
 from analyzer.http.ordinary import OrdinaryReader
 from analyzer.intervals import MASK
-from analyzer.packets.decode import segments
+from analyzer.packets.decode import Decoder, Found
+from analyzer.packets.headers import INTERFACE
 from analyzer.packets.segments import Segments
 from analyzer.report.result import Report
 from analyzer.stopping import Pace
@@ -52,16 +53,18 @@ class Interfaces:
         self.series: list[int] = []
         self.clocks: list[int] = []  # those of one rotated set are one, per interface of its files
         self._clocks: dict[tuple[int, int], int] = {}
-        self._numbers: dict[tuple[int, int, int], int] = {}
+        self._numbers: dict[tuple[int, int, str], int] = {}
 
-    def number(self, capture: Capture, local: int, index: int) -> int:
-        """The number of interface `local` of a file, or of cooked interface `index` behind it."""
-        key = (capture.series, local, index)
+    def number(self, capture: Capture, local: int, scope: str) -> int:
+        """The number of interface `local` of a file, or of the scope of that name behind it."""
+        key = (capture.series, local, scope)
         found = self._numbers.get(key)
         if found is None:
             found = self._numbers[key] = len(self.names)
             known = capture.interfaces[local].name
-            self.names.append(known if known and not index else f"if{index}" if index else "")
+            # A cooked header's interface is another than the one that was captured on.
+            outer = "" if scope.startswith(INTERFACE) else known
+            self.names.append(" > ".join(part for part in (outer, scope) if part))
             self.series.append(capture.series)
             clock = self._clocks.setdefault((capture.series, local), len(self._clocks))
             self.clocks.append(clock)
@@ -173,15 +176,18 @@ def _segments(
         blocks = files.read(
             source.path, capture, block=block, progress=progress, spool=spool, pace=pace
         )
+        decoder = Decoder(capture.fates, capture.anomalies)
         while pace.may_read(number):
             frames = next(blocks, None)
             if frames is None:
                 break
             number += 1
-            found = segments(frames, _link_types(capture, frames), capture.anomalies)
+            found = decoder.segments(frames, _link_types(capture, frames))
             yield _rows(frames, found, capture, interfaces)
         else:
             capture.partial = True
+        decoder.finish()
+        capture.settle()
 
 
 def look(
@@ -242,10 +248,12 @@ def _again(
         if known.series not in series:
             continue
         capture = Capture(known.path, index=known.index, series=known.series)
+        decoder = Decoder(capture.fates, capture.anomalies)
         for frames in files.read(known.path, capture, block=block, spool=spool):
             link_types = _link_types(capture, frames)
-            found = segments(frames, link_types, capture.anomalies)
-            yield frames, link_types, found, _rows(frames, found, capture, interfaces)
+            found = decoder.segments(frames, link_types)
+            rows = _rows(frames, found, capture, interfaces)
+            yield frames, link_types, found.segments, rows
 
 
 def _link_types(capture: Capture, frames: Frames) -> np.ndarray:
@@ -256,12 +264,13 @@ def _link_types(capture: Capture, frames: Frames) -> np.ndarray:
     return chosen
 
 
-def _rows(frames: Frames, found: Segments, capture: Capture, interfaces: Interfaces) -> Rows:
+def _rows(frames: Frames, block: Found, capture: Capture, interfaces: Interfaces) -> Rows:
     """Segments as the streams stage takes them: both directions under one key."""
+    found = block.segments
     key, swapped = _keys(found)
-    key[:, 4] |= _interface_numbers(frames, found, capture, interfaces) << np.uint64(32)
+    key[:, 4] |= _interface_numbers(frames, block, capture, interfaces) << np.uint64(32)
     return Rows(
-        data=frames.data,
+        data=block.data,
         key=key,
         side=swapped.astype(np.int64),
         frame=frames.number[found.row] | capture.index << 32,
@@ -299,16 +308,24 @@ def _keys(found: Segments) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _interface_numbers(
-    frames: Frames, found: Segments, capture: Capture, interfaces: Interfaces
+    frames: Frames, block: Found, capture: Capture, interfaces: Interfaces
 ) -> np.ndarray:
     """The number of the interface of each segment, shape (n,), uint64."""
-    local = frames.interface[found.row]
-    numbers = np.zeros(len(found), dtype=np.uint64)
-    # Both are small: an interface of the file, and the 32-bit index of a cooked header.
-    for pair in np.unique(local << 32 | found.scope).tolist():
-        chosen = local << 32 | found.scope == pair
-        numbers[chosen] = interfaces.number(capture, pair >> 32, pair & MASK)
-    return numbers
+    # Both are small: an interface of the file, and a scope behind it.
+    places = frames.interface[block.segments.row] << 32 | block.segments.scope
+    if not len(places):
+        return np.zeros(0, dtype=np.uint64)
+    if (places == places[0]).all():
+        places, first, which = places[:1], np.zeros(1, np.int64), np.zeros(len(places), np.int64)
+    else:
+        places, first, which = np.unique(places, return_index=True, return_inverse=True)
+    numbers = np.zeros(len(places), dtype=np.uint64)
+    # In the order in which they were met, whatever the size of the blocks.
+    for n in np.argsort(first).tolist():
+        local, scope = int(places[n]) >> 32, int(places[n]) & MASK
+        numbers[n] = interfaces.number(capture, local, block.scopes.name(scope))
+    chosen: np.ndarray = numbers[which]
+    return chosen
 
 
 Windows = dict[int, tuple[int, int]]  # connections, and from when to when to look at them

@@ -114,7 +114,7 @@ EXCHANGES: tuple[Column, ...] = (
 CONNECTIONS: tuple[Column, ...] = (
     Column("connection", "I", "", "row number of the connection"),
     Column("stream", "I", "", "rank by first frame: what Wireshark calls tcp.stream"),
-    Column("interface", "H", "", "index of the interface in the list of all interfaces"),
+    Column("interface", "I", "", "index of the interface in the list of all interfaces"),
     Column("client", "I", "", "index of the client's address"),
     Column("server", "I", "", "index of the server's address"),
     Column("client_port", "H", "", "TCP port"),

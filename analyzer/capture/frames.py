@@ -7,7 +7,7 @@ from typing import BinaryIO, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from analyzer.anomalies import Anomalies
+from analyzer.anomalies import Anomalies, Fates
 
 BLOCK = 8 << 20  # bytes read at a time
 LONGEST_FRAME = 16 << 20  # bytes; a record that claims more cannot be true
@@ -61,6 +61,16 @@ class Capture:
     given_up: bool = False  # reading ended at a record that cannot be true
     partial: bool = False  # reading was ended before the file was
     anomalies: Anomalies = field(default_factory=Anomalies)
+    fates: Fates = field(default_factory=Fates)  # of its frames, each under one name
+
+    def settle(self) -> None:
+        """The whole capture has been read: every frame must have come to one end.
+
+        Raises RuntimeError when that is not so, which is a mistake of this program.
+        """
+        if self.fates.total() != self.frames:
+            counted = self.fates.total()
+            raise RuntimeError(f"{self.path}: {counted} of {self.frames} frames are accounted for")
 
     def note(self, frames: Frames) -> Frames:
         """Take the block into account and hand it on."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import dpkt
 
-from analyzer.packets.block import COOKED, COOKED2, ETHERNET, MAPPED
+from analyzer.packets.headers import COOKED, COOKED2, ETHERNET, MAPPED
 
 _SMALLEST, _LARGEST = 20, 60  # bytes of a TCP header
 _V4 = MAPPED >> 32

@@ -1,40 +1,85 @@
-"""FRAMES -> SEGMENTS: the block decoder, and the one-frame decoder for what it declines."""
+"""FRAMES -> SEGMENTS: the block decoder, the one-frame decoder for what it declines, fragments."""
+
+from typing import NamedTuple
 
 import numpy as np
 
-from analyzer.anomalies import Anomalies
+from analyzer.anomalies import ANALYSED, Anomalies, Fates
 from analyzer.capture.frames import Frames
 from analyzer.packets import block
+from analyzer.packets.fragments import Fragment, Fragments, Whole
+from analyzer.packets.scopes import Scopes
 from analyzer.packets.segments import Ints, Segments
 
 
-def segments(frames: Frames, link_types: Ints, anomalies: Anomalies) -> Segments:
-    """The TCP segments of a block; `link_types` has the link type of every frame, shape (n,)."""
-    decoded = block.decode(frames, link_types, anomalies)
-    if not len(decoded.declined):
-        return decoded.segments
-    return Segments.join(
-        [decoded.segments, one_by_one(frames, link_types, decoded.declined, anomalies)]
-    )
+class Found(NamedTuple):
+    """The segments of a block, the bytes that their payloads are offsets in, and their scopes."""
+
+    data: bytes
+    segments: Segments
+    scopes: Scopes
 
 
-def one_by_one(frames: Frames, link_types: Ints, rows: Ints, anomalies: Anomalies) -> Segments:
-    """The TCP segments among `rows` of the block, by the one-frame decoder."""
-    from analyzer.packets import single
+class Decoder:
+    """Decodes the frames of one capture, a block at a time, in the order of the capture.
 
-    found: list[tuple[int, single.Segment]] = []
-    for row in rows.tolist():
-        start = int(frames.offset[row])
-        frame = frames.data[start : start + int(frames.captured[row])]
-        segment = single.decode(frame, int(frames.wire[row]), int(link_types[row]))
-        if isinstance(segment, str):
-            anomalies.count(segment)
-            continue
-        if segment.captured < segment.wire:
-            anomalies.count("snaplen-cut")
-        found.append((row, segment._replace(payload=segment.payload + start)))
-    columns: dict[str, Ints] = {"row": np.array([row for row, _ in found], np.int64)}
-    for place, name in enumerate(single.Segment._fields):
-        kind = np.uint64 if name.endswith(("_high", "_low")) else np.int64
-        columns[name] = np.array([s[place] for _, s in found], kind)
-    return Segments(**columns)  # type: ignore[arg-type]
+    Law: every frame is counted in `fates` once. One that holds a fragment is counted when its
+    packet is whole or let go; `finish` counts those that still wait.
+    """
+
+    def __init__(self, fates: Fates, anomalies: Anomalies) -> None:
+        self.scopes = Scopes()
+        self._fates = fates
+        self._anomalies = anomalies
+        self._fragments = Fragments(fates, anomalies)
+
+    def segments(self, frames: Frames, link_types: Ints) -> Found:
+        """The TCP segments of a block; `link_types` has every frame's link type, shape (n,)."""
+        decoded = block.decode(frames, link_types, self.scopes, self._fates, self._anomalies)
+        self._fates.count(ANALYSED, len(decoded.segments))
+        if not len(decoded.declined):
+            return Found(frames.data, decoded.segments, self.scopes)
+        data, others, _ = self.one_by_one(frames, link_types, decoded.declined)
+        return Found(data, Segments.join([decoded.segments, others]), self.scopes)
+
+    def one_by_one(self, frames: Frames, link_types: Ints, rows: Ints) -> Found:
+        """What `segments` returns, of `rows` of the block alone, by the one-frame decoder."""
+        from analyzer.packets import single
+
+        found: list[tuple[int, single.Segment]] = []
+        added: list[bytes] = []  # packets put together of fragments, behind the block's bytes
+        behind = len(frames.data)
+        for row in rows.tolist():
+            base = int(frames.offset[row])
+            frame = frames.data[base : base + int(frames.captured[row])]
+            outcome = single.decode(frame, int(frames.wire[row]), int(link_types[row]), self.scopes)
+            while isinstance(outcome, Fragment):
+                whole = self._add(outcome, frames, row)
+                if whole is None:
+                    break
+                packet, outcome = single.decode_whole(whole, self.scopes)
+                base = behind
+                added.append(packet)
+                behind += len(packet)
+            if isinstance(outcome, str):
+                self._fates.count(outcome)
+            elif isinstance(outcome, single.Segment):
+                if outcome.captured < outcome.wire:
+                    self._anomalies.count("snaplen-cut")
+                found.append((row, outcome._replace(payload=outcome.payload + base)))
+        self._fates.count(ANALYSED, len(found))
+        columns: dict[str, Ints] = {"row": np.array([row for row, _ in found], np.int64)}
+        for place, name in enumerate(single.Segment._fields):
+            kind = np.uint64 if name.endswith(("_high", "_low")) else np.int64
+            columns[name] = np.array([s[place] for _, s in found], kind)
+        data = b"".join([frames.data, *added]) if added else frames.data
+        segments = Segments(**columns)  # type: ignore[arg-type]
+        return Found(data, segments, self.scopes)
+
+    def _add(self, fragment: Fragment, frames: Frames, row: int) -> Whole | None:
+        key = (int(frames.interface[row]), *fragment.key)
+        return self._fragments.add(fragment, key, int(frames.time[row]))
+
+    def finish(self) -> None:
+        """The capture is over: what still waits for other fragments is counted."""
+        self._fragments.finish()

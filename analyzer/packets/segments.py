@@ -17,7 +17,7 @@ class Segments:
     """A block of TCP segments: one array element each, in the order of the frames.
 
     Addresses are 128 bits in two words, IPv4 as its IPv6-mapped form (RFC 4291 §2.5.5.2).
-    `scope` is what keeps equal addresses apart: the interface index of a cooked v2 header, or 0.
+    `scope` is what keeps equal addresses apart: a number of `scopes.Scopes`, 0 for none.
     `payload` is the payload's offset in the block's data, `captured` and `wire` its lengths there
     and on the wire, in bytes.
     """
@@ -40,6 +40,12 @@ class Segments:
 
     def __len__(self) -> int:
         return len(self.row)
+
+    @classmethod
+    def none(cls) -> "Segments":
+        """No segments."""
+        no, words = np.empty(0, np.int64), np.empty(0, np.uint64)
+        return cls(no, no, words, words, words, words, no, no, no, no, no, no, no, no, no)
 
     @classmethod
     def join(cls, parts: list["Segments"]) -> "Segments":

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from analyzer.anomalies import Anomalies
+from analyzer.anomalies import FATES, Anomalies
 from analyzer.capture.frames import Capture
 from analyzer.findings.model import Finding, Judgement, Kind, Request, Response
 from analyzer.findings.view import Tables, form_text
@@ -205,6 +205,7 @@ def _capture(capture: Capture) -> dict[str, Any]:
         "format": capture.format,
         "link_types": list(dict.fromkeys(i.link_type for i in capture.interfaces)),
         "frames": capture.frames,
+        "frames_by": {name: capture.fates[name] for name in FATES if capture.fates[name]},
         "partial": capture.partial,
         "first": None if capture.first is None else rfc3339(capture.first),
         "last": None if capture.last is None else rfc3339(capture.last),

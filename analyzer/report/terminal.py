@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from analyzer.anomalies import SENTENCES, Anomalies
+from analyzer.anomalies import READ, SENTENCES, Anomalies, Fates
 from analyzer.findings.model import CAUSES, Confidence, Finding, Kind, Request, Verdict
 from analyzer.report.escape import rfc3339, shortened, visible
 from analyzer.report.result import Report, incidents
@@ -83,6 +83,12 @@ def _summary(report: Report) -> RenderableType:
     anomalies = Anomalies(report.anomalies)
     for capture in report.captures:
         anomalies.update(capture.anomalies)
+    unread = sum((capture.fates for capture in report.captures), Fates())
+    for name in READ:
+        del unread[name]
+    if unread:
+        counts = ", ".join(f"{count:,} {name}" for name, count in unread.most_common())
+        grid.add_row("not read", f"{unread.total():,} frames: {counts}")
     for name, count in sorted(anomalies.items(), key=lambda item: (-item[1], item[0])):
         grid.add_row("noted", f"{count:,} × {name}: {SENTENCES[name]}")
     return grid

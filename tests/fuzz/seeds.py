@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import zstandard
 
-from analyzer.packets.block import COOKED, COOKED2, ETHERNET, NULL, RAW
+from analyzer.packets.headers import COOKED, COOKED2, ETHERNET, NULL, RAW
 from tests.builder import Conversation, linked, packet, pcap, pcapng
 from tests.fuzz.targets import _LINKS, PIECES
 

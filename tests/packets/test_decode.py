@@ -3,15 +3,16 @@
 import struct
 from collections.abc import Sequence
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
-from analyzer.anomalies import Anomalies
-from analyzer.capture.frames import Frames
+from analyzer.anomalies import Anomalies, Fates
+from analyzer.capture.frames import Capture, Frames
 from analyzer.packets import block
-from analyzer.packets.decode import one_by_one, segments
+from analyzer.packets.decode import Decoder
+from analyzer.packets.scopes import Scopes
 from analyzer.packets.segments import Segments
 from tests.builder import (
     COOKED,
@@ -47,33 +48,54 @@ def frames_of(parts: Sequence[bytes], wires: Sequence[int] = ()) -> Frames:
     )
 
 
-def both_decoders(frames: Frames, link_types: Sequence[int]) -> tuple[Segments, Anomalies]:
+class Both(NamedTuple):
+    """What both decoders read; `data` holds the payloads."""
+
+    segments: Segments
+    data: bytes
+    fates: Fates
+    anomalies: Anomalies
+
+    def payloads(self) -> list[bytes]:
+        """What was captured of each segment's payload."""
+        starts, sizes = self.segments.payload.tolist(), self.segments.captured.tolist()
+        return [self.data[at : at + size] for at, size in zip(starts, sizes, strict=True)]
+
+
+def both_decoders(frames: Frames, link_types: Sequence[int]) -> Both:
     """What the block decoder (with its fallback) reads, having checked the other one agrees."""
     links = np.array(link_types, np.int64)
-    fast, slow = Anomalies(), Anomalies()
-    by_block = segments(frames, links, fast)
-    one = one_by_one(frames, links, np.arange(len(frames)), slow)
-    assert rows(by_block) == rows(one)
-    assert fast == slow
-    counted = {name: n for name, n in fast.items() if name != "snaplen-cut"}
-    assert len(by_block) + sum(counted.values()) == len(frames)
-    return by_block, fast
+    fast, slow = (Capture(str(n), frames=len(frames)) for n in range(2))
+    by_block, alone = (Decoder(c.fates, c.anomalies) for c in (fast, slow))
+    alone.scopes = by_block.scopes
+    data, found, _ = by_block.segments(frames, links)
+    other_data, one, _ = alone.one_by_one(frames, links, np.arange(len(frames)))
+    both = Both(found, data, fast.fates, fast.anomalies)
+    assert rows(found) == rows(one)
+    assert both.payloads() == Both(one, other_data, slow.fates, slow.anomalies).payloads()
+    for decoder, capture in ((by_block, fast), (alone, slow)):
+        decoder.finish()
+        capture.settle()
+    assert fast.fates == slow.fates
+    assert fast.anomalies == slow.anomalies
+    return both
 
 
 def rows(found: Segments) -> list[tuple[int, ...]]:
-    return sorted(
-        tuple(int(getattr(found, name)[n]) for name in Segments.__dataclass_fields__)
-        for n in range(len(found))
-    )
+    """The segments, but for where their payloads lie."""
+    names = [name for name in Segments.__dataclass_fields__ if name != "payload"]
+    return [tuple(int(getattr(found, name)[n]) for name in names) for n in range(len(found))]
 
 
 def decode(frame: bytes, link_type: int = ETHERNET, wire: int = 0) -> dict[str, int] | str:
-    """The one segment in a frame, or the anomaly."""
-    found, anomalies = both_decoders(frames_of([frame], [wire or len(frame)]), [link_type])
-    if not len(found):
-        (name,) = anomalies
+    """The one segment in a frame, or the frame's fate."""
+    found = both_decoders(frames_of([frame], [wire or len(frame)]), [link_type])
+    if not len(found.segments):
+        (name,) = found.fates
         return name
-    return {name: int(getattr(found, name)[0]) for name in Segments.__dataclass_fields__}
+    assert found.fates == {"analysed": 1}
+    names = Segments.__dataclass_fields__
+    return {name: int(getattr(found.segments, name)[0]) for name in names}
 
 
 def segment(frame: bytes, link_type: int = ETHERNET, wire: int = 0) -> dict[str, int]:
@@ -97,7 +119,7 @@ def test_every_field_of_a_segment(link_type: int, ends: tuple[Any, Any]) -> None
     assert found["window"] == 9_000
     assert (found["captured"], found["wire"]) == (7, 7)
     assert frame[found["payload"] :] == b"payload"
-    assert found["scope"] == (3 if link_type == COOKED2 else 0)
+    assert found["scope"] == (1 if link_type == COOKED2 else 0)
 
 
 @pytest.mark.parametrize("link_type", [ETHERNET, COOKED, COOKED2])
@@ -148,7 +170,7 @@ def test_link_padding_is_no_payload() -> None:
 
 def test_a_short_snaplen_cuts_the_payload() -> None:
     frame = linked(packet(*V4, 1, payload=b"abcdefgh"), ETHERNET)
-    found, anomalies = both_decoders(frames_of([frame[:-5]], [len(frame)]), [ETHERNET])
+    found, _, _, anomalies = both_decoders(frames_of([frame[:-5]], [len(frame)]), [ETHERNET])
     assert (found.captured.tolist(), found.wire.tolist()) == ([3], [8])
     assert anomalies == {"snaplen-cut": 1}
 
@@ -169,28 +191,28 @@ NO_NEXT = linked(packet(*V6, 1, extensions=[(59, bytes(7))]), ETHERNET)
 
 
 @pytest.mark.parametrize(
-    ("frame", "link_type", "anomaly"),
+    ("frame", "link_type", "fate"),
     [
-        (ARP, ETHERNET, "not-ip"),
+        (ARP, ETHERNET, "arp"),
         (b"\x50" + bytes(60), RAW, "not-ip"),
         (struct.pack("<I", 7) + bytes(60), NULL, "not-ip"),
-        (bytes(UDP), ETHERNET, "not-tcp"),
+        (bytes(UDP), ETHERNET, "udp"),
         (NO_NEXT, ETHERNET, "not-tcp"),
-        (linked(packet(*V4, 1, fragment=0x2000), ETHERNET), ETHERNET, "ip-fragment"),
-        (linked(packet(*V4, 1, fragment=3), ETHERNET), ETHERNET, "ip-fragment"),
+        (linked(packet(*V4, 1, fragment=0x2000), ETHERNET), ETHERNET, "header-invalid"),
+        (linked(packet(*V4, 1, fragment=3), ETHERNET), ETHERNET, "ip-fragment-incomplete"),
         (
             linked(packet(*V6, 1, extensions=[(44, b"\0\0\x08" + bytes(4))]), ETHERNET),
             ETHERNET,
-            "ip-fragment",
+            "ip-fragment-incomplete",
         ),
-        (linked(packet(*V4, 1), RAW), 9_999, "link-type-unsupported"),
+        (linked(packet(*V4, 1), RAW), 9_999, "link-type-unknown"),
         (bytes(12) + b"\x08\x00\x44" + bytes(60), ETHERNET, "header-invalid"),
         (bytes(12) + b"\x08\x00\x65" + bytes(60), ETHERNET, "header-invalid"),
         (bytes(12) + b"\x86\xdd\x45" + bytes(60), ETHERNET, "header-invalid"),
     ],
 )
-def test_what_is_no_tcp_segment_is_named(frame: bytes, link_type: int, anomaly: str) -> None:
-    assert decode(frame, link_type) == anomaly
+def test_what_is_no_tcp_segment_is_named(frame: bytes, link_type: int, fate: str) -> None:
+    assert decode(frame, link_type) == fate
 
 
 def test_dont_fragment_is_no_fragment() -> None:
@@ -224,11 +246,11 @@ def test_ipv4_only_links() -> None:
 def test_the_block_decoder_declines_only_the_rare() -> None:
     common = [linked(packet(*ends, 1), ETHERNET, vlans=[0x8100]) for ends in (V4, V6)]
     frames = frames_of(common)
-    decoded = block.decode(frames, np.array([1, 1]), Anomalies())
+    decoded = block.decode(frames, np.array([1, 1]), Scopes(), Fates(), Anomalies())
     assert len(decoded.segments) == 2
     assert not len(decoded.declined)
 
 
 def test_an_empty_block() -> None:
-    found, anomalies = both_decoders(frames_of([]), [])
-    assert (len(found), anomalies) == (0, {})
+    found = both_decoders(frames_of([]), [])
+    assert (len(found.segments), found.fates, found.anomalies) == (0, {}, {})

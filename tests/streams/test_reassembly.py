@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from analyzer.anomalies import Anomalies
 from analyzer.blocks import arrange
 from analyzer.capture.frames import Frames
-from analyzer.packets.decode import segments
+from analyzer.packets.decode import Decoder
 from analyzer.streams import Connection, Tracker
 from analyzer.tables import Close, ConnectionFlag
 from tests.builder import (
@@ -85,6 +85,7 @@ def hear(frames: list[Frame], *, block: int = 0) -> Heard:
 
     tracker = Tracker(opener, anomalies)
     capture, interfaces = Capture("built", interfaces=[Interface(RAW)]), Interfaces()
+    decoder = Decoder(capture.fates, capture.anomalies)
     size = block or len(frames) or 1
     for at in range(0, len(frames), size):
         part = frames[at : at + size]
@@ -98,7 +99,7 @@ def hear(frames: list[Frame], *, block: int = 0) -> Heard:
             wire=np.array([frame.wire or len(frame.packet) for frame in part], np.int64),
             offset=np.cumsum([0, *lengths[:-1]], dtype=np.int64),
         )
-        found = segments(table, np.full(len(part), RAW), capture.anomalies)
+        found = decoder.segments(table, np.full(len(part), RAW))
         tracker.feed(arrange(_rows(table, found, capture, interfaces)))
     tracker.finish()
     return Heard(listeners, anomalies, len(tracker.begun))
