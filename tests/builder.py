@@ -246,9 +246,9 @@ def pcap(
 class Pcapng:
     """A pcapng file, block by block; `data` is the file so far."""
 
-    def __init__(self, order: str = "<") -> None:
+    def __init__(self, order: str = "<", *, options: dict[int, bytes] | None = None) -> None:
         self.data = b""
-        self.section(order)
+        self.section(order, options=options)
 
     def block(self, kind: int, body: bytes) -> "Pcapng":
         """Any block."""
@@ -258,18 +258,21 @@ class Pcapng:
         self.data += struct.pack(f"{self.order}I", length)
         return self
 
-    def section(self, order: str = "<") -> "Pcapng":
-        """A section header."""
+    def section(
+        self, order: str = "<", *, options: dict[int, bytes] | None = None
+    ) -> "Pcapng":
+        """A section header; option 1 is a comment."""
         self.order = order
-        return self.block(0x0A0D0D0A, struct.pack(f"{order}IHHq", 0x1A2B3C4D, 1, 0, -1))
+        body = struct.pack(f"{order}IHHq", 0x1A2B3C4D, 1, 0, -1)
+        return self.block(0x0A0D0D0A, body + self._options((options or {}).items()))
 
-    def _options(self, options: dict[int, bytes]) -> bytes:
-        if not options:
-            return b""
+    def _options(self, options: Iterable[tuple[int, bytes]]) -> bytes:
         parts = [
             struct.pack(f"{self.order}HH", code, len(value)) + value + bytes(-len(value) % 4)
-            for code, value in options.items()
+            for code, value in options
         ]
+        if not parts:
+            return b""
         return b"".join(parts) + bytes(4)
 
     def interface(
@@ -279,19 +282,26 @@ class Pcapng:
         snaplen: int = 0,
         options: dict[int, bytes] | None = None,
     ) -> "Pcapng":
-        """An interface description; options 2 name, 9 if_tsresol, 14 if_tsoffset."""
+        """An interface description; options 1 comment, 2 name, 9 if_tsresol, 14 if_tsoffset."""
         body = struct.pack(f"{self.order}HHI", link_type, 0, snaplen)
-        return self.block(1, body + self._options(options or {}))
+        return self.block(1, body + self._options((options or {}).items()))
 
     def enhanced(
-        self, data: bytes, *, interface: int = 0, ticks: int = 0, wire: int | None = None
+        self,
+        data: bytes,
+        *,
+        interface: int = 0,
+        ticks: int = 0,
+        wire: int | None = None,
+        comments: Sequence[bytes] = (),
     ) -> "Pcapng":
         """An enhanced packet block."""
         size = len(data) if wire is None else wire
         head = struct.pack(
             f"{self.order}IIIII", interface, ticks >> 32, ticks & 0xFFFFFFFF, len(data), size
         )
-        return self.block(6, head + data)
+        options = self._options((1, comment) for comment in comments)
+        return self.block(6, head + data + (bytes(-len(data) % 4) + options if options else b""))
 
     def obsolete(self, data: bytes, *, interface: int = 0, ticks: int = 0) -> "Pcapng":
         """The packet block of old."""
@@ -316,7 +326,7 @@ class Pcapng:
         head = struct.pack(f"{self.order}III", interface, 0, 0)
         counters = {5: dropped, 7: by_system}
         options = {code: struct.pack(f"{self.order}Q", n) for code, n in counters.items()}
-        return self.block(5, head + self._options(options))
+        return self.block(5, head + self._options(options.items()))
 
 
 def pcapng(frames: Iterable[Frame], *, order: str = "<", link_type: int = ETHERNET) -> bytes:
