@@ -13,6 +13,8 @@ SENTENCES: dict[str, str] = {
     "compression-damaged": "the compressed data is damaged; the rest of the file was not read",
     "no-timestamp": "the frame carries no time (pcapng simple packet block)",
     "drops-reported": "packets that the capturing host says it dropped",
+    "interfaces-limit": "more interfaces in a file than are told apart; their frames are not read",
+    "comments-limit": "more comments on packets than are kept",
     # frames
     "fragments-overlap": "IP fragments that cover the same bytes, or disagree about the end",
     "fragments-limit": "more incomplete IP packets than are kept; the oldest were let go",

@@ -258,9 +258,7 @@ class Pcapng:
         self.data += struct.pack(f"{self.order}I", length)
         return self
 
-    def section(
-        self, order: str = "<", *, options: dict[int, bytes] | None = None
-    ) -> "Pcapng":
+    def section(self, order: str = "<", *, options: dict[int, bytes] | None = None) -> "Pcapng":
         """A section header; option 1 is a comment."""
         self.order = order
         body = struct.pack(f"{order}IHHq", 0x1A2B3C4D, 1, 0, -1)

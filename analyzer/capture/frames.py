@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer.anomalies import Anomalies, Fates
+from analyzer.capture.comments import Comments
 
 BLOCK = 8 << 20  # bytes read at a time
 LONGEST_FRAME = 16 << 20  # bytes; a record that claims more cannot be true
@@ -43,6 +44,7 @@ class Interface:
     link_type: int
     name: str = ""
     description: str = ""
+    comment: str = ""
     dropped: int = 0
 
 
@@ -61,6 +63,8 @@ class Capture:
     given_up: bool = False  # reading ended at a record that cannot be true
     partial: bool = False  # reading was ended before the file was
     anomalies: Anomalies = field(default_factory=Anomalies)
+    comment: str = ""  # on the capture as a whole
+    comments: Comments = field(default_factory=Comments)  # on its frames
     fates: Fates = field(default_factory=Fates)  # of its frames, each under one name
 
     def settle(self) -> None:

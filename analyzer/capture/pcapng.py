@@ -17,8 +17,12 @@ MAGIC = b"\x0a\x0d\x0d\x0a"
 _LONGEST_BLOCK = LONGEST_FRAME + 65_536
 
 _SECTION, _INTERFACE, _PACKET, _SIMPLE, _STATISTICS, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 5, 6
+_COMMENT, _FLAGS = 1, 2  # options of any block, of packets
 _IF_NAME, _IF_DESCRIPTION, _IF_TSRESOL, _IF_TSOFFSET = 2, 3, 9, 14
 _ISB_IFDROP, _ISB_OSDROP = 5, 7
+
+MOST_INTERFACES = 65_536  # of one file
+_MOST_COMMENT = 4_096  # characters of the comments on a section or an interface
 
 
 class _Clock:
@@ -133,6 +137,10 @@ def _blocks(
             break
         if view[index + (length >> 2) - 1] != length:
             return packets, at, "invalid"
+        if kind == _SECTION:
+            for code, value in _options(data[at : at + length], 24, section.order):
+                if code == _COMMENT:
+                    capture.comment = _with(capture.comment, value)
         begun = True
         if kind in (_ENHANCED, _PACKET):
             if length < 32 or view[index + 5] > length - 32:
@@ -161,14 +169,28 @@ def _options(block: bytes, at: int, order: str) -> Iterator[tuple[int, bytes]]:
         at += 4 + (length + 3 & ~3)
 
 
+def _text(value: bytes) -> str:
+    return value.rstrip(b"\0").decode("utf-8", "replace")
+
+
+def _with(known: str, value: bytes) -> str:
+    """What is known so far, and one more comment."""
+    return "\n".join(part for part in (known, _text(value)) if part)[:_MOST_COMMENT]
+
+
 def _add_interface(block: bytes, section: _Section, capture: Capture) -> None:
     link_type, _, snaplen = struct.unpack_from(f"{section.order}HHI", block, 8)
+    if len(capture.interfaces) >= MOST_INTERFACES:
+        capture.anomalies.count("interfaces-limit")
+        return
     interface, clock = Interface(link_type), _Clock()
     for code, value in _options(block, 16, section.order):
         if code == _IF_NAME:
-            interface.name = value.rstrip(b"\0").decode("utf-8", "replace")
+            interface.name = _text(value)
         elif code == _IF_DESCRIPTION:
-            interface.description = value.rstrip(b"\0").decode("utf-8", "replace")
+            interface.description = _text(value)
+        elif code == _COMMENT:
+            interface.comment = _with(interface.comment, value)
         elif code == _IF_TSRESOL and value:
             clock.resolution = value[0]
         elif code == _IF_TSOFFSET and len(value) == 8:
@@ -197,6 +219,27 @@ def _add_statistics(block: bytes, section: _Section, capture: Capture) -> None:
     interface.dropped = max(interface.dropped, dropped)
 
 
+def _add_comments(
+    data: bytes, at: Ints, captured: Ints, number: Ints, section: _Section, capture: Capture
+) -> None:
+    """The comments on the packets of blocks at `at`, whose frames have these numbers."""
+    octets = np.frombuffer(data, np.uint8)
+    options = at + 28 + (captured + 3 & ~3)
+    length = octets[at[:, None] + np.arange(4, 8)].view(f"{section.order}u4")[:, 0]
+    found = np.flatnonzero(options + 8 <= at + length)
+    if not len(found):
+        return
+    code = octets[options[found][:, None] + np.arange(2)].view(f"{section.order}u2")[:, 0]
+    # Flags alone, as many tools write them on every packet, are of no interest here.
+    alone = (code == _FLAGS) & (length[found] + at[found] - options[found] <= 16)
+    for n in found[~alone].tolist():
+        start = int(at[n])
+        block = data[start : start + int(length[n])]
+        for kind, value in _options(block, int(options[n]) - start, section.order):
+            if kind == _COMMENT and not capture.comments.add(int(number[n]), _text(value)):
+                capture.anomalies.count("comments-limit")
+
+
 def _frames(
     data: bytes, packets: list[tuple[int, int]], section: _Section, capture: Capture, number: int
 ) -> Frames:
@@ -222,6 +265,14 @@ def _frames(
         captured[simple] = np.minimum(limit, room)[simple]
         offset[simple] = at[simple] + 12
         ticks[simple] = 0
+    _add_comments(
+        data,
+        table[~simple, 0],
+        captured[~simple],
+        number + 1 + np.flatnonzero(~simple),
+        section,
+        capture,
+    )
     known = local < len(section.interfaces)
     if not known.all():
         capture.anomalies.count("record-invalid", int((~known).sum()))

@@ -50,10 +50,13 @@ class Segments:
     @classmethod
     def join(cls, parts: list["Segments"]) -> "Segments":
         """The parts as one table, in the order of the frames."""
-        if len(parts) == 1:
-            return parts[0]
         columns = {
-            f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)
+            f.name: np.concatenate([getattr(part, f.name) for part in parts])
+            if len(parts) > 1
+            else getattr(parts[0], f.name)
+            for f in fields(cls)
         }
+        if (columns["row"][1:] > columns["row"][:-1]).all():
+            return cls(**columns)
         order = np.argsort(columns["row"], kind="stable")
         return cls(**{name: column[order] for name, column in columns.items()})

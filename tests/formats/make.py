@@ -1,23 +1,26 @@
-"""Makes the captures of all formats that are not recorded (`record.py`): `python -m tests.formats.make`.
+"""Makes the captures of all formats that are not recorded (see `record.py`).
 
-Each is the traffic of plain.pcap, real frames of two connections (IPv4 and IPv6, five exchanges), put
-into one more format: the headers around it are Scapy's. Some need more: segments cut or reordered as
-mirroring leaves them, fragments, or frames that are nobody's HTTP beside it.
+    python -m tests.formats.make
+
+Each is the traffic of plain.pcap, real frames of two connections (IPv4 and IPv6, five exchanges),
+put into one more format: the headers around it are Scapy's. Some need more: segments cut or
+reordered as mirroring leaves them, fragments, or frames beside it that are nobody's HTTP.
 """
 
 import gzip
 import struct
-from collections.abc import Callable, Iterable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from scapy.contrib.erspan import ERSPAN_I, ERSPAN_II, ERSPAN_III, ERSPAN_PlatformSpecific
 from scapy.contrib.etherip import EtherIP
 from scapy.contrib.geneve import GENEVE, GeneveOptions
 from scapy.contrib.gtp import GTP_U_Header, GTPPDUSessionContainer
 from scapy.contrib.mpls import MPLS
-from scapy.layers.inet import GRE, ICMP, IP, TCP, UDP, fragment
+from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.layers.inet6 import (
     ICMPv6EchoRequest,
     IPv6,
@@ -29,6 +32,8 @@ from scapy.layers.inet6 import (
 from scapy.layers.ipsec import AH, ESP
 from scapy.layers.l2 import (
     ARP,
+    GRE,
+    GRE_PPTP,
     LLC,
     SNAP,
     CookedLinux,
@@ -36,7 +41,6 @@ from scapy.layers.l2 import (
     Dot1AD,
     Dot1Q,
     Ether,
-    GRE_PPTP,
 )
 from scapy.layers.ppp import HDLC, PPP, PPPoE
 from scapy.layers.sctp import SCTP
@@ -55,7 +59,7 @@ ETHERNET, NULL, PPP_LINK, RAW, PPP_HDLC, PPP_ETHER, C_HDLC, FRELAY, LOOP = (
 )  # fmt: skip
 COOKED, ARCNET, NFLOG, PKTAP, COOKED2 = 113, 129, 239, 258, 276
 
-# What is put around a packet: its bytes from the Ethernet header on, and whether the client sent it.
+# Puts a format around a frame: its bytes from Ethernet on, and whether the client sent it.
 Wrap = Callable[[bytes, bool], bytes]
 
 
@@ -78,7 +82,7 @@ def asks(frame: bytes) -> bool:
 
 def ether(packet: Any, kind: int | None = None) -> bytes:
     """An Ethernet frame around a Scapy packet."""
-    names = {} if kind is None else {"type": kind}
+    names: dict[str, Any] = {} if kind is None else {"type": kind}
     return bytes(Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01", **names) / packet)
 
 
@@ -153,19 +157,23 @@ def ppp_of(frame: bytes) -> Any:
 def authenticated(frame: bytes, client: bool) -> bytes:
     """The packet with an authentication header before its TCP, the rest of it as it was."""
     if kind_of(frame) == 0x0800:
-        packet = IP(frame[14:])
-        head = IP(src=packet.src, dst=packet.dst, ttl=packet.ttl, proto=51)
+        packet: Any = IP(frame[14:])
+        head: Any = IP(src=packet.src, dst=packet.dst, ttl=packet.ttl, proto=51)
     else:
         packet = IPv6(frame[14:])
         head = IPv6(src=packet.src, dst=packet.dst, nh=51)
-    return ether(head / AH(nh=6, spi=9, seq=1, icv=bytes(12)) / packet[TCP])
+    return ether(
+        head / AH(nh=6, payloadlen=4, reserved=0, spi=9, seq=1, icv=bytes(12)) / packet[TCP]
+    )
 
 
 def extended(frame: bytes, client: bool) -> bytes:
     """IP options for IPv4, extension headers for IPv6."""
     if kind_of(frame) == 0x0800:
-        packet = IP(frame[14:])
-        head = IP(src=packet.src, dst=packet.dst, ttl=packet.ttl, options=[b"\x94\x04\x00\x00"])
+        packet: Any = IP(frame[14:])
+        head: Any = IP(
+            src=packet.src, dst=packet.dst, ttl=packet.ttl, options=[b"\x94\x04\x00\x00"]
+        )
         return ether(head / packet[TCP])
     packet = IPv6(frame[14:])
     head = IPv6(src=packet.src, dst=packet.dst)
@@ -223,7 +231,10 @@ def nested(frame: bytes, client: bool, times: int) -> bytes:
 
 
 WRAPS: dict[str, tuple[int, Wrap]] = {
-    "vlan": (ETHERNET, lambda f, c: f[:12] + bytes(Dot1Q(vlan=7, type=kind_of(f))) + f[14:]),
+    "vlan": (
+        ETHERNET,
+        lambda f, c: f[:12] + b"\x81\x00" + bytes(Dot1Q(vlan=7, type=kind_of(f))) + f[14:],
+    ),
     "cooked": (
         COOKED,
         lambda f, c: bytes(CookedLinux(pkttype=4 * c, src=f[6:12], proto=kind_of(f))) + f[14:],
@@ -237,10 +248,12 @@ WRAPS: dict[str, tuple[int, Wrap]] = {
     "raw": (RAW, lambda f, c: f[14:]),
     "llc-snap": (
         ETHERNET,
-        lambda f, c: f[:12]
-        + struct.pack(">H", len(f) - 6)
-        + bytes(LLC(dsap=0xAA, ssap=0xAA, ctrl=3) / SNAP(code=kind_of(f)))
-        + f[14:],
+        lambda f, c: (
+            f[:12]
+            + struct.pack(">H", len(f) - 6)
+            + bytes(LLC(dsap=0xAA, ssap=0xAA, ctrl=3) / SNAP(code=kind_of(f)))
+            + f[14:]
+        ),
     ),
     "ppp": (PPP_LINK, lambda f, c: bytes(ppp_of(f))),
     "ppp-hdlc": (PPP_HDLC, lambda f, c: bytes(HDLC() / ppp_of(f))),
@@ -282,19 +295,20 @@ WRAPS: dict[str, tuple[int, Wrap]] = {
     "gre-pptp": (
         ETHERNET,
         lambda f, c: ether(
-            ipv4(c, proto=47) / GRE_PPTP(call_id=8 + c, acknum_present=1, seqnum_present=1)
+            ipv4(c, proto=47)
+            / GRE_PPTP(call_id=8 + c, acknum_present=1, seqnum_present=1)
             / ppp_of(f)
         ),
-    ),  # fmt: skip
+    ),
     "nvgre": (
         ETHERNET,
         lambda f, c: ether(gre(0x6558, key_present=1, key=42 << 8 | c)(c) / Raw(f)),
     ),
     "wccp": (
         ETHERNET,
-        lambda f, c: ether(gre(0x883E)(c) / Raw(bytes(4)) / packet_of(f))
-        if kind_of(f) == 0x0800
-        else f,
+        lambda f, c: (
+            ether(gre(0x883E)(c) / Raw(bytes(4)) / packet_of(f)) if kind_of(f) == 0x0800 else f
+        ),
     ),
     "erspan1": (ETHERNET, lambda f, c: ether(gre(0x88BE)(c) / ERSPAN_I() / Raw(f))),
     "erspan2": (
@@ -345,10 +359,10 @@ def qinq() -> list[Record]:
 
 
 def mirrored() -> list[Record]:
-    """Traffic mirroring: inner packets cut to 200 bytes, and some of them late."""
+    """Traffic mirroring: inner packets cut to 256 bytes, and some of them late."""
     found = []
     for number, (time, data, _) in enumerate(plain()):
-        frame = vxlan(data[:200], asks(data), port=4789)
+        frame = vxlan(data[:256], asks(data), port=4789)
         found.append(Record(time + (3_000_000 if number % 7 == 3 else 0), frame, len(frame)))
     return sorted(found, key=lambda r: r.time)
 
@@ -360,7 +374,10 @@ def two_networks() -> list[Record]:
         other = bytearray(data)
         at = 14 + (20 if kind_of(data) == 0x0800 else 40)
         client = asks(data)
-        for place, shift in ((at + 4, 1_000_000 * (1 + client)), (at + 8, 1_000_000 * (2 - client))):
+        for place, shift in (
+            (at + 4, 1_000_000 * (1 + client)),
+            (at + 8, 1_000_000 * (2 - client)),
+        ):
             number = int.from_bytes(other[place : place + 4], "big") + shift
             other[place : place + 4] = (number & 0xFFFFFFFF).to_bytes(4, "big")
         for network, frame in ((1, data), (2, bytes(other))):
@@ -372,12 +389,14 @@ def two_networks() -> list[Record]:
 def pieces(frame: bytes, size: int) -> list[bytes]:
     """The frame's IP packet in fragments of at most `size` bytes."""
     if kind_of(frame) == 0x0800:
-        packet = IP(frame[14:])
+        packet: Any = IP(frame[14:])
         packet.flags, packet.id = 0, packet.id or 1
-        return [frame[:14] + bytes(part) for part in fragment(packet, size)]
-    whole = IPv6(frame[14:])
-    packet = IPv6(src=whole.src, dst=whole.dst) / IPv6ExtHdrFragment(id=hash(frame) & 0xFFFF)
-    return [frame[:14] + bytes(part) for part in fragment6(packet / whole[TCP], size)]
+        parts: Iterable[Any] = fragment(packet, size)  # type: ignore[no-untyped-call]
+        return [frame[:14] + bytes(part) for part in parts]
+    whole: Any = IPv6(frame[14:])
+    packet = IPv6(src=whole.src, dst=whole.dst) / IPv6ExtHdrFragment(id=zlib.crc32(frame))
+    parts = fragment6(packet / whole[TCP], size)  # type: ignore[no-untyped-call]
+    return [frame[:14] + bytes(part) for part in parts]
 
 
 def in_pieces(
@@ -467,24 +486,18 @@ CAPTURES: dict[str, Callable[[], list[Record]]] = {
 }
 
 
-class Made(NamedTuple):
-    """A capture file that was made."""
-
-    name: str
-    data: bytes
-
-
-def made() -> Iterable[Made]:
-    """All captures, by name."""
+def made() -> Iterator[tuple[str, bytes]]:
+    """All captures: names and bytes."""
     for name, (link_type, wrap) in WRAPS.items():
         frames = []
         for time, data, _ in plain():
             frame = wrap(data, asks(data))
             frames.append(Record(time, frame, len(frame)))
-        yield Made(f"{name}.pcap", pcap(link_type, frames))
+        order = ">" if name.endswith("big-endian") else "<"
+        yield f"{name}.pcap", pcap(link_type, frames, order)
     for name, make in CAPTURES.items():
-        yield Made(f"{name}.pcap", pcap(ETHERNET, make()))
-    yield Made("comments.pcapng", commented())
+        yield f"{name}.pcap", pcap(ETHERNET, make())
+    yield "comments.pcapng", commented()
 
 
 def main() -> None:
