@@ -9,6 +9,7 @@ from analyzer.anomalies import FATES, Anomalies
 from analyzer.capture.frames import Capture
 from analyzer.findings.model import Finding, Judgement, Kind, Request, Response
 from analyzer.findings.view import Tables, form_text
+from analyzer.report.comments import comments
 from analyzer.report.escape import rfc3339
 from analyzer.tables import Outcome
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pandas
 
 SCHEMA = 1
+MOST_INTERFACES = 1_000  # listed of one capture
 
 # Columns of `Report.findings` and of the CSV: name -> meaning.
 FINDING_COLUMNS: dict[str, str] = {
@@ -160,7 +162,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "anomalies": dict(sorted(report.anomalies.items())),
         "endpoints": [asdict(endpoint) for endpoint in judged.endpoints],
         "incidents": list(incidents(report)),
-        "findings": [_finding(finding) for finding in judged.findings],
+        "findings": [_finding(report, finding) for finding in judged.findings],
         "notices": [
             {
                 "notice": notice.notice,
@@ -203,6 +205,8 @@ def _capture(capture: Capture) -> dict[str, Any]:
     return {
         "path": capture.path,
         "format": capture.format,
+        "comment": capture.comment,
+        "interfaces": [asdict(interface) for interface in capture.interfaces[:MOST_INTERFACES]],
         "link_types": list(dict.fromkeys(i.link_type for i in capture.interfaces)),
         "frames": capture.frames,
         "frames_by": {name: capture.fates[name] for name in FATES if capture.fates[name]},
@@ -217,12 +221,14 @@ def _timed(what: Request | Response | None) -> dict[str, Any] | None:
     return None if what is None else {**asdict(what), "time": rfc3339(what.time)}
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(report: Report, finding: Finding) -> dict[str, Any]:
+    found = comments(report.captures, finding)
     return {
         **asdict(finding),
         "request": _timed(finding.request),
         "response": _timed(finding.response),
         "owner": _timed(finding.owner),
+        "comments": [one._asdict() for one in found],
     }
 
 

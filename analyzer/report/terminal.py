@@ -8,6 +8,7 @@ from rich.text import Text
 
 from analyzer.anomalies import READ, SENTENCES, Anomalies, Fates
 from analyzer.findings.model import CAUSES, Confidence, Finding, Kind, Request, Verdict
+from analyzer.report.comments import comments, lines
 from analyzer.report.escape import rfc3339, shortened, visible
 from analyzer.report.result import Report, incidents
 
@@ -17,6 +18,8 @@ MOST_FINDINGS = 50
 MOST_UNDECIDED = 5
 _LONGEST_TARGET = 200
 _LONGEST_SHAPE = 160
+MOST_COMMENTS = 6  # of a finding
+_LONGEST_COMMENT = 400
 
 _HEADLINES = {
     Kind.MISDELIVERED: "got another request's response",
@@ -83,6 +86,8 @@ def _summary(report: Report) -> RenderableType:
     anomalies = Anomalies(report.anomalies)
     for capture in report.captures:
         anomalies.update(capture.anomalies)
+    for line in _described(report)[:MOST_COMMENTS]:
+        grid.add_row("described", _plain(shortened(line, _LONGEST_COMMENT)))
     unread = sum((capture.fates for capture in report.captures), Fates())
     for name in READ:
         del unread[name]
@@ -92,6 +97,19 @@ def _summary(report: Report) -> RenderableType:
     for name, count in sorted(anomalies.items(), key=lambda item: (-item[1], item[0])):
         grid.add_row("noted", f"{count:,} × {name}: {SENTENCES[name]}")
     return grid
+
+
+def _described(report: Report) -> list[str]:
+    """What captures say of themselves and of their interfaces."""
+    found = []
+    for capture in report.captures:
+        if capture.comment:
+            found.append(f"{capture.path}: {capture.comment}")
+        for number, interface in enumerate(capture.interfaces):
+            texts = [text for text in (interface.description, interface.comment) if text]
+            if texts:
+                found.append(f"{interface.name or f'interface {number}'}: {', '.join(texts)}")
+    return ["; ".join(line.split("\n")) for line in found]
 
 
 def _endpoints(report: Report, width: int) -> RenderableType:
@@ -144,7 +162,7 @@ def _findings(report: Report) -> RenderableType:
         sure = _CONFIDENCES[finding.confidence]
         table.add_row(
             Text.assemble((f"{number}\n", "bold"), f"{sure}\n", (finding.id, "dim")),
-            _details(finding),
+            _details(report, finding),
         )
     if len(findings) > MOST_FINDINGS:
         table.caption = (
@@ -153,7 +171,7 @@ def _findings(report: Report) -> RenderableType:
     return table
 
 
-def _details(finding: Finding) -> RenderableType:
+def _details(report: Report, finding: Finding) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -179,6 +197,8 @@ def _details(finding: Finding) -> RenderableType:
         )
     for fact in finding.evidence:
         grid.add_row("evidence", _plain(fact.fact))
+    for line in lines(comments(report.captures, finding))[:MOST_COMMENTS]:
+        grid.add_row("comment", _plain(shortened(line, _LONGEST_COMMENT)))
     headline = Text.assemble(
         (finding.kind.upper(), "bold red"), (f": {_HEADLINES[finding.kind]}", "bold")
     )
