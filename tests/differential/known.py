@@ -225,7 +225,10 @@ def _not_read(difference: Difference, evidence: Evidence) -> bool:
     return unread == stream.frames and difference.what in ("streams", "requests", "responses")
 
 
-NOT_READ = ("ip-fragment", "not-tcp", "link-type-unsupported", "not-ip", "header-invalid")
+NOT_READ = (
+    "ip-fragment-incomplete", "udp", "not-tcp", "link-type-unknown", "not-ip", "header-invalid",
+    "tunnel-too-deep",
+)  # fmt: skip
 
 
 @rule("behind a 2xx to CONNECT the connection is a tunnel (RFC 9110 §9.3.6)")

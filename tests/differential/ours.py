@@ -11,7 +11,7 @@ from analyzer.capture.frames import BLOCK, Capture
 from analyzer.extraction import Extraction
 from analyzer.findings.view import Tables
 from analyzer.intervals import distance
-from analyzer.packets.decode import segments
+from analyzer.packets.decode import Decoder
 from analyzer.tables import ConnectionFlag, Flag, Outcome
 from tests.differential.model import Request, Response, Seen, Side, Talk
 from tests.tools import Row
@@ -20,8 +20,8 @@ _DOUBTFUL = int(Flag.GAP_REQUEST | Flag.GAP_RESPONSE | Flag.DAMAGED)
 
 
 class Reading(NamedTuple):
-    """What extraction read, the servers' ports, the client's address and port by stream, oddities,
-    and the frames that a TCP segment was found in.
+    """What extraction read, the servers' ports, the client's address and port by stream, oddities
+    and fates of frames, and the frames that a TCP segment was found in.
     """
 
     seen: Seen
@@ -54,15 +54,16 @@ def read(path: Path) -> Reading:
             if flags & flag:
                 seen.gaps.add(Side(stream, server))
     anomalies = extraction.anomalies + captures[0].anomalies
-    return Reading(seen, ports, clients, dict(anomalies), _decoded(path))
+    return Reading(seen, ports, clients, {**anomalies, **captures[0].fates}, _decoded(path))
 
 
 def _decoded(path: Path) -> set[int]:
     capture = Capture(str(path))
+    decoder = Decoder(capture.fates, capture.anomalies)
     found: set[int] = set()
     for frames in files.read(str(path), capture):
         links = pipeline._link_types(capture, frames)
-        found.update(frames.number[segments(frames, links, capture.anomalies).row].tolist())
+        found.update(frames.number[decoder.segments(frames, links).segments.row].tolist())
     return found
 
 
@@ -114,10 +115,11 @@ def views(path: Path, folder: Path) -> Iterator[Path]:
     the frames as they are, kept in `folder` until the next one is asked for.
     """
     capture = Capture(str(path))
+    decoder = Decoder(capture.fates, capture.anomalies)
     parts: dict[tuple[int, int], list[bytes]] = {}
     for frames in files.read(str(path), capture):
         links = pipeline._link_types(capture, frames)
-        found = segments(frames, links, capture.anomalies.__class__())
+        found = decoder.segments(frames, links).segments
         for row, scope in zip(found.row.tolist(), found.scope.tolist(), strict=True):
             start, size = int(frames.offset[row]), int(frames.captured[row])
             seconds, rest = divmod(int(frames.time[row]), 1_000_000_000)
