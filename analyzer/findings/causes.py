@@ -15,7 +15,6 @@ from analyzer.findings.model import Cause, Verdict
 from analyzer.findings.sides import Side, strange_reset
 from analyzer.findings.swaps import How, Swap
 from analyzer.findings.view import Row
-from analyzer.intervals import covers
 from analyzer.tables import Close, ConnectionFlag, Flag
 
 _SUPPORTED, _POSSIBLE, _RULED_OUT = Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict.RULED_OUT
@@ -191,7 +190,7 @@ def of_silence(case: Case, row: Row, *, refused: bool, lost: bool) -> list[Cause
             ),
             Cause("server/silent", _POSSIBLE, "the server did not answer this request", (frame,)),
         ]
-    if not covers(connection["client_acked"], row["request_seq"]):
+    if not row.acknowledged(case.tables.connection(row)):
         return _undelivered(case, row, connection)
     if lost:
         at: tuple[int, ...] = (row["response_frame"],)
@@ -234,11 +233,10 @@ def _undelivered(case: Case, row: Row, connection: dict[str, int]) -> list[Cause
         ]
     answer = _first(case.packets(row), SERVER, _RST, row["request_time"])
     if answer is not None:
-        strange = strange_reset(case.packets(row), SERVER) is not None
+        strange = strange_reset(case.packets(row), SERVER)
         at = (frame, answer.frame)
         why = (
-            "the reset that answers the request has passed other routers than all else that the "
-            "server sent: something in between sent it"
+            f"the reset that answers the request {strange[1]}: another host sent it"
             if strange
             else "a reset answers the request; something in between may have sent it"
         )
@@ -258,7 +256,7 @@ def _undelivered(case: Case, row: Row, connection: dict[str, int]) -> list[Cause
         Cause(
             "network/lost",
             _SUPPORTED,
-            "the request was never acknowledged by the server",
+            "the server's host never acknowledged the whole request",
             (frame,),
         ),
         _unread(case, row),
@@ -436,9 +434,9 @@ def _stalled(case: Case, row: Row, left: int) -> int:
 
 def _of_reset(case: Case, row: Row, reset: int) -> list[Cause]:
     """A reset from the server's side: of the server, or of something in between."""
-    strange = strange_reset(case.packets(row), SERVER) is not None
+    strange = strange_reset(case.packets(row), SERVER)
     why = (
-        "the reset has passed other routers than all else that the server sent"
+        f"the reset {strange[1]}: another host sent it"
         if strange
         else "something in between may have sent the reset"
     )

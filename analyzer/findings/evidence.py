@@ -199,6 +199,7 @@ _WHAT_THE_OWNER_GOT = {
     How.STOLEN: "never got a response",
     How.CROSSED: "got another request's response",
     How.COPIED: "got the same response, byte for byte",
+    How.SLIPPED: "had been given the response to an earlier request on this connection",
 }
 
 _PLACES = {
@@ -380,11 +381,9 @@ def ending(case: Case, row: Row) -> Iterator[Fact]:
         yield Fact(f"a reset in frame {reset}, {after} s after the request", (reset,))
         strange = strange_reset(case.packets(row), SERVER)
         if strange is not None:
-            usual = ttl_of(case.packets(row), SERVER)
+            packet, how = strange
             yield Fact(
-                f"that reset has a TTL of {strange.ttl}, all else from the server {usual}: "
-                "it does not come from where the server is",
-                (strange.frame,),
+                f"that reset {how}: it does not come from where the server is", (packet.frame,)
             )
     yield from _habit(case.habit(row), client)
 

@@ -136,7 +136,7 @@ def _lost_on_the_way(tables: Tables, row: Row) -> bool:
     connection = tables.connection(row)
     flags = int(connection["flags"])
     if flags & _CLIENT_REPEATS and not row["response_frame"]:
-        return not covers(int(connection["client_acked"]), row["request_seq"])
+        return not row.acknowledged(connection)
     if flags & _SERVER_REPEATS and row["response_frame"]:
         return not covers(int(connection["server_acked"]), row["response_seq"])
     return False

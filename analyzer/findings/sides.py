@@ -11,6 +11,7 @@ from analyzer.closeup.model import CLIENT, SERVER, Packet
 
 _FRESH = (64, 128, 255)
 _RST = 0x04
+_STRAY = 200_000_000  # ns that a packet sent before a reset may arrive after it
 
 
 class Side(Enum):
@@ -41,10 +42,31 @@ def ttl_of(packets: Iterable[Packet], side: int) -> int:
     return found.pop() if len(found) == 1 else 0
 
 
-def strange_reset(packets: Iterable[Packet], side: int) -> Packet | None:
-    """A reset in a side's name that has passed other routers than all else that the side sent."""
-    usual = ttl_of(packets, side)
+def mac_of(packets: Iterable[Packet], side: int) -> str:
+    """The MAC address that a side's packets come from, resets left out; "" unless it is one."""
+    found = {p.source_mac for p in packets if p.side == side and not p.flags & _RST}
+    return found.pop() if len(found) == 1 else ""
+
+
+def strange_reset(packets: Iterable[Packet], side: int) -> tuple[Packet, str] | None:
+    """A reset in a side's name that another host sent, and what shows it.
+
+    It has passed other routers than all else that the side sent, or comes from another MAC address;
+    or the side goes on with a connection that whoever sent the reset does not have.
+    """
+    ttl, mac = ttl_of(packets, side), mac_of(packets, side)
     for packet in packets:
-        if packet.side == side and packet.flags & _RST and usual and packet.ttl not in (0, usual):
-            return packet
+        if packet.side != side or not packet.flags & _RST:
+            continue
+        if ttl and packet.ttl not in (0, ttl):
+            return packet, f"has a TTL of {packet.ttl}, all else from that side {ttl}"
+        if mac and packet.source_mac not in ("", mac):
+            return packet, f"comes from the MAC address {packet.source_mac}, all else from {mac}"
+        later = next((p for p in packets if p.side == side and _goes_on(p, packet)), None)
+        if later is not None:
+            return packet, f"did not end it for that side, which goes on in frame {later.frame}"
     return None
+
+
+def _goes_on(packet: Packet, reset: Packet) -> bool:
+    return not packet.flags & _RST and packet.time > reset.time + _STRAY

@@ -7,6 +7,8 @@ Law: a response has gone astray only with an owner in sight, or where the number
   waiting at the same server.
 - By a missing echo: it does not repeat a token of its request as the endpoint's others do, and it
   repeats one of another request that was waiting, of the same endpoint or of one that answers so.
+- By a slip: its connection had a surplus before, and it looks or sounds like the answer to the
+  request before its own (slipped).
 - By the client's habits: one that asks one at a time, and all the same asks on a connection that
   still owes an answer, takes that answer for its own (reused).
 
@@ -47,6 +49,7 @@ class How(Enum):
     CROSSED = auto()
     COPIED = auto()
     REUSED = auto()
+    SLIPPED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class Suspicion:
     foreign: bool
     mute: tuple[str, ...]
     candidates: list[tuple[Row, How]] = field(default_factory=list)
+    before: list[Row] = field(default_factory=list)  # the request before, where it had slipped
     nobody: bool = False  # nothing tells whose it could be
 
 
@@ -122,6 +126,7 @@ def suspects(
     """
     out = Suspects()
     strays: list[Suspicion] = []
+    slipped: set[int] = set()  # connections that have had a surplus response
     before = history(tables, [row for row in rows if row["flags"] & (_SURPLUS | _PIPELINED)])
     for row in rows:
         if row["outcome"] != Outcome.ANSWERED or id(row) in lost:
@@ -130,9 +135,13 @@ def suspects(
         # A body that repeats its own request's id is no stray, however it looks.
         strange = tables.key(row) in foreign and not row["flags"] & _ECHOES
         if row["flags"] & _SURPLUS:
+            slipped.add(row["connection"])
             _surplus(tables, row, before, out.found)
         elif strange or mute:
-            strays.append(Suspicion(row, strange, mute))
+            suspicion = Suspicion(row, strange, mute)
+            if row["connection"] in slipped:
+                suspicion.before = _earlier(row, before)[-1:]
+            strays.append(suspicion)
         elif row["flags"] & _PIPELINED and tables.connection(row)["client"] in serial:
             _reused(tables, row, before, out.found)
     out.robbed = [
@@ -167,12 +176,17 @@ def _surplus(tables: Tables, row: Row, before: dict[int, list[Row]], out: Swaps)
     if touched(tables, row):
         out.undecided.append(row)
         return
-    earlier = [
+    earlier = _earlier(row, before)
+    out.swaps.append(Swap(row, earlier[-1] if earlier else None, How.SURPLUS))
+
+
+def _earlier(row: Row, before: dict[int, list[Row]]) -> list[Row]:
+    """The requests on the row's connection before its own."""
+    return [
         other
         for other in before.get(row["connection"], ())
         if other["request_time"] < row["request_time"]
     ]
-    out.swaps.append(Swap(row, earlier[-1] if earlier else None, How.SURPLUS))
 
 
 def serial_clients(tables: Tables) -> set[int]:
@@ -224,6 +238,7 @@ def _gather(
         suspicion.nobody = True
         return False
     out = suspicion.candidates
+    out += [(row, How.SLIPPED) for row in suspicion.before if tables.key(row)[0] in likes]
     out += [(row, How.STOLEN) for row in robbed if _could_own(tables, row, stray, likes)]
     # Both ways: what the other one got looks like what this one asked for.
     out += [

@@ -45,6 +45,8 @@ def misdelivered(case: Case, swap: Swap) -> Finding:
             *evidence.completeness(case, rows),
         ]
         considered = causes.of_swap(case, swap)
+        if swap.how is How.SLIPPED:
+            considered = causes.of_slip((response.frame, request.frame))
         confidence = _confidence(case, swap)
     return _finding(
         case,

@@ -18,6 +18,7 @@ from analyzer.endpoints import Endpoint
 from analyzer.findings.clocks import Clocks
 from analyzer.findings.model import Request, Response
 from analyzer.findings.vantages import Joined
+from analyzer.intervals import MASK, covers
 from analyzer.shapes import Form, text
 from analyzer.tables import Array, Flag, Outcome, Store
 
@@ -41,6 +42,11 @@ class Row:
         """Where the exchange is: its connection, and its request's frame id and seq."""
         frame = self["request_capture"] << 32 | self["request_frame"]
         return self["connection"], frame, self["request_seq"]
+
+    def acknowledged(self, connection: np.void) -> bool:
+        """Whether the server's host acknowledged the request as far as its length is known."""
+        end = self["request_seq"] + self["request_length"] & MASK
+        return covers(int(connection["client_acked"]), end)
 
 
 Key = tuple[int, int, int]  # endpoint, status, form

@@ -208,6 +208,22 @@ def test_a_surplus_response_slips_the_connection(tmp_path: Path) -> None:
     ]
 
 
+def test_a_slip_is_followed_when_the_numbers_say_nothing(tmp_path: Path) -> None:
+    # The client asks on before the server answers: from the second victim on every response has
+    # its request's number covered, and only its content is the one before's.
+    one = asked().answer(ANSWER).wait(MILLISECOND).answer(ANSWER)
+    one.wait(SECOND).ask(request(OCCUPANCY)).wait(MILLISECOND).ask(request(VET))
+    one.wait(SECOND).answer(response(occupancy())).wait(MILLISECOND).ask(request(OCCUPANCY))
+    one.wait(SECOND).answer(ANSWER).close()
+    report = judged(tmp_path, one)
+    assert found(report) == [
+        ("misdelivered", "connection/desync", VET, OCCUPANCY),
+        ("misdelivered", "connection/desync", OCCUPANCY, VET),
+        ("misdelivered", "connection/desync", OCCUPANCY, VET),
+    ]
+    assert len({finding.incident for finding in report.judgement.findings}) == 1
+
+
 def test_a_surplus_response_nobody_read(tmp_path: Path) -> None:
     report = judged(tmp_path, asked().answer(ANSWER).answer(ANSWER).close())
     assert found(report) == [("unsolicited", "connection/desync", "", "")]
