@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from analyzer.capture import comments, pcapng
 from tests.builder import COOKED, ETHERNET, SECOND, START, Pcapng
 from tests.capture.test_pcap import read
 
@@ -158,3 +159,53 @@ def test_a_captured_length_beyond_the_block_ends_the_file(tmp_path: Path) -> Non
     capture, found = read(file(tmp_path, built))
     assert len(found) == 1
     assert capture.anomalies == {"record-invalid": 1}
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("block", [1, 40, 1 << 20])
+def test_comments(tmp_path: Path, order: str, block: int) -> None:
+    built = Pcapng(order, options={1: b"of the file"})
+    built.interface(options={2: b"veth1", 3: b"a container", 1: b"of the interface"})
+    built.enhanced(b"one", comments=[b"first", "zweitens \u00e4".encode()])
+    built.enhanced(b"four", comments=[b"\xff\x1b[31m"]).enhanced(b"none").simple(b"none")
+    built.enhanced(b"last", comments=[b"first"])
+    capture, found = read(file(tmp_path, built), block=block)
+    assert [data for *_, data in found] == [b"one", b"four", b"none", b"none", b"last"]
+    assert capture.comment == "of the file"
+    assert capture.interfaces[0].comment == "of the interface"
+    assert [capture.comments.of(n) for n in range(7)] == [
+        [], ["first", "zweitens \u00e4"], ["\ufffd\x1b[31m"], [], [], ["first"], [],
+    ]  # fmt: skip
+
+
+def test_packet_flags_are_no_comment(tmp_path: Path) -> None:
+    built = Pcapng().interface()
+    head = struct.pack("<IIIII", 0, 0, 0, 4, 4) + b"data"
+    built.block(6, head + struct.pack("<HHI", 2, 4, 1))
+    built.block(6, head + struct.pack("<HHIHH", 2, 4, 1, 1, 3) + b"yes\0" + bytes(4))
+    built.block(6, head + struct.pack("<HH", 1, 60_000))
+    capture, found = read(file(tmp_path, built))
+    assert len(found) == 3
+    assert [capture.comments.of(n) for n in (1, 2, 3)] == [[], ["yes"], []]
+
+
+def test_comments_are_kept_within_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comments, "MOST_CHARACTERS", 100)
+    built = Pcapng().interface()
+    for n in range(30):
+        built.enhanced(b"frame", comments=[b"comment %03d" % n, b"the same"])
+    capture, _ = read(file(tmp_path, built))
+    assert capture.comments.of(1) == ["comment 000", "the same"]
+    assert capture.comments.of(30) == ["the same"]
+    assert capture.anomalies == {"comments-limit": 22}
+
+
+def test_interfaces_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pcapng, "MOST_INTERFACES", 3)
+    built = Pcapng()
+    for _ in range(5):
+        built.interface()
+    built.enhanced(b"frame", interface=2).enhanced(b"frame", interface=4)
+    capture, found = read(file(tmp_path, built))
+    assert (len(capture.interfaces), len(found)) == (3, 2)
+    assert capture.anomalies == {"interfaces-limit": 2, "record-invalid": 1}

@@ -10,7 +10,7 @@ import pytest
 
 from analyzer.anomalies import Anomalies, Fates
 from analyzer.capture.frames import Capture, Frames
-from analyzer.packets import block
+from analyzer.packets import block, scopes
 from analyzer.packets.decode import Decoder
 from analyzer.packets.scopes import Scopes
 from analyzer.packets.segments import Segments
@@ -254,3 +254,20 @@ def test_the_block_decoder_declines_only_the_rare() -> None:
 def test_an_empty_block() -> None:
     found = both_decoders(frames_of([]), [])
     assert (len(found.segments), found.fates, found.anomalies) == (0, {}, {})
+
+
+def test_scopes_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scopes, "MOST_SCOPES", 4)
+    frames = [linked(packet(*V4, n), COOKED2, scope=n + 1) for n in range(6)]
+    both = both_decoders(frames_of([*frames, frames[0]]), [COOKED2] * 7)
+    assert both.fates == {"analysed": 4, "tunnels-limit": 3}
+    assert both.segments.scope.tolist() == [1, 2, 3, 1]
+
+
+def test_segments_are_in_the_order_of_the_frames() -> None:
+    frames = [
+        linked(packet(*(V6 if n % 3 else V4), n), ETHERNET, vlans=[0x8100] * (n % 2))
+        for n in range(12)
+    ]
+    both = both_decoders(frames_of(frames), [ETHERNET] * 12)
+    assert both.segments.seq.tolist() == list(range(12))
