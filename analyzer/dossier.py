@@ -12,7 +12,7 @@ from typing import Any
 
 from analyzer import __version__, pipeline
 from analyzer.capture.frames import Capture
-from analyzer.closeup import Closeup, Copied, Packet
+from analyzer.closeup import Closeup, Copied, Packet, merged
 from analyzer.errors import InputError
 from analyzer.explain.company import company
 from analyzer.explain.incidents import Incident
@@ -64,58 +64,95 @@ def write(examination: Examination, folder: str, *, force: bool) -> list[Written
         files.check(packets, force=force)
         files.check(facts, force=force)
     report = as_dict(examination.report)
-    return [
-        _write(examination, incident, packets, facts, report, force=force)
-        for incident, packets, facts in wanted
-    ]
+    scenes = examination.scenes([incident for incident, _, _ in wanted])
+    casts = [_cast(scene) for scene in scenes]
+    # One pass for what nearly always is enough, for all incidents: their own connections first.
+    own = [n for cast in casts for n in cast.own]
+    along = [n for cast in casts for n in cast.along(COMPANY[0])]
+    copies = examination.copy([*own, *along], MOST_BYTES)
+    found = []
+    for (incident, packets, facts), scene, cast in zip(wanted, scenes, casts, strict=True):
+        story = tell(scene)
+        content, name = _content(examination, scene, story, cast, copies)
+        files.write(packets, lambda file: file.write(content), force=force)  # noqa: B023
+        its = _facts(report, story, packets, name)
+        files.write(facts, lambda file: file.write(evidence.as_json(its)), force=force)  # noqa: B023
+        found.append(Written(incident.id, packets, name))
+    return found
 
 
-def _write(
-    examination: Examination,
-    incident: Incident,
-    packets: str,
-    facts: str,
-    report: dict[str, Any],
-    *,
-    force: bool,
-) -> Written:
-    scene = examination.scene(incident)
-    story = tell(scene)
-    content, found = _content(examination, scene, story)
-    files.write(packets, lambda file: file.write(content), force=force)
-    its = {
+def _facts(report: dict[str, Any], story: Story, packets: str, found: str) -> dict[str, Any]:
+    """What goes beside the packets, from the report as JSON types."""
+    name = PurePath(packets).name
+    return {
         "schema": report["schema"],
-        "note": f"{PurePath(packets).name} holds packets, hence bodies; this file does not",
-        "incident": next(i for i in report["incidents"] if i["id"] == incident.id),
-        "findings": [f for f in report["findings"] if f["incident"] == incident.id],
+        "note": f"{name} holds packets, hence bodies; this file does not",
+        "incident": next(i for i in report["incidents"] if i["id"] == story.id),
+        "findings": [f for f in report["findings"] if f["incident"] == story.id],
         "captures": report["captures"],
-        "packets": {"file": PurePath(packets).name, "found_as": found or None},
+        "packets": {"file": name, "found_as": found or None},
         "summary": list(story.summary),
     }
-    files.write(facts, lambda file: file.write(evidence.as_json(its)), force=force)
-    return Written(incident.id, packets, found)
 
 
-def _content(examination: Examination, scene: Scene, story: Story) -> tuple[bytes, str]:
-    """The pcapng, and the incident as which a scan of it finds the same; "": it does not."""
+# --- who is in it --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Cast:
+    """The connections of an incident's file, at every vantage.
+
+    `alike` are ordinary ones of the same endpoints, `others` any, the most telling first; each
+    with all the connections that are the same one.
+    """
+
+    own: tuple[int, ...]
+    alike: tuple[tuple[int, ...], ...]
+    others: tuple[tuple[int, ...], ...]
+
+    def ordinary(self, most: int) -> tuple[tuple[int, ...], ...]:
+        """So many ordinary connections: at first those alone that are like it, then any."""
+        every = self.alike if most == COMPANY[0] else (*self.alike, *self.others)
+        return every[:most]
+
+    def along(self, most: int) -> list[int]:
+        """The same, as numbers."""
+        return [n for members in self.ordinary(most) for n in members]
+
+
+def _cast(scene: Scene) -> _Cast:
     joined = scene.tables.joined
-    own = [m for n in scene.incident.connections for m in joined.members(n)]
     alike, others = company(scene.incident, scene.tables)
+    return _Cast(
+        tuple(m for n in scene.incident.connections for m in joined.members(n)),
+        tuple(tuple(joined.members(n)) for n in alike[: COMPANY[-1]]),
+        tuple(tuple(joined.members(n)) for n in others[: COMPANY[-1]]),
+    )
+
+
+def _content(
+    examination: Examination,
+    scene: Scene,
+    story: Story,
+    cast: _Cast,
+    copies: dict[int, list[Copied]],
+) -> tuple[bytes, str]:
+    """The pcapng, and the incident as which a scan of it finds the same; "": it does not.
+
+    `copies` has what was copied so far.
+    """
     content = b""
     for most in COMPANY:
-        # At first those alone that are like it; if that is not enough, any.
-        every = alike if most == COMPANY[0] else [*alike, *others]
-        along = every[:most]
-        copies, left_out = examination.copy(
-            [*own, *(m for n in along for m in joined.members(n))], MOST_BYTES
-        )
-        complete = not {w.number for w in left_out} & set(own)
-        about = _about(story, scene.captures, len(own), len(along))
+        numbers = [*cast.own, *cast.along(most)]
+        if any(n not in copies for n in numbers):
+            copies = examination.copy(numbers, MOST_BYTES)
+        packets = merged(copies[n] for n in numbers if n in copies)
+        about = _about(story, scene.captures, len(cast.own), len(cast.ordinary(most)))
         found = ""
-        if complete:
-            found = _found_as(_pcapng(about, scene, story, copies), scene.incident)
-        content = _pcapng(f"{about}\n{_result(story.id, found)}", scene, story, copies)
-        if found or len(along) == len(alike) + len(others):
+        if all(n in copies for n in cast.own):
+            found = _found_as(_pcapng(about, scene, story, packets), scene.incident)
+        content = _pcapng(f"{about}\n{_result(story.id, found)}", scene, story, packets)
+        if found or len(cast.ordinary(most)) == len(cast.alike) + len(cast.others):
             return content, found
     return content, ""
 

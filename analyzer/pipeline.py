@@ -8,7 +8,7 @@ compact tables.
 """
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -221,18 +221,19 @@ def copy(
     most: int,
     block: int = BLOCK,
     spool: files.Spool | None = None,
-) -> tuple[list[Copied], list[Wanted]]:
-    """The frames of connections as they were captured, up to `most` bytes; otherwise as `look`.
+) -> dict[int, list[Copied]]:
+    """The frames of connections as they were captured, by their numbers; otherwise as `look`.
 
-    The most important connections come first. Also those that there was no room for.
+    The most important connections come first. Those that there was no room for, with `most` bytes
+    in all, are not in the result.
     """
     if not connections or (spool is not None and spool.lost):
-        return [], connections
+        return {}
     copier = Copier(connections, most)
     for frames, _, found, rows in _again(captures, interfaces, connections, block, spool):
         copier.block(frames, found, rows)
-    copies, left_out = copier.finish()
-    return copies, [connections[n] for n in left_out]
+    every = zip(connections, copier.finish(), strict=True)
+    return {wanted.number: copies for wanted, copies in every if copies is not None}
 
 
 def _again(
@@ -347,18 +348,24 @@ class Examination:
         """The findings as incidents, the worst first."""
         return incidents(self.report.judgement.findings, self.report.tables)
 
-    def scene(self, incident: Incident) -> Scene:
-        """All that there is to tell an incident by, after a second look at its connections."""
+    def scenes(self, chosen: Sequence[Incident]) -> list[Scene]:
+        """All that there is to tell incidents by, after one more look at their connections."""
         report = self.report
-        members = [m for n in incident.connections for m in report.tables.joined.members(n)]
-        looks = self.look(dict.fromkeys(members, window(incident)))
-        return Scene(incident, report.judgement, report.tables, report.captures, looks)
+        windows: Windows = {}
+        for incident in chosen:
+            for number in incident.connections:
+                windows |= dict.fromkeys(report.tables.joined.members(number), window(incident))
+        looks = self.look(windows)
+        return [
+            Scene(incident, report.judgement, report.tables, report.captures, looks)
+            for incident in chosen
+        ]
 
     def story(self, incident: Incident, *, show_bodies: bool = False) -> Story:
         """What happened in an incident."""
-        return tell(self.scene(incident), show_bodies=show_bodies)
+        return tell(self.scenes([incident])[0], show_bodies=show_bodies)
 
-    def copy(self, numbers: list[int], most: int) -> tuple[list[Copied], list[Wanted]]:
+    def copy(self, numbers: Sequence[int], most: int) -> dict[int, list[Copied]]:
         """The frames of connections, as `pipeline.copy` has them."""
         tables = self.report.tables
         chosen = {w.number: w for w in wanted(tables.connections, tables.addresses, numbers)}

@@ -13,7 +13,7 @@ import pytest
 from analyzer import dossier, pipeline
 from analyzer.capture import files
 from analyzer.capture.frames import Capture
-from analyzer.closeup import Copier, wanted
+from analyzer.closeup import merged
 from analyzer.errors import InputError
 from analyzer.report.evidence import Interface, Packet, pcapng
 from tests.builder import (
@@ -208,15 +208,15 @@ def test_no_room_leaves_out_the_least_important_whole(tmp_path: Path) -> None:
     path = tmp_path / "built.pcap"
     path.write_bytes(pcap(in_time(*(p.frames for p in parts))))
     examined = pipeline.examine([str(path)])
-    whole, left_out = examined.copy([0, 1, 2, 3], 1 << 20)
-    assert not left_out and len(whole) == sum(len(p.frames) for p in parts)
-    size = sum(len(c.data) for c in whole)
-    copies, left_out = examined.copy([2, 0, 3, 1], size // 2)
-    assert [w.number for w in left_out] == [3, 1]
-    tables = examined.report.tables
-    assert len(wanted(tables.connections, tables.addresses, [0])) == 1
-    assert len(copies) == len(parts[2].frames) + len(parts[0].frames)
-    assert Copier([], 0).finish() == ([], [])
+    whole = examined.copy([0, 1, 2, 3], 1 << 20)
+    assert {n: len(copies) for n, copies in whole.items()} == {
+        n: len(part.frames) for n, part in enumerate(parts)
+    }
+    size = sum(len(c.data) for copies in whole.values() for c in copies)
+    some = examined.copy([2, 0, 3, 1], size // 2)
+    assert some == {n: whole[n] for n in (2, 0)}
+    order = [c.frame for c in merged(whole.values())]
+    assert order == list(range(1, sum(len(p.frames) for p in parts) + 1))
 
 
 def test_pcapng_keeps_what_it_is_given(tmp_path: Path) -> None:

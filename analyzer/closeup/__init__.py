@@ -17,11 +17,11 @@ captures, interfaces and connections are those of the first pass. A connection o
 found (the captures changed meanwhile, or standard input could not be kept) is not in the result.
 """
 
-from analyzer.closeup.copying import Copied, Copier
+from analyzer.closeup.copying import Copied, Copier, merged
 from analyzer.closeup.look import Watch, wanted
 from analyzer.closeup.model import CLIENT, SERVER, Closeup, Limits, Message, Packet, Wanted
 
 __all__ = [
     "CLIENT", "SERVER", "Closeup", "Copied", "Copier", "Limits", "Message", "Packet", "Wanted",
-    "Watch", "wanted",
+    "Watch", "merged", "wanted",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ Law: bounded. Wanted connections come in the order of their importance: when the
 all, the last ones are left out whole, because half a connection proves nothing.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from analyzer.blocks import Rows
@@ -62,17 +63,24 @@ class Copier:
         self._copies[last] = []
         self._left_out[last] = True
 
-    def finish(self) -> tuple[list[Copied], list[int]]:
-        """All copies, each frame once; and the places of the connections that were left out.
+    def finish(self) -> list[list[Copied] | None]:
+        """The frames of every connection in the order of the captures; None: there was no room."""
+        return [
+            None if out else copies
+            for copies, out in zip(self._copies, self._left_out, strict=True)
+        ]
 
-        They are in the order of time, but those of one file stay in the order that they have there.
-        """
-        every = sorted({(c.capture, c.frame): c for copies in self._copies for c in copies}.items())
-        latest: dict[int, int] = {}
-        moments: list[tuple[int, int, int]] = []
-        for (capture, frame), copied in every:
-            latest[capture] = max(latest.get(capture, copied.time), copied.time)
-            moments.append((latest[capture], capture, frame))
-        order = sorted(range(len(every)), key=moments.__getitem__)
-        left_out = [n for n, out in enumerate(self._left_out) if out]
-        return [every[n][1] for n in order], left_out
+
+def merged(connections: Iterable[list[Copied]]) -> list[Copied]:
+    """The frames of several connections in the order of time, each once.
+
+    Those of one file stay in the order that they have there.
+    """
+    every = sorted({(c.capture, c.frame): c for copies in connections for c in copies}.items())
+    latest: dict[int, int] = {}
+    moments: list[tuple[int, int, int]] = []
+    for (capture, frame), copied in every:
+        latest[capture] = max(latest.get(capture, copied.time), copied.time)
+        moments.append((latest[capture], capture, frame))
+    order = sorted(range(len(every)), key=moments.__getitem__)
+    return [every[n][1] for n in order]
