@@ -53,7 +53,7 @@ defaults
   http-reuse always
   timeout connect 2s
   timeout client 20s
-  timeout server 20s
+  timeout server {timeout}s
 frontend front
   bind :{port}
   default_backend app
@@ -83,6 +83,7 @@ def command(server: Server, directory: Path) -> list[str]:
         port=server.port,
         upstream=upstream,
         health=health,
+        timeout=server.config.get("timeout", 20),
         cache_path=CACHE_PATH.format(directory=directory) if cached else "",
         cache=CACHE if cached else "",
     )
