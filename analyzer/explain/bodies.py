@@ -7,6 +7,10 @@ from analyzer.explain.words import counted
 from analyzer.findings.model import EndpointSummary, Finding, Request, Response, ShapeCount
 
 MOST_LINES = 14
+SAME_ENDPOINT = (
+    "Both requests ask the same endpoint, so the shape tells nothing: what tells is a value that a "
+    "response repeats from its request."
+)
 _LONGEST = 400  # characters of one line
 
 
@@ -20,11 +24,15 @@ def bodies(finding: Finding, endpoints: Sequence[EndpointSummary]) -> Bodies | N
         return None
     theirs = None if owner is None else _usual(owner, endpoints)
     came = Look(f"what came in frame {response.frame}", response.status, _lines(response.shape))
+    if owner is not None and owner.endpoint == request.endpoint:
+        told = SAME_ENDPOINT
+    else:
+        told = _comparison(usual.shape, response.shape, theirs.shape if theirs else None, owner)
     return Bodies(
         _look(usual, request, endpoints),
         came,
         None if theirs is None or owner is None else _look(theirs, owner, endpoints),
-        _comparison(usual.shape, response.shape, theirs.shape if theirs else None, owner),
+        told,
     )
 
 

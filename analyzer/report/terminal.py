@@ -50,6 +50,11 @@ def show(report: Report, console: Console) -> None:
             console.print(part)
     console.print()
     console.print(_verdict(report))
+    if report.judgement.findings:
+        hint = (
+            "wrangler-forensics explain CAPTURE... [--finding ID] tells one of them step by step."
+        )
+        console.print(Text(hint, style="dim"))
 
 
 def _plain(text: str) -> Text:
