@@ -49,12 +49,10 @@ def show(report: Report, console: Console) -> None:
             console.print()
             console.print(part)
     console.print()
-    console.print(_verdict(report))
     if report.judgement.findings:
-        hint = (
-            "wrangler-forensics explain CAPTURE... [--finding ID] tells one of them step by step."
-        )
+        hint = "wrangler-forensics explain CAPTURE... [--finding ID] tells one step by step."
         console.print(Text(hint, style="dim"))
+    console.print(_verdict(report))
 
 
 def _plain(text: str) -> Text:
