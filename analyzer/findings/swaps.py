@@ -33,6 +33,8 @@ MOST_COPIES = 2  # responses of one form that an endpoint may have received as c
 HABIT = 0.1  # share of a client's requests sent while another was outstanding, up to which it is
 # one that asks one at a time
 LEAST_REQUESTS = 20  # of a client, to know its habits
+TOGETHER = 5_000_000  # ns between two requests that a client sends as one pipeline
+END = 1 << 62  # ns, later than any capture: until when an answer that never came is owed
 MOST_LOOKED_UP = 64  # strays whose copies are looked for among all exchanges
 
 _OPEN_AT_END = int(Flag.OPEN_AT_END)
@@ -206,16 +208,35 @@ def _counted(values: Array) -> tuple[list[int], list[int]]:
 
 
 def _reused(tables: Tables, row: Row, before: dict[int, list[Row]], out: Swaps) -> None:
-    """A client that asks one at a time reads the answer still owed as the answer to `row`."""
+    """A client that asks one at a time reads the answer still owed as the answer to `row`.
+
+    Not so where it pipelined for once: both requests sent together, or a later one that waited
+    until nothing was owed.
+    """
     if touched(tables, row):
         return
+    on_it = before.get(row["connection"], [])
     earlier = [
         other
-        for other in before.get(row["connection"], ())
+        for other in on_it
         if other["request_time"] < row["request_time"] and other["response_frame"]
     ]
-    if earlier and earlier[-1]["response_end_time"] > row["request_time"]:
+    if not earlier or earlier[-1]["response_end_time"] <= row["request_time"]:
+        return
+    together = row["request_time"] - earlier[-1]["request_time"] < TOGETHER
+    if not together and not _waits_again(row, on_it):
         out.swaps.append(Swap(row, earlier[-1], How.REUSED))
+
+
+def _waits_again(row: Row, on_it: list[Row]) -> bool:
+    """Whether a request after `row` on its connection came when nothing was owed."""
+    owed_until = 0
+    for other in on_it:
+        asked = other["request_time"]
+        if asked > row["request_time"] and owed_until <= asked:
+            return True
+        owed_until = max(owed_until, other["response_end_time"] if other["response_frame"] else END)
+    return False
 
 
 def _gather(
