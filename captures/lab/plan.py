@@ -15,7 +15,7 @@ from captures.lab.scenario import Client
 STEP_KEYS = {
     "request", "at", "pause", "timeout", "mark", "headers", "body", "port", "close", "retry",
     "cancel", "raw", "repeat", "idle", "stall",
-    "abandon", "deaf", "fresh", "drip",
+    "abandon", "deaf", "fresh", "drip", "burst",
 }  # fmt: skip
 WORKER_KEYS = {"keep", "steps", "copies", "style"}
 

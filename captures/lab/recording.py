@@ -72,8 +72,12 @@ def check(variant: Variant) -> None:
     tools.require(wanted)
     for server in scenario.servers:
         server_command(server, variant)
+        if server.program == "docker-proxy":
+            runtimes.docker_proxy()
+        runtimes.node_modules(server.npm)
     for client in scenario.clients:
         client_command(client)
+        runtimes.node_modules(client.npm)
 
 
 def record_once(variant: Variant, directory: Path, to: Path) -> dict[str, Any]:
@@ -229,7 +233,8 @@ def start_client(run: Run, client: Client, number: int, start: float) -> subproc
         )
     )
     argv = run.topology.inside(client.host, [*client_command(client), str(path)])
-    return run.processes.start(name, argv, {"PYTHONPATH": str(ROOT)})
+    modules = str(runtimes.node_modules(client.npm)) if client.npm else ""
+    return run.processes.start(name, argv, {"PYTHONPATH": str(ROOT), "NODE_PATH": modules})
 
 
 def read_rows(paths: Iterable[Path]) -> list[dict[str, Any]]:

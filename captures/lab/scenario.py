@@ -34,6 +34,7 @@ class Client:
     program: str
     workers: tuple[Mapping[str, Any], ...]
     python: tuple[str, ...] = ()
+    npm: tuple[str, ...] = ()
     node: str = "20"
     to: str | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
