@@ -8,7 +8,7 @@ compact tables.
 """
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -16,7 +16,8 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from analyzer.blocks import Rows, arrange, share
+from analyzer.ahead import ahead
+from analyzer.blocks import Arranged, Rows, arrange, share
 from analyzer.capture import files
 from analyzer.capture.frames import BLOCK, Capture, Frames
 from analyzer.closeup import Closeup, Copied, Copier, Limits, Wanted, Watch, wanted
@@ -30,7 +31,7 @@ from analyzer.extraction import Extraction, Recorder, join
 from analyzer.findings import clocks, vantages
 from analyzer.findings.judge import judge
 from analyzer.findings.view import Tables
-from analyzer.http.ordinary import OrdinaryReader
+from analyzer.http.ordinary import Glance, OrdinaryReader
 from analyzer.intervals import MASK
 from analyzer.packets.decode import Decoder, Found
 from analyzer.packets.headers import INTERFACE
@@ -145,17 +146,25 @@ def extract_share(
     tracker = Tracker(recorder.open, extraction.anomalies)
     interfaces = Interfaces()
     captures: list[Capture] = []
-    reader = OrdinaryReader()
-    for rows in _segments(paths, captures, interfaces, block, progress, spool, pace or Pace()):
-        arranged = arrange(share(rows, part, parts))
-        start = arranged.columns["payload"]
-        end = start + arranged.columns["wire"]
-        glance = reader.glance(arranged.data, start, end, arranged.pair)
+    rows = _segments(paths, captures, interfaces, block, progress, spool, pace or Pace())
+    blocks = _glanced(share(each, part, parts) for each in rows)
+    # Waiting for standard input has to be stoppable, which a thread is not.
+    for arranged, glance in blocks if files.STANDARD_INPUT in paths else ahead(blocks):
         brief = tracker.feed(arranged, glance.ordinary, recorder.take_brief)
         recorder.flush(arranged, glance, brief)
     tracker.finish()
     extraction.begun = np.array(tracker.begun, dtype=np.int64)
     return extraction, captures, interfaces
+
+
+def _glanced(blocks: Iterable[Rows]) -> Iterator[tuple[Arranged, Glance]]:
+    """The blocks arranged by connection, and which of their exchanges are ordinary."""
+    reader = OrdinaryReader()
+    for rows in blocks:
+        arranged = arrange(rows)
+        start = arranged.columns["payload"]
+        end = start + arranged.columns["wire"]
+        yield arranged, reader.glance(arranged.data, start, end, arranged.pair)
 
 
 def _segments(

@@ -22,8 +22,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     # composes the stages
     "pipeline": {
-        "capture", "packets", "blocks", "streams", "extraction", "http", "endpoints", "shapes",
-        "findings", "report", "closeup", "explain", "stopping",
+        "ahead", "capture", "packets", "blocks", "streams", "extraction", "http", "endpoints",
+        "shapes", "findings", "report", "closeup", "explain", "stopping",
     },
     # compose http, shapes and endpoints over the bytes of streams: each message, whole blocks
     "extraction": {
@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "bodies": {"http", "shapes"},
     # composes the same stages over the packets of a few connections
     "closeup": {"capture", "packets", "blocks", "streams", "extraction", "http"},
+    "ahead": set(),
     # stages
     "capture": {"stopping"},
     "packets": {"capture"},  # the FRAMES table alone: see below
