@@ -26,12 +26,14 @@ _DAMAGED = int(
 class Habit:
     """How a server answered its clients' FINs: `closed` of `closes` with its own FIN.
 
-    `slowest` is how long that took at most, in ns (the 99th percentile).
+    `slowest` is how long that took at most, in ns (the 99th percentile). `owing` counts those that
+    it closed in turn though it still owed an answer: not every server does.
     """
 
     closes: int = 0
     closed: int = 0
     slowest: int = 0
+    owing: int = 0
 
     @property
     def known(self) -> bool:
@@ -51,18 +53,21 @@ class Habit:
 
 def habits(tables: Tables, but: set[int]) -> dict[int, Habit]:
     """The habit of every server (`Tables.server`), from all judged connections `but` these."""
-    rows = tables.connections
-    chosen = tables.joined.judged & (rows["flags"] & _DAMAGED == 0)
-    chosen &= (rows["client_fin_frame"] > 0) & (rows["answered"] > 0)
-    chosen &= rows["answered"] == rows["requests"]
-    chosen &= rows["first_close"] == int(Close.CLIENT_FIN)
-    chosen[sorted(but)] = False
-    rows, server = rows[chosen], tables.joined.service[chosen]
-    return {number: _habit(rows[server == number]) for number in np.unique(server).tolist()}
+    rows, service = tables.connections, tables.joined.service
+    ended = tables.joined.judged & (rows["flags"] & _DAMAGED == 0) & (rows["client_fin_frame"] > 0)
+    ended &= rows["first_close"] == int(Close.CLIENT_FIN)
+    whole = ended & (rows["answered"] > 0) & (rows["answered"] == rows["requests"])
+    whole[sorted(but)] = False
+    owing = ended & (rows["answered"] < rows["requests"]) & (rows["server_fin_frame"] > 0)
+    owing &= rows["server_fin_time"] - rows["client_fin_time"] < PROMPT
+    return {
+        number: _habit(rows[whole & (service == number)], int((owing & (service == number)).sum()))
+        for number in np.unique(service[whole | owing]).tolist()
+    }
 
 
-def _habit(rows: Array) -> Habit:
+def _habit(rows: Array, owing: int) -> Habit:
     closed = rows[rows["server_fin_frame"] > 0]
     delays = np.sort(closed["server_fin_time"] - closed["client_fin_time"])
     slowest = int(delays[int(SLOWEST * (len(delays) - 1))]) if len(delays) else 0
-    return Habit(len(rows), len(closed), max(0, slowest))
+    return Habit(len(rows), len(closed), max(0, slowest), owing)
