@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from analyzer.extraction import Extraction, Recorder, join
 from analyzer.findings import clocks, vantages
 from analyzer.findings.judge import judge
 from analyzer.findings.view import Tables
+from analyzer.findings.where import locate
 from analyzer.http.ordinary import Glance, OrdinaryReader
 from analyzer.intervals import MASK
 from analyzer.packets.decode import Decoder, Found
@@ -426,8 +428,33 @@ def examine(
         seen = look(captures, interfaces, chosen, spool=spool)
         return {number: by_reference(closeup, tables.clocks) for number, closeup in seen.items()}
 
-    report = Report(captures, extraction.anomalies, judge(tables, closer), tables)
+    report = Report(captures, extraction.anomalies, locate(tables, judge(tables, closer)), tables)
     return Examination(report, interfaces, spool, closer)
+
+
+def sources_of(captures: list[Capture], interfaces: Interfaces) -> list[tuple[int, ...]]:
+    """For every interface the numbers of the files that it belongs to."""
+    files_of: dict[int, list[int]] = {}
+    for capture in captures:
+        files_of.setdefault(capture.series, []).append(capture.index)
+    return [tuple(files_of[series]) for series in interfaces.series]
+
+
+def vantage_names(captures: list[Capture], interfaces: Interfaces) -> list[str]:
+    """For every interface what to call it: its name, and the (first) file where there are several.
+
+    Empty for the one interface of a file without names.
+    """
+    first = [of[0] for of in sources_of(captures, interfaces)]
+    if len(set(first)) < 2:
+        return list(interfaces.names)
+    paths = {n: captures[n].path for n in set(first)}
+    short = {n: Path(path).name for n, path in paths.items()}
+    clear = len(set(short.values())) == len(short)
+    return [
+        f"{(short if clear else paths)[n]} {name}".strip()
+        for n, name in zip(first, interfaces.names, strict=True)
+    ]
 
 
 def by_reference(closeup: Closeup, timed: clocks.Clocks) -> Closeup:
@@ -483,6 +510,7 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
         addresses=extraction.addresses,
         interfaces=interfaces.names,
         echoes=extraction.echoes,
-        series=interfaces.series,
+        vantages=vantage_names(captures, interfaces),
+        sources=sources_of(captures, interfaces),
         ends=ends,
     )

@@ -99,6 +99,46 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What one vantage saw of a finding's request and response, in the order of the way.
+
+    `vantage` is the index in `Judgement.vantages`, `leg` the side of a proxy ("front", "back"; ""
+    where none is known), `connection` its number there. Frames are those of the first bytes, in
+    the file `..._capture`; None: not seen, and where `whole` it was not there. `first_wrong` is
+    where a misdelivered response was first on the wrong connection.
+    """
+
+    vantage: int
+    leg: str
+    connection: int | None
+    request_capture: int | None
+    request_frame: int | None
+    response_capture: int | None
+    response_frame: int | None
+    whole: bool
+    first_wrong: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Vantage:
+    """An interface of a capture, or of a rotated set; its clock against the reference clock.
+
+    `offset_ns` is how far it is ahead, `bound_ns` how wrong that may be; None where nothing tells.
+    `corrected` is whether times were put right by it. `role` is "client side", "between" or "server
+    side" of the other vantages that saw the same connections, "alone" where none did.
+    """
+
+    captures: tuple[int, ...]
+    interface: str
+    role: str
+    connections: int
+    offset_ns: int | None
+    bound_ns: int | None
+    drift_ppm: float
+    corrected: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One response that went astray, or never came."""
 
@@ -113,6 +153,7 @@ class Finding:
     filter: str
     id: str = ""
     incident: str = ""
+    seen: tuple[Seen, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,3 +206,4 @@ class Judgement:
     notices: list[Notice] = field(default_factory=list)
     undecided: list[Undecided] = field(default_factory=list)
     undecided_total: int = 0
+    vantages: list[Vantage] = field(default_factory=list)

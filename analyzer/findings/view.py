@@ -79,7 +79,8 @@ class Tables:
     addresses: list[tuple[int, int]]
     interfaces: list[str]
     echoes: Rules  # what tokens of its requests each route's responses repeat
-    series: list[int]  # for every interface the set of files that it belongs to
+    vantages: list[str]  # for every interface what to call it
+    sources: list[tuple[int, ...]]  # for every interface the indices of its files
     ends: list[int]  # for every interface the time of its last frame, in ns since 1970
 
     def judged(self) -> Iterator[tuple[Array, list[bytes]]]:
@@ -93,6 +94,13 @@ class Tables:
 
     def _interface(self, rows: Array) -> npt.NDArray[np.int64]:
         return np.asarray(self.connections["interface"][rows["connection"]], dtype=np.int64)
+
+    def sightings(self, wanted: npt.NDArray[np.bool_]) -> Iterator[Array]:
+        """The exchanges of the `wanted` connections (by number), judged or not, in chunks."""
+        for rows, _ in self.exchanges.chunks():
+            chosen = rows[wanted[rows["connection"]]]
+            if len(chosen):
+                yield self.clocks.corrected(chosen, self._interface(chosen))
 
     def pick(self, wanted: Callable[[Array], npt.NDArray[np.bool_]]) -> list[Row]:
         """The judged exchanges for which `wanted` holds, in the order of their frames."""

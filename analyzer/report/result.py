@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.anomalies import FATES, Anomalies
 from analyzer.capture.frames import Capture
-from analyzer.findings.model import Finding, Judgement, Kind, Request, Response
+from analyzer.findings.model import Finding, Judgement, Kind, Request, Response, Seen
 from analyzer.findings.view import Tables, form_text
 from analyzer.report.comments import comments
 from analyzer.report.escape import rfc3339
@@ -47,6 +47,7 @@ FINDING_COLUMNS: dict[str, str] = {
     "response_shape": "shape of the body",
     "causes": "each considered cause with its verdict and reason",
     "evidence": "facts with their frames",
+    "seen": "what each vantage saw: request frame, response frame, nearest the client first",
     "filter": "Wireshark display filter",
 }
 
@@ -158,6 +159,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "schema": SCHEMA,
         "partial": report.partial,
         "captures": [_capture(capture) for capture in report.captures],
+        "vantages": [asdict(vantage) for vantage in judged.vantages],
         "totals": report.totals,
         "anomalies": dict(sorted(report.anomalies.items())),
         "endpoints": [asdict(endpoint) for endpoint in judged.endpoints],
@@ -245,12 +247,27 @@ def finding_rows(report: Report) -> Iterator[list[Any]]:
             "evidence": "; ".join(
                 f"{f.fact} [{' '.join(map(str, f.frames))}]" for f in finding.evidence
             ),
+            "seen": "; ".join(seen_text(seen, report) for seen in finding.seen),
             "filter": finding.filter,
         }
         for who in ("request", "response", "owner"):
             part = _timed(getattr(finding, who)) or {}
             flat.update({f"{who}_{name}": value for name, value in part.items()})
         yield [flat.get(column, "") for column in FINDING_COLUMNS]
+
+
+def seen_text(seen: Seen, report: Report) -> str:
+    """What one vantage saw, in a line."""
+    name = report.tables.vantages[seen.vantage] or "the capture"
+    leg = {"front": "before the proxy, ", "back": "behind the proxy, "}.get(seen.leg, "")
+    asked = f"request {seen.request_frame}" if seen.request_frame else ""
+    said = f"response {seen.response_frame}" if seen.response_frame else ""
+    parts = [part for part in (asked, said) if part]
+    if seen.whole:
+        parts += [f"no {what}" for what, known in (("request", asked), ("response", said))
+                  if not known]  # fmt: skip
+    wrong = ", here first on the wrong connection" if seen.first_wrong else ""
+    return f"{leg}{name}: {', '.join(parts) or 'cannot tell'}{wrong}"
 
 
 def exchange_frames(report: Report) -> Iterator["pandas.DataFrame"]:

@@ -10,7 +10,7 @@ from analyzer.anomalies import READ, SENTENCES, Anomalies, Fates
 from analyzer.findings.model import CAUSES, Confidence, Finding, Kind, Request, Verdict
 from analyzer.report.comments import comments, lines
 from analyzer.report.escape import rfc3339, shortened, visible
-from analyzer.report.result import Report, incidents
+from analyzer.report.result import Report, incidents, seen_text
 
 MOST_ENDPOINTS = 20
 MOST_FORMS = 4  # of one endpoint
@@ -86,6 +86,8 @@ def _summary(report: Report) -> RenderableType:
         grid.add_row("interfaces", _plain(f"{shown}; each exchange is counted once"))
     if report.partial:
         grid.add_row("partial", Text("ended before the captures were: the rest is not judged"))
+    for line in _clocks(report):
+        grid.add_row("clock", _plain(line))
     anomalies = Anomalies(report.anomalies)
     for capture in report.captures:
         anomalies.update(capture.anomalies)
@@ -113,6 +115,35 @@ def _described(report: Report) -> list[str]:
             if texts:
                 found.append(f"{interface.name or f'interface {number}'}: {', '.join(texts)}")
     return ["; ".join(line.split("\n")) for line in found]
+
+
+def _clocks(report: Report) -> list[str]:
+    """How the clocks of several captures compare, a line each."""
+    told = []
+    known: set[tuple[int, ...]] = set()
+    vantages = report.judgement.vantages
+    reference = next((v for v in vantages if v.bound_ns == 0), None)
+    for vantage in vantages:
+        if vantage.captures in known or reference is None:
+            continue
+        known.add(vantage.captures)
+        path = report.captures[vantage.captures[0]].path
+        if vantage.captures == reference.captures:
+            continue
+        if vantage.offset_ns is None or vantage.bound_ns is None:
+            told.append(f"{path}: nothing tells how its clock compares")
+            continue
+        drift = f", gaining {vantage.drift_ppm:+.1f} ppm" if vantage.drift_ppm else ""
+        bound = max(vantage.bound_ns, 1_000) / 1e6
+        how = "ahead" if vantage.offset_ns >= 0 else "behind"
+        put_right = "; times are put right by that" if vantage.corrected else ""
+        told.append(
+            f"{path}: {abs(vantage.offset_ns) / 1e6:,.3f} ms {how}, give or take {bound:,.3f} ms"
+            f"{drift}{put_right}"
+        )
+    if told and reference is not None:
+        told.insert(0, f"{report.captures[reference.captures[0]].path}: the reference")
+    return told
 
 
 def _endpoints(report: Report, width: int) -> RenderableType:
@@ -196,12 +227,18 @@ def _details(report: Report, finding: Finding) -> RenderableType:
     for cause in finding.causes:
         grid.add_row(
             "cause",
-            Text(f"{cause.cause} {cause.verdict}: {cause.because}", style=_STYLES[cause.verdict]),
+            Text(
+                visible(f"{cause.cause} {cause.verdict}: {cause.because}"),
+                style=_STYLES[cause.verdict],
+            ),
         )
     for fact in finding.evidence:
         grid.add_row("evidence", _plain(fact.fact))
     for line in lines(comments(report.captures, finding))[:MOST_COMMENTS]:
         grid.add_row("comment", _plain(shortened(line, _LONGEST_COMMENT)))
+    if len(finding.seen) > 1:
+        places = "\n".join(visible(seen_text(seen, report)) for seen in finding.seen)
+        grid.add_row("seen at", Text(places))
     headline = Text.assemble(
         (finding.kind.upper(), "bold red"), (f": {_HEADLINES[finding.kind]}", "bold")
     )

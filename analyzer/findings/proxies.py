@@ -1,0 +1,245 @@
+"""Exchanges on the two sides of a proxy, joined by what was asked and when.
+
+Law: a proxy asks for what it was asked for, while its client waits. So an exchange behind it has
+the method and target of one before it, and begins within its time. Only an unambiguous assignment
+counts: where two clients wait for the same target at the same time, which of them an exchange
+behind belongs to is left open, however alike the responses are (that is what is to be judged).
+
+The two sides are linked by the proxy's address, server of one side and client of the other; where
+translation or a second address hides that, by the traffic alone: nearly all of what the one service
+is asked has its frame in what the other is asked, with the same response.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from analyzer.echoes import Position
+from analyzer.findings.view import Row, Tables
+from analyzer.tables import Outcome
+
+WINDOW = 60_000_000_000  # ns around a finding in which the traffic tells how a proxy works
+LONGEST = 600_000_000_000  # ns that a proxy's client may wait
+MOST = 200_000  # exchanges that are looked at
+MOST_ALIKE = 5_000  # of one target; where there are more nothing is told
+ENOUGH = 5  # pairs that it takes to link two services by their traffic
+SOME = 3  # pairs that it takes to know whether a proxy leaves bodies as they are
+NEARLY_ALL = 0.9
+
+_ANSWERED = int(Outcome.ANSWERED)
+
+
+class Leg(NamedTuple):
+    """One exchange; times in ns by the reference clock, `until` is when its client stopped."""
+
+    request_time: int
+    until: int
+    row: Row
+    what: tuple[str, bytes]  # method and target
+    group: int
+    service: int
+    interface: int
+
+    @property
+    def response(self) -> tuple[int, int, int] | None:
+        """What tells responses apart: status, checksum and length; None without a whole one."""
+        row = self.row
+        if row["outcome"] != _ANSWERED:
+            return None
+        return row["status"], row["response_sum"], row["response_length"]
+
+
+@dataclass(slots=True)
+class Proxies:
+    """The sides of proxies around some exchanges."""
+
+    tables: Tables
+    _legs: dict[tuple[str, bytes], list[Leg]] = field(default_factory=dict)
+    _by_service: dict[int, list[Leg]] = field(default_factory=dict)
+    _longest: dict[tuple[str, bytes], int] = field(default_factory=dict)  # wait for a target
+    _known: dict[Position, list[Leg] | None] = field(default_factory=dict)
+    _by_position: dict[Position, Leg] = field(default_factory=dict)
+    _servers: dict[int, frozenset[int]] = field(default_factory=dict)
+    _clients: dict[int, frozenset[int]] = field(default_factory=dict)
+    _widest: int = 0  # ns by which any two times may be wrong against each other
+    _links: set[tuple[int, int]] = field(default_factory=set)  # services linked by their traffic
+
+    @staticmethod
+    def around(tables: Tables, rows: Iterable[Row]) -> "Proxies":
+        """Look at the traffic around `rows`; at none if nothing can be a proxy in it."""
+        found = Proxies(tables)
+        bounds = [clock.bound for clock in tables.clocks.clocks]
+        found._widest = 2 * max((b for b in bounds if b is not None), default=0)
+        times = sorted(r["request_time"] or r["response_time"] for r in rows)
+        judged = np.flatnonzero(tables.joined.judged)
+        if times and len(np.unique(tables.joined.service[judged])) > 1:
+            found._collect(times)
+            found._link()
+        return found
+
+    def behind(self, row: Row) -> list[Leg] | None:
+        """What the proxy that `row` went to asked for it; None where that is ambiguous.
+
+        Empty also where no proxy is known: see `passes_on`.
+        """
+        leg = self._by_position.get(row.position)
+        return [] if leg is None else self._behind(leg)
+
+    def before(self, row: Row) -> Leg | None:
+        """The exchange for which a proxy asked `row`, if that is unambiguous."""
+        leg = self._by_position.get(row.position)
+        if leg is None:
+            return None
+        found = self._around(leg)
+        return found[0] if len(found) == 1 and self._behind(found[0]) is not None else None
+
+    def passes_on(self, row: Row) -> bool:
+        """Whether what `row`'s server is asked is seen behind it too, just before and after."""
+        leg = self._by_position.get(row.position)
+        if leg is None:
+            return False
+        others = [o for o in self._by_service[leg.service] if o.row.position != row.position]
+        told = [(o, bool(behind)) for o in others if (behind := self._behind(o)) is not None]
+        seen = [o.request_time for o, passed in told if passed]
+        return len(seen) >= max(SOME, NEARLY_ALL * len(told)) and min(
+            seen
+        ) < leg.request_time < max(seen)
+
+    def leaves_bodies(self, row: Row) -> bool:
+        """Whether the proxy that `row` went to hands on responses byte for byte."""
+        leg = self._by_position.get(row.position)
+        if leg is None:
+            return False
+        same = Counter(
+            front.response == back[0].response
+            for front in self._by_service[leg.service]
+            if front.row.position != row.position
+            and front.response is not None
+            and (back := self._behind(front))
+            and len(back) == 1
+            and back[0].response is not None
+        )
+        return same[True] >= max(SOME, NEARLY_ALL * same.total())
+
+    # --- looking ---------------------------------------------------------------------------
+
+    def _collect(self, times: list[int]) -> None:
+        tables = self.tables
+        starts = np.array(times, dtype=np.int64) - WINDOW
+        count = 0
+        for rows, targets in tables.judged():
+            asked = rows["request_time"]
+            last = np.searchsorted(starts, asked, side="right") - 1
+            near = (last >= 0) & (asked - starts[np.maximum(last, 0)] <= 2 * WINDOW)
+            for i in np.flatnonzero(near & (rows["request_frame"] > 0)).tolist():
+                if count >= MOST:
+                    break
+                count += 1
+                self._add(Row(rows[i], targets[i]))
+        for legs in (*self._legs.values(), *self._by_service.values()):
+            legs.sort(key=lambda leg: (leg.request_time, leg.row.position))
+
+    def _add(self, row: Row) -> None:
+        tables = self.tables
+        connection = tables.connection(row)
+        until = row["response_end_time"] or row["response_time"]
+        if not until:
+            left = int(connection["client_fin_time"]) or int(connection["reset_time"])
+            until = left if left > row["request_time"] else row["request_time"] + LONGEST
+        what = tables.names[int(tables.endpoint_of[row["route"]])].method, _path(row.target)
+        group = int(tables.joined.group[row["connection"]])
+        service = int(tables.joined.service[row["connection"]])
+        interface = int(connection["interface"])
+        leg = Leg(row["request_time"], until, row, what, group, service, interface)
+        self._legs.setdefault(what, []).append(leg)
+        self._longest[what] = max(self._longest.get(what, 0), until - row["request_time"])
+        self._by_service.setdefault(service, []).append(leg)
+        self._by_position[row.position] = leg
+        if group not in self._servers:
+            members = tables.joined.members(row["connection"])
+            rows = tables.connections[members]
+            self._servers[group] = frozenset(rows["server"].tolist())
+            self._clients[group] = frozenset(rows["client"].tolist())
+
+    def _by_address(self, front: Leg, back: Leg) -> bool:
+        return bool(self._servers[front.group] & self._clients[back.group])
+
+    def _linked(self, front: Leg, back: Leg) -> bool:
+        if front.group == back.group or front.service == back.service:
+            return False
+        return self._by_address(front, back) or (front.service, back.service) in self._links
+
+    def _behind(self, front: Leg) -> list[Leg] | None:
+        key = front.row.position
+        if key not in self._known:
+            found = [b for b in self._during(front) if self._linked(front, b)]
+            clear = len(self._legs[front.what]) <= MOST_ALIKE
+            clear = clear and all(len(self._around(back)) == 1 for back in found)
+            self._known[key] = found if clear else None
+        return self._known[key]
+
+    def _during(self, front: Leg) -> list[Leg]:
+        """The exchanges for the same target that begin while `front` lasts."""
+        legs, slack = self._legs[front.what], self._widest
+        first = bisect_left(legs, front.request_time - slack, key=_asked)
+        last = bisect_right(legs, front.until + slack, key=_asked)
+        return [back for back in legs[first:last] if self._within(back, front)]
+
+    def _fronts(self, back: Leg) -> list[Leg]:
+        """The exchanges for the same target that last when `back` begins."""
+        legs, slack = self._legs[back.what], self._widest
+        first = bisect_left(legs, back.request_time - self._longest[back.what] - slack, key=_asked)
+        last = bisect_right(legs, back.request_time + slack, key=_asked)
+        return [front for front in legs[first:last] if self._within(back, front)]
+
+    def _around(self, back: Leg) -> list[Leg]:
+        """The exchanges before a proxy for which it may have asked `back`."""
+        return [front for front in self._fronts(back) if self._linked(front, back)]
+
+    def _within(self, back: Leg, front: Leg) -> bool:
+        slack = self.tables.clocks.bound(front.interface, back.interface)
+        if slack is None:
+            return False
+        return front.request_time - slack <= back.request_time <= front.until + slack
+
+    # --- linking by traffic ----------------------------------------------------------------
+
+    def _link(self) -> None:
+        """Link services whose traffic is the two sides of something that hides its address."""
+        frames: Counter[tuple[int, int]] = Counter()
+        same: Counter[tuple[int, int]] = Counter()
+        for legs in self._legs.values():
+            if len(legs) > MOST_ALIKE:
+                continue
+            for back in legs:
+                around: dict[int, list[Leg]] = {}
+                for front in self._fronts(back):
+                    if front.service != back.service:
+                        around.setdefault(front.service, []).append(front)
+                for service, fronts in around.items():
+                    frames[service, back.service] += 1
+                    if len(fronts) == 1 and fronts[0].response == back.response:
+                        same[service, back.service] += 1
+        for (front_service, back_service), count in frames.items():
+            total = len(self._by_service[back_service])
+            pair = front_service, back_service
+            if same[pair] >= max(ENOUGH, NEARLY_ALL * count) and count >= NEARLY_ALL * total:
+                self._links.add(pair)
+
+
+def _asked(leg: Leg) -> int:
+    return leg.request_time
+
+
+def _path(target: bytes) -> bytes:
+    """A target without scheme and authority, which a proxy is sent (RFC 9112 §3.2.2)."""
+    start = target[:8].lower()
+    for scheme in (b"http://", b"https://"):
+        if start.startswith(scheme):
+            slash = target.find(b"/", len(scheme))
+            return target[slash:] if slash >= 0 else b"/"
+    return target

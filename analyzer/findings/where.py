@@ -1,0 +1,457 @@
+"""FINDINGS -> FINDINGS with their places: what each vantage saw, and what that does to the causes.
+
+Law: places only say more about a finding; they make none and take none back. A cause is ruled out
+here only by something that a vantage did see, or did not see where it would have.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from analyzer.echoes import Position
+from analyzer.findings.causes import ordered
+from analyzer.findings.model import Cause, Fact, Finding, Judgement, Kind, Seen, Vantage, Verdict
+from analyzer.findings.places import MARGIN, Place, Traced
+from analyzer.findings.proxies import Leg, Proxies
+from analyzer.findings.view import Row, Tables
+from analyzer.tables import Close, Outcome
+
+MOST = 500  # findings whose places are looked up
+
+_SUPPORTED, _POSSIBLE, _RULED_OUT = Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict.RULED_OUT
+_SERVERS = ("server/silent", "server/closed", "server/reset", "server/descriptor", "server/stolen")
+OPEN = "unknown/server-or-proxy"
+_FRONT, _BACK = "front", "back"
+
+
+def locate(tables: Tables, judged: Judgement) -> Judgement:
+    """Say for each finding what was seen where, and revise its causes by that."""
+    judged.vantages = vantages(tables)
+    rows = _rows(tables, judged.findings[:MOST])
+    if not rows:
+        return judged
+    proxies = Proxies.around(tables, rows.values())
+    sides: list[Row] = []
+    for row in rows.values():
+        sides += [leg.row for leg in proxies.behind(row) or ()]
+        front = proxies.before(row)
+        sides += [front.row] if front is not None else []
+    where = _Where(tables, Traced.of(tables, [*rows.values(), *sides]), proxies, rows)
+    found = [where.placed(finding) for finding in judged.findings]
+    judged.findings = _one_incident(where.inherited(found), where.same)
+    return judged
+
+
+def vantages(tables: Tables) -> list[Vantage]:
+    """Every vantage: an interface of a capture, or of the files of a rotated set."""
+    table, joined = tables.connections, tables.joined
+    found = []
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for group in np.unique(joined.group[~joined.judged]).tolist():
+        path = [int(table["interface"][n]) for n in joined.members(group)]
+        first[path[0]] = first.get(path[0], 0) + 1
+        last[path[-1]] = last.get(path[-1], 0) + 1
+        for between in path[1:-1]:
+            first.setdefault(between, 0)
+            last.setdefault(between, 0)
+    for number, interface in enumerate(tables.interfaces):
+        here = table["interface"] == number
+        clock = tables.clocks.of(number)
+        near, far = first.get(number, 0), last.get(number, 0)
+        role = "alone"
+        if number in first or number in last:
+            role = "client side" if near > far else "server side" if far > near else "between"
+        found.append(
+            Vantage(
+                captures=tables.sources[number],
+                interface=interface,
+                role=role,
+                connections=int(here.sum()),
+                offset_ns=clock.offset if clock.bound is not None else None,
+                bound_ns=clock.bound,
+                drift_ppm=round(clock.drift * 1e6, 3),
+                corrected=clock.applied,
+            )
+        )
+    return found
+
+
+def _rows(tables: Tables, findings: list[Finding]) -> dict[int, Row]:
+    """The exchange of each finding, by the finding's place in the list."""
+    requests: dict[tuple[int, int], list[int]] = {}
+    responses: dict[tuple[int, int], list[int]] = {}
+    for number, finding in enumerate(findings):
+        if finding.request is not None:
+            key = finding.request.capture, finding.request.frame
+            requests.setdefault(key, []).append(number)
+        elif finding.response is not None:
+            key = finding.response.capture, finding.response.frame
+            responses.setdefault(key, []).append(number)
+    if not requests and not responses:
+        return {}
+
+    def codes(keys: dict[tuple[int, int], list[int]]) -> np.ndarray:
+        return np.array(sorted(c << 32 | f for c, f in keys), dtype=np.int64)
+
+    asked, said = codes(requests), codes(responses)
+    found: dict[int, Row] = {}
+    for row in tables.pick(
+        lambda rows: (
+            np.isin(rows["request_capture"].astype(np.int64) << 32 | rows["request_frame"], asked)
+            | np.isin(
+                rows["response_capture"].astype(np.int64) << 32 | rows["response_frame"], said
+            )
+        )
+    ):
+        for number in requests.get((row["request_capture"], row["request_frame"]), ()):
+            if row.target.decode("latin-1") == findings[number].request.target:  # type: ignore[union-attr]
+                found[number] = row
+        for number in responses.get((row["response_capture"], row["response_frame"]), ()):
+            found[number] = row
+    return found
+
+
+@dataclass(slots=True)
+class _Where:
+    """Places the findings of one scan; `rows` are in the order in which `placed` is called."""
+
+    tables: Tables
+    traced: Traced
+    proxies: Proxies
+    rows: dict[int, Row]
+    same: list[tuple[int, int]]  # findings on the two sides of a proxy
+    inherits: dict[int, Position]  # findings before a proxy, and what was wrong behind it already
+    _next: int = 0
+
+    def __init__(
+        self, tables: Tables, traced: Traced, proxies: Proxies, rows: dict[int, Row]
+    ) -> None:
+        self.tables, self.traced, self.proxies, self.rows = tables, traced, proxies, rows
+        self.same = []
+        self.inherits = {}
+        self._next = 0
+
+    def placed(self, finding: Finding) -> Finding:
+        """The next finding with its places."""
+        number = self._next
+        self._next += 1
+        row = self.rows.get(number)
+        if row is None:
+            return finding
+        path = self.traced.path(row)
+        seen = self._seen(path, "")
+        if finding.kind is Kind.UNANSWERED or finding.kind is Kind.INCOMPLETE:
+            finding = self._lost(finding, row, path)
+        elif finding.kind is Kind.MISDELIVERED:
+            finding, seen = self._first_wrong(finding, path, seen)
+        return self._proxied(finding, number, row, seen)
+
+    def inherited(self, findings: list[Finding]) -> list[Finding]:
+        """The findings; those that were wrong behind a proxy already with the causes found there.
+
+        The proxy in between is excluded, whatever is open behind it.
+        """
+        at = {row.position: number for number, row in self.rows.items()}
+        out = list(findings)
+        for number, position in self.inherits.items():
+            if position not in at:
+                continue
+            behind = out[at[position]]
+            own = next(c for c in out[number].causes if c.cause == "proxy/crossed")
+            causes = [c for c in behind.causes if c.cause != "proxy/crossed"]
+            if causes and behind.kind is out[number].kind:
+                both = tuple(ordered([*causes, own]))
+                out[number] = replace(out[number], cause=both[0].cause, causes=both)
+        return out
+
+    # --- on one connection -----------------------------------------------------------------
+
+    def _seen(self, path: list[Place], leg: str) -> list[Seen]:
+        return [
+            Seen(
+                vantage=place.interface,
+                leg=leg,
+                connection=(
+                    int(self.tables.connections["stream"][place.connection])
+                    if place.connection >= 0
+                    else None
+                ),
+                request_capture=place.request.capture if place.request else None,
+                request_frame=place.request.frame if place.request else None,
+                response_capture=place.response.capture if place.response else None,
+                response_frame=place.response.frame if place.response else None,
+                whole=place.whole,
+                first_wrong=False,
+            )
+            for place in path
+        ]
+
+    def _name(self, place: Place) -> str:
+        return self.tables.vantages[place.interface] or "the capture"
+
+    def _lost(self, finding: Finding, row: Row, path: list[Place]) -> Finding:
+        """Whether the request or its response was lost between two vantages, or cut off there."""
+        told = self._lost_response(finding, row, path) or self._lost_request(finding, path)
+        return told or self._reset_between(finding, row, path) or finding
+
+    def _lost_response(self, finding: Finding, row: Row, path: list[Place]) -> Finding | None:
+        whole = finding.kind is Kind.INCOMPLETE
+        having = [n for n, p in enumerate(path) if p.response and (p.ended or not whole)]
+        if not having:
+            return None
+        near = having[0]
+        last = path[near]
+        assert last.response is not None
+        lacking = [p for p in path[:near] if p.whole and not (p.ended if whole else p.response)]
+        if not lacking:
+            return None
+        left = self._client_left(row)
+        if left and left < last.response.time:
+            return None  # the client's host may have refused it: that it came late is the cause
+        beyond = lacking[-1]
+        what = "whole response" if whole else "response"
+        if last.stray:
+            server = self._address(last)
+            said = (
+                f"the response left at {self._name(last)} in frame {last.response.frame} under the "
+                f"server's address behind the translation, {server}, and never came to "
+                f"{self._name(beyond)}"
+            )
+        else:
+            said = (
+                f"the {what} was seen at {self._name(last)} in frame {last.response.frame}, and "
+                f"never at {self._name(beyond)}, which would have seen it"
+            )
+        ruled = "the server answered: the response was seen on its way"
+        cause = Cause("network/lost", _SUPPORTED, said, (last.response.frame,))
+        fact = Fact(said, cause.frames)
+        return _led(finding, cause, dict.fromkeys(_SERVERS, ruled), fact)
+
+    def _lost_request(self, finding: Finding, path: list[Place]) -> Finding | None:
+        if finding.kind is not Kind.UNANSWERED or any(p.response for p in path):
+            return None
+        having = [n for n, p in enumerate(path) if p.request]
+        if not having:
+            return None
+        far = having[-1]
+        last = path[far]
+        lacking = [p for p in path[far + 1 :] if p.whole]
+        if not lacking or self._reset_at(last):
+            return None
+        assert last.request is not None
+        said = (
+            f"the request was seen last at {self._name(last)} in frame {last.request.frame}, and "
+            f"never at {self._name(lacking[0])}, which would have seen it"
+        )
+        ruled = "the request never came to the server"
+        cause = Cause("network/lost", _SUPPORTED, said, (last.request.frame,))
+        fact = Fact(said, cause.frames)
+        return _led(finding, cause, dict.fromkeys(_SERVERS, ruled), fact)
+
+    def _reset_at(self, place: Place) -> int:
+        """The frame with a reset on the server's account that ended the connection there, or 0."""
+        if place.connection < 0:
+            return 0
+        connection = self.tables.connections[place.connection]
+        if int(connection["first_close"]) != Close.SERVER_RST:
+            return 0
+        return int(connection["reset_frame"])
+
+    def _reset_time(self, place: Place) -> int:
+        return int(self.tables.connections["reset_time"][place.connection])
+
+    def _reset_by(self, place: Place, time: int) -> bool:
+        """Whether any reset was seen at a place until a second after `time`."""
+        return place.connection >= 0 and 0 < self._reset_time(place) <= time + MARGIN
+
+    def _reset_between(self, finding: Finding, row: Row, path: list[Place]) -> Finding | None:
+        """Whether a reset came out of the middle: no vantage nearer the server has it."""
+        if finding.kind is not Kind.UNANSWERED:
+            return None
+        having = [n for n, p in enumerate(path) if self._reset_at(p)]
+        if not having:
+            return None
+        last = path[having[-1]]
+        frame = self._reset_at(last)
+        beyond = [
+            p
+            for p in path[having[-1] + 1 :]
+            if p.whole and not self._reset_by(p, self._reset_time(last))
+        ]
+        if not beyond:
+            return None
+        said = (
+            f"the reset in frame {frame} at {self._name(last)} was never at "
+            f"{self._name(beyond[0])}, nearer the server: something in between sent it"
+        )
+        ruled = "the reset was not the server's"
+        out = dict.fromkeys((*_SERVERS, "network/lost"), ruled)
+        return _led(
+            finding, Cause("network/reset", _SUPPORTED, said, (frame,)), out, Fact(said, (frame,))
+        )
+
+    def _client_left(self, row: Row) -> int:
+        connection = self.tables.connection(row)
+        left = int(connection["client_fin_time"])
+        return left if left > row["request_time"] else 0
+
+    def _address(self, place: Place) -> str:
+        connection = self.tables.connections[place.connection]
+        return self.tables.place(int(connection["server"]), int(connection["server_port"]))
+
+    def _first_wrong(
+        self, finding: Finding, path: list[Place], seen: list[Seen]
+    ) -> tuple[Finding, list[Seen]]:
+        having = [n for n, p in enumerate(path) if p.response]
+        if not having or finding.response is None:
+            return finding, seen
+        first = having[-1]
+        place = path[first]
+        assert place.response is not None
+        seen[first] = replace(seen[first], first_wrong=True)
+        if len(having) > 1:
+            said = (
+                f"it was on the wrong connection already at {self._name(place)}, of the vantages "
+                f"that saw it the nearest to the server (frame {place.response.frame})"
+            )
+        else:
+            said = f"only {self._name(place)} saw it: what happened nearer the server shows nowhere"
+        return _with(finding, Fact(said, (place.response.frame,))), seen
+
+    # --- on both sides of a proxy ----------------------------------------------------------
+
+    def _proxied(self, finding: Finding, number: int, row: Row, seen: list[Seen]) -> Finding:
+        behind = self.proxies.behind(row)
+        front = self.proxies.before(row)
+        for leg in (front.row,) if front is not None else ():
+            seen = [
+                *self._seen(self.traced.path(leg), _FRONT),
+                *(replace(s, leg=_BACK) for s in seen),
+            ]
+            self._tie(number, leg)
+        if behind:
+            seen = [replace(s, leg=_FRONT) for s in seen]
+            for leg in (b.row for b in behind):
+                seen += self._seen(self.traced.path(leg), _BACK)
+                self._tie(number, leg)
+            if finding.kind is Kind.MISDELIVERED:
+                finding, seen = self._mixed(finding, number, row, behind, seen)
+            elif finding.kind is Kind.UNANSWERED:
+                finding = self._kept(finding, behind)
+        elif behind == [] and front is None and self.proxies.passes_on(row):
+            finding = self._alone(finding, row)
+        return replace(finding, seen=tuple(seen))
+
+    def _tie(self, number: int, other: Row) -> None:
+        for known, row in self.rows.items():
+            if known != number and row.position == other.position:
+                self.same.append((known, number))
+
+    def _mixed(
+        self, finding: Finding, number: int, row: Row, behind: list[Leg], seen: list[Seen]
+    ) -> tuple[Finding, list[Seen]]:
+        """A stray response with the proxy's own exchange known: right or wrong behind it?"""
+        got = row["status"], row["response_sum"], row["response_length"]
+        alike = [leg for leg in behind if leg.response == got]
+        if alike:
+            self.inherits[number] = alike[-1].row.position
+            frame = alike[-1].row["response_frame"]
+            why = f"behind the proxy the response was the same already, in frame {frame}"
+            finding = _revised(finding, Cause("proxy/crossed", _RULED_OUT, why, (frame,)))
+            behind_first = [n for n, s in enumerate(seen) if s.leg == _BACK and s.response_frame]
+            if behind_first:
+                seen = [replace(s, first_wrong=n == behind_first[-1]) for n, s in enumerate(seen)]
+            return _with(finding, Fact(why, (frame,))), seen
+        answered = [leg for leg in behind if leg.response is not None]
+        if not answered or not self.proxies.leaves_bodies(row) or row["response_sum"] == 0:
+            return finding, seen
+        frame = answered[-1].row["response_frame"]
+        why = (
+            f"behind the proxy the same request got another response, in frame {frame}; the proxy "
+            "otherwise hands responses on byte for byte"
+        )
+        ruled = f"behind the proxy the server answered this request otherwise, in frame {frame}"
+        out = dict.fromkeys(
+            ("server/crossed", "server/stolen", "server/descriptor", "connection/desync"), ruled
+        )
+        return _led(
+            finding, Cause("proxy/crossed", _SUPPORTED, why, (frame,)), out, Fact(why, (frame,))
+        ), seen
+
+    def _kept(self, finding: Finding, behind: list[Leg]) -> Finding:
+        """No response before the proxy: was there one behind it?"""
+        answered = [leg.row for leg in behind if leg.row["outcome"] == Outcome.ANSWERED]
+        if not answered:
+            last = behind[-1].row
+            why = f"behind the proxy the request, in frame {last['request_frame']}, got none either"
+            finding = _revised(
+                finding, Cause("proxy/crossed", _RULED_OUT, why, (last["request_frame"],))
+            )
+            return _with(finding, Fact(why, (last["request_frame"],)))
+        if finding.cause.startswith("client/") or finding.cause == "network/lost":
+            return finding
+        frame = answered[-1]["response_frame"]
+        why = f"the response came back to the proxy, in frame {frame}, and never left it"
+        ruled = f"the server answered the proxy, in frame {frame}"
+        cause = Cause("proxy/crossed", _SUPPORTED, why, (frame,))
+        return _led(finding, cause, dict.fromkeys(_SERVERS, ruled), Fact(why, (frame,)))
+
+    def _alone(self, finding: Finding, row: Row) -> Finding:
+        """Asked of a proxy that passes on nearly all, and not seen behind it."""
+        frame = row["request_frame"]
+        why = (
+            f"behind the proxy the request in frame {frame} was never seen, as nearly all others "
+            "were"
+        )
+        if finding.kind is Kind.MISDELIVERED:
+            out = dict.fromkeys(
+                ("server/crossed", "server/stolen", "server/descriptor"),
+                "the server never saw this request: the proxy answered by itself",
+            )
+        elif finding.kind is Kind.UNANSWERED and finding.cause != "network/lost":
+            out = dict.fromkeys(_SERVERS, "the server never saw this request")
+        else:
+            return finding
+        return _led(
+            finding, Cause("proxy/crossed", _SUPPORTED, why, (frame,)), out, Fact(why, (frame,))
+        )
+
+
+def _with(finding: Finding, *facts: Fact) -> Finding:
+    return replace(finding, evidence=(*finding.evidence, *facts))
+
+
+def _revised(finding: Finding, cause: Cause) -> Finding:
+    """`finding` with `cause` in place of what was said of the same one."""
+    kept = [c for c in finding.causes if c.cause != cause.cause]
+    return replace(finding, causes=tuple(ordered([*kept, cause])))
+
+
+def _led(finding: Finding, cause: Cause, ruled_out: dict[str, str], *facts: Fact) -> Finding:
+    """`finding` with `cause` first, and those of `ruled_out` that were considered excluded.
+
+    What was left open between server and proxy is so no more.
+    """
+    frames = cause.frames
+    others = []
+    for other in finding.causes:
+        if other.cause in (cause.cause, OPEN):
+            continue
+        if other.cause in ruled_out:
+            why = ruled_out[other.cause]
+            other = replace(other, verdict=_RULED_OUT, because=why, frames=frames)
+        elif other.verdict is _SUPPORTED:
+            other = replace(other, verdict=_POSSIBLE)
+        others.append(other)
+    led = replace(finding, cause=cause.cause, causes=(cause, *ordered(others)))
+    return _with(led, *facts)
+
+
+def _one_incident(findings: list[Finding], same: list[tuple[int, int]]) -> list[Finding]:
+    """Findings on the two sides of a proxy are one incident: that of the first."""
+    out = list(findings)
+    for one, two in same:
+        old, new = sorted((out[one].incident, out[two].incident))
+        out = [replace(f, incident=old) if f.incident == new else f for f in out]
+    return out
