@@ -46,6 +46,8 @@ SENTENCES: dict[str, str] = {
     "body-undecodable": "a body that its content coding does not decode",
     "json-invalid": "a JSON body that does not parse",
     "shapes-limit": "more shapes than are kept; the rest are not told apart",
+    "outstanding-limit": "too many messages of one connection wait for their other half",
+    "odd-limit": "more odd exchanges than are judged one by one; the rest is only counted",
     "routes-limit": "more different targets than are kept; the rest are not told apart",
 }
 

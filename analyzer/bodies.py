@@ -3,6 +3,7 @@
 from typing import NamedTuple
 from zlib import adler32
 
+from analyzer import limits
 from analyzer.anomalies import Anomalies
 from analyzer.http import content
 from analyzer.http.grammar import Fields
@@ -32,7 +33,7 @@ class Bodies:
         media_type = fields.media_type
         if not body:
             return Look(NO_FORM)
-        if len(body) > content.LONGEST_BODY and may_be_json(media_type):
+        if len(body) > limits.BODY and may_be_json(media_type):
             return self.too_long()
         checksum = adler32(body)
         if not may_be_json(media_type):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analyzer import compiled, echoes
+from analyzer import compiled, echoes, limits
 from analyzer.blocks import Arranged, Brief, Ints
 from analyzer.bodies import Bodies
 from analyzer.echoes import SHORTEST_TOKEN, Echoes, Position, Rule
@@ -105,9 +105,7 @@ class Bulk:
         json: Mask = taken.of_answer(lambda t: may_be_json(t.fields.media_type)) != 0
         coded = taken.of_answer(lambda t: bool(t.fields.content_coding)) != 0
         whole = taken.length > 0
-        plain: Mask = (
-            json & ~coded & ~taken.chunked & whole & (taken.length <= content.LONGEST_BODY)
-        )
+        plain: Mask = json & ~coded & ~taken.chunked & whole & (taken.length <= limits.BODY)
         codes = np.zeros(count, dtype=np.uint64)
         checksum = np.zeros(count, dtype=np.uint32)
         echo = np.zeros(count, dtype=np.uint8)

@@ -39,6 +39,13 @@ _JOBS = click.option(
     show_default="the processors",
     help="Processes to read large captures with.",
 )
+_LIMIT = click.option(
+    "--limit",
+    "limit",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    help="Another limit than the default; repeatable. An unknown name lists those there are.",
+)
 _SHOW_BODIES = click.option(
     "--show-bodies",
     is_flag=True,
@@ -76,6 +83,12 @@ def main() -> None:
 )
 @_JOBS
 @_SHOW_BODIES
+@_LIMIT
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Check each finding's frames against the file by another way; print its SHA-256.",
+)
 @click.option("--force", is_flag=True, help="Replace output files that exist.")
 def scan(
     captures: tuple[str, ...],
@@ -85,6 +98,8 @@ def scan(
     evidence_folder: str | None,
     jobs: int,
     show_bodies: bool,
+    limit: tuple[str, ...],
+    verify: bool,
     force: bool,
 ) -> None:
     """Read captures and report every response that is not its request's own.
@@ -102,13 +117,21 @@ def scan(
     def work(pace: "Pace") -> "Report":
         _check_outputs(csv_file, json_file, exchanges_file, force=force)
         _check_folder(evidence_folder)
-        examination = _examine(list(captures), jobs, pace)
+        if verify and STANDARD_STREAM in captures:
+            raise InputError("standard input cannot be verified: it cannot be read again")
+        examination = _examine(list(captures), jobs, limit, pace)
         report = examination.report
+        if verify:
+            from analyzer import verification
+
+            report.verified = verification.verify(report)
         _write(report, csv_file, json_file, exchanges_file, force=force)
         if show_bodies and json_file != STANDARD_STREAM:
             _show_messages(examination)
         if evidence_folder is not None:
             _write_evidence(examination, evidence_folder, force=force)
+        if report.verified and report.verified.failures:
+            raise InputError("the captures do not have what the report says; see above")
         return report
 
     _run(work)
@@ -123,8 +146,15 @@ def scan(
     "finding in the scan's table. Without it the worst is told.",
 )
 @_JOBS
+@_LIMIT
 @_SHOW_BODIES
-def explain(captures: tuple[str, ...], finding: str | None, jobs: int, show_bodies: bool) -> None:
+def explain(
+    captures: tuple[str, ...],
+    finding: str | None,
+    jobs: int,
+    limit: tuple[str, ...],
+    show_bodies: bool,
+) -> None:
     """Tell one incident: what happened, the evidence, the causes, and what would settle the rest.
 
     CAPTURE is as in scan. The captures are read a second time for the connections of the incident;
@@ -136,7 +166,7 @@ def explain(captures: tuple[str, ...], finding: str | None, jobs: int, show_bodi
     """
 
     def work(pace: "Pace") -> "Report":
-        examination = _examine(list(captures), jobs, pace)
+        examination = _examine(list(captures), jobs, limit, pace)
         incidents = examination.incidents()
         if not incidents:
             _show(examination.report)
@@ -277,9 +307,12 @@ def _show_messages(examination: "Examination") -> None:
     _print(tell)
 
 
-def _examine(captures: list[str], jobs: int, pace: "Pace") -> "Examination":
+def _examine(captures: list[str], jobs: int, limit: tuple[str, ...], pace: "Pace") -> "Examination":
     import gc
 
+    from analyzer import limits
+
+    limits.use(limits.parsed(limit))
     from analyzer import pipeline
 
     # Nothing built here has cycles that matter, and looking for some takes a tenth of the time.

@@ -10,9 +10,9 @@ import re
 from collections import defaultdict
 from typing import NamedTuple
 
+from analyzer import limits
 from analyzer.anomalies import Anomalies
 
-MOST_ROUTES = 32_768  # told apart in one run
 MANY_VALUES = 10  # distinct values of a segment that make it a variable
 MANY_AT_TOP = 30  # the same for the first segment, where an API's own names are
 RARE = 0.5  # distinct values per request, at least, for names to be values
@@ -116,7 +116,7 @@ class Routes:
         route = Route(verb, host, path)
         number = self._numbers.get(route)
         if number is None:
-            if len(self.routes) >= MOST_ROUTES:
+            if len(self.routes) >= limits.ROUTES:
                 self._anomalies.count("routes-limit")
                 return 0
             number = self._numbers[route] = len(self.routes)

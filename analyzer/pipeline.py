@@ -35,6 +35,8 @@ from analyzer.findings.view import Tables
 from analyzer.findings.where import locate
 from analyzer.http.ordinary import Glance, OrdinaryReader
 from analyzer.intervals import MASK
+from analyzer.limits import changed as changed_limits
+from analyzer.limits import use as use_limits
 from analyzer.packets.decode import Decoder, Found
 from analyzer.packets.headers import INTERFACE
 from analyzer.packets.segments import Segments
@@ -98,7 +100,7 @@ def extract(
     pace = pace or Pace()
     pace.share(PROCESSES)
     with ProcessPoolExecutor(
-        jobs - 1, mp_context=PROCESSES, initializer=_keep_pace, initargs=(pace,)
+        jobs - 1, mp_context=PROCESSES, initializer=_prepare, initargs=(pace, changed_limits())
     ) as pool:
         others = [pool.submit(_extract_part, paths, part, jobs, block) for part in range(1, jobs)]
         try:
@@ -121,10 +123,11 @@ def extract(
 _pace: Pace | None = None  # of this process, where it is one of several
 
 
-def _keep_pace(pace: Pace | None) -> None:
+def _prepare(pace: Pace | None, changed: dict[str, int]) -> None:
     """Prepare a process: it ends when the one that started it says so, not on a signal to all."""
     global _pace
     _pace = pace
+    use_limits(changed)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
@@ -428,7 +431,9 @@ def examine(
         seen = look(captures, interfaces, chosen, spool=spool)
         return {number: by_reference(closeup, tables.clocks) for number, closeup in seen.items()}
 
-    report = Report(captures, extraction.anomalies, locate(tables, judge(tables, closer)), tables)
+    judgement = locate(tables, judge(tables, closer))
+    extraction.anomalies.count("odd-limit", tables.left_out)
+    report = Report(captures, extraction.anomalies, judgement, tables)
     return Examination(report, interfaces, spool, closer)
 
 

@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from analyzer import compiled
+from analyzer import compiled, limits
 from analyzer.anomalies import Anomalies
 
 DEEPEST = 24  # levels told apart
 MOST_KEYS = 128  # an object with more keys is a map
-MOST_FORMS = 16_384  # forms told apart in one run
 _MEMORY = 4_096  # codes remembered
 
 # Keys that are data rather than names: numbers, UUIDs, long hexadecimal, dates, times of day.
@@ -228,7 +227,7 @@ class Forms:
         """The number of a form, a new one if need be."""
         found = self._numbers.get(form)
         if found is None:
-            if len(self.forms) >= MOST_FORMS:
+            if len(self.forms) >= limits.FORMS:
                 self._anomalies.count("shapes-limit")
                 return UNKNOWN_FORM
             found = self._numbers[form] = len(self.forms)

@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from analyzer import limits
 from analyzer.anomalies import Anomalies
 from analyzer.blocks import (
     ACK,
@@ -39,13 +40,10 @@ from analyzer.tables import Close
 
 # How long out-of-order data waits.
 REORDERING = 100_000_000  # ns, for a hole that the receiver has acknowledged
-MOST_HELD = 1_024  # segments of one connection
-MOST_HELD_BYTES = 4 << 20  # bytes of one connection
 
 REPEATS = 4  # repetitions without an ack, seconds in all, that tell a loss on the way
 
-# How many connections are followed at once, and how long an ended one is remembered.
-MOST_CONNECTIONS = 65_536
+# How many ended connections are remembered, and how long.
 MOST_ENDED = 2_048
 LINGER = 60_000_000_000  # ns
 
@@ -358,7 +356,7 @@ class Connection:
             self.held_since = entry.time
         self.held.append(entry)
         self.held_bytes += len(entry.piece)
-        if len(self.held) > MOST_HELD or self.held_bytes > MOST_HELD_BYTES:
+        if len(self.held) > limits.HELD_SEGMENTS or self.held_bytes > limits.HELD_BYTES:
             self.anomalies.count("reassembly-limit")
             self._skip()
         self._overdue(entry.time)
@@ -666,7 +664,7 @@ class Tracker:
             time,
             self._anomalies,
         )
-        if len(self._connections) >= MOST_CONNECTIONS:
+        if len(self._connections) >= limits.CONNECTIONS:
             self._evict()
         self._connections[name] = connection
         self.begun.append(frame)
@@ -697,7 +695,7 @@ class Tracker:
     def _evict(self) -> None:
         """Let go of the tenth that has been idle longest."""
         idle = sorted(self._connections.items(), key=lambda item: item[1].last_time)
-        for name, connection in idle[: MOST_CONNECTIONS // 10]:
+        for name, connection in idle[: max(1, limits.CONNECTIONS // 10)]:
             if not connection.ended:
                 self._anomalies.count("connection-evicted")
                 connection.finish(ended=False)

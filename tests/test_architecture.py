@@ -12,10 +12,11 @@ from analyzer.tables import CONNECTIONS, EXCHANGES, Column
 ROOT = Path(analyzer.__file__).parent
 
 # A module, or all of a folder, and what of the analyzer it may import. Everybody may import FREE.
-FREE = {"anomalies", "compiled", "errors", "intervals", "tables"}
+FREE = {"anomalies", "compiled", "errors", "intervals", "limits", "tables"}
 ALLOWED: dict[str, set[str]] = {
     "__init__": {"pipeline", "report", "errors"},
-    "cli": {"pipeline", "report", "explain", "dossier", "__init__", "errors", "stopping"},
+    "cli": {"pipeline", "report", "explain", "dossier", "__init__", "errors", "stopping",
+            "verification"},
     # composes the pipeline, stories and files
     "dossier": {
         "pipeline", "capture", "closeup", "explain", "findings", "report", "__init__", "errors",
@@ -52,8 +53,11 @@ ALLOWED: dict[str, set[str]] = {
     "compiled": {"kernels"},
     "errors": set(),
     "intervals": set(),
+    "limits": {"errors"},
     "tables": set(),
     "stopping": set(),
+    # shares nothing with the stages but their result
+    "verification": {"findings", "report"},
 }  # fmt: skip
 # Of these only the table's module may be imported.
 TABLE_ONLY = {("packets", "capture"): "analyzer.capture.frames",

@@ -92,7 +92,7 @@ def test_route_numbers_stay() -> None:
 
 
 def test_too_many_routes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("analyzer.endpoints.MOST_ROUTES", 3)
+    monkeypatch.setattr("analyzer.limits.ROUTES", 3)
     anomalies = Anomalies()
     routes = Routes(anomalies)
     numbers = [routes.number(b"GET", "h", f"/{name}".encode()) for name in "abcd"]

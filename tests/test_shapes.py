@@ -299,7 +299,7 @@ def test_what_was_read_before_does_not_change_a_form(bodies: list[tuple[Any, str
 
 
 def test_too_many_forms_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("analyzer.shapes.MOST_FORMS", 5)
+    monkeypatch.setattr("analyzer.limits.FORMS", 5)
     anomalies = Anomalies()
     forms = Forms(anomalies)
     numbers = [forms.of("application/json", orjson.dumps({letter: 1})) for letter in "abcde"]

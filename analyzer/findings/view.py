@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from analyzer import limits
 from analyzer.echoes import Position, Rules
 from analyzer.endpoints import Endpoint
 from analyzer.findings.clocks import Clocks
@@ -22,7 +23,6 @@ from analyzer.intervals import MASK, covers
 from analyzer.shapes import Form, text
 from analyzer.tables import Array, Flag, Outcome, Store
 
-MOST_ODD = 200_000  # odd exchanges looked at one by one
 _MAPPED = 0xFFFF00000000
 _NOTABLE = 0xFFFFFFFF & ~int(Flag.HAS_TOKEN | Flag.ECHOES | Flag.INTERIM)
 
@@ -82,6 +82,7 @@ class Tables:
     vantages: list[str]  # for every interface what to call it
     sources: list[tuple[int, ...]]  # for every interface the indices of its files
     ends: list[int]  # for every interface the time of its last frame, in ns since 1970
+    left_out: int = 0  # odd exchanges beyond the limit, which were not picked
 
     def judged(self) -> Iterator[tuple[Array, list[bytes]]]:
         """The exchanges that count, a chunk at a time: each once, however many places saw it."""
@@ -106,9 +107,10 @@ class Tables:
         """The judged exchanges for which `wanted` holds, in the order of their frames."""
         found: list[Row] = []
         for rows, targets in self.judged():
-            for i in np.flatnonzero(wanted(rows)).tolist():
-                if len(found) < MOST_ODD:
-                    found.append(Row(rows[i], targets[i]))
+            chosen = np.flatnonzero(wanted(rows)).tolist()
+            room = limits.ODD - len(found)
+            self.left_out += max(0, len(chosen) - room)
+            found += [Row(rows[i], targets[i]) for i in chosen[: max(0, room)]]
         found.sort(key=_in_order)
         return found
 

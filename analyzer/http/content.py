@@ -4,7 +4,8 @@ import zlib
 
 import zstandard
 
-LONGEST_BODY = 1 << 20  # bytes looked into, coded or decoded
+from analyzer import limits
+
 LONGEST_REQUEST_BODY = 16_384  # bytes of a request's body that are kept to look for tokens
 
 
@@ -15,7 +16,7 @@ def decoded(body: bytes, codings: str) -> bytes | None:
             out = _decode(body, coding)
         except (zlib.error, zstandard.ZstdError, ValueError):
             return None
-        if out is None or len(out) > LONGEST_BODY:
+        if out is None or len(out) > limits.BODY:
             return None
         body = out
     return body
@@ -23,16 +24,16 @@ def decoded(body: bytes, codings: str) -> bytes | None:
 
 def _decode(body: bytes, coding: str) -> bytes | None:
     if coding in ("gzip", "x-gzip"):
-        return zlib.decompressobj(31).decompress(body, LONGEST_BODY + 1)
+        return zlib.decompressobj(31).decompress(body, limits.BODY + 1)
     if coding == "deflate":
         # Said to be zlib, often raw deflate (RFC 9110 §8.4.1.2).
         wrapped = len(body) > 1 and body[0] & 15 == 8 and (body[0] << 8 | body[1]) % 31 == 0
-        return zlib.decompressobj(15 if wrapped else -15).decompress(body, LONGEST_BODY + 1)
+        return zlib.decompressobj(15 if wrapped else -15).decompress(body, limits.BODY + 1)
     if coding == "zstd":
         stream = zstandard.ZstdDecompressor(max_window_size=8 << 20).stream_reader(
             body, read_across_frames=True
         )
-        return stream.read(LONGEST_BODY + 1)
+        return stream.read(limits.BODY + 1)
     if coding == "br":
         return _brotli(body)
     return body if coding == "identity" else None
@@ -49,7 +50,7 @@ def _brotli(body: bytes) -> bytes | None:
         while True:
             size += len(part)
             out.append(part)
-            if size > LONGEST_BODY or decoder.is_finished() or not part:
+            if size > limits.BODY or decoder.is_finished() or not part:
                 break
             part = decoder.process(b"", output_buffer_limit=65_536)
     except brotli.error:

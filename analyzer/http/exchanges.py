@@ -11,6 +11,7 @@ from collections import deque
 from enum import Enum, auto
 from typing import Protocol as Interface
 
+from analyzer import limits
 from analyzer.anomalies import Anomalies
 from analyzer.http import grammar
 from analyzer.http.grammar import Protocol
@@ -19,7 +20,6 @@ from analyzer.intervals import covers
 from analyzer.tables import Flag, Outcome
 
 _PROOFS = 3  # exchanges in a row after which a connection is in step again
-_MOST_OUTSTANDING = 4_096  # requests, or surplus responses, kept for one connection
 
 # Plain integers: these are combined for every message.
 _GAP_REQUEST, _GAP_RESPONSE = int(Flag.GAP_REQUEST), int(Flag.GAP_RESPONSE)
@@ -223,7 +223,8 @@ class HttpConnection:
         if self._skipped:
             request.flags |= _BODY_SKIPPED
         request.route = self._recorder.route(request)
-        if len(self.outstanding) >= _MOST_OUTSTANDING:
+        if len(self.outstanding) >= limits.OUTSTANDING:
+            self.anomalies.count("outstanding-limit")
             self._put(self.outstanding.popleft(), None, Outcome.UNANSWERED, _DAMAGED)
         self.outstanding.append(request)
         if self._surplus:
@@ -302,8 +303,10 @@ class HttpConnection:
         if late and not covers(response.ack, late[0].seq):
             # Sent before the server had this request, and read as its answer all the same.
             self._pair(late.popleft(), response, _SURPLUS)
-        elif len(self._surplus) < _MOST_OUTSTANDING:
+        elif len(self._surplus) < limits.OUTSTANDING:
             self._surplus.append(response)
+        else:
+            self.anomalies.count("outstanding-limit")
 
     def _pair(self, request: Message, response: Message, flags: int) -> None:
         outcome = Outcome.ANSWERED if response.complete else Outcome.INCOMPLETE

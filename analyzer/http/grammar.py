@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import product
 
-LONGEST_HEAD = 65_536  # bytes
 LONGEST_TARGET = 8_192  # bytes kept of a request target
 _MEMORY = 4_096  # heads remembered
 

@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable
 from enum import Enum, auto
 
+from analyzer import limits
 from analyzer.anomalies import Anomalies
 from analyzer.http import grammar
-from analyzer.http.content import LONGEST_BODY, LONGEST_REQUEST_BODY
+from analyzer.http.content import LONGEST_REQUEST_BODY
 from analyzer.http.framing import Framing, Kind, framing
 from analyzer.http.grammar import Fields
 
@@ -128,7 +129,7 @@ class MessageReader:
         whole: bool = False,
     ) -> None:
         self._is_request = is_request
-        longest = LONGEST_BODY if whole or not is_request else LONGEST_REQUEST_BODY
+        longest = limits.BODY if whole or not is_request else LONGEST_REQUEST_BODY
         self._longest_body = longest
         self._on_head = on_head
         self._on_end = on_end
@@ -199,7 +200,7 @@ class MessageReader:
         rest = data[at:] if at else data
         size = grammar.end_of_head(rest)
         if size < 0:
-            if len(rest) > grammar.LONGEST_HEAD:
+            if len(rest) > limits.HEAD:
                 self.anomalies.count("head-too-long")
                 self._lose()
             elif not self._may_be_head(rest):

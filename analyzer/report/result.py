@@ -1,10 +1,11 @@
 """The one result that every renderer renders: what `analyzer.scan` returns."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from analyzer import limits
 from analyzer.anomalies import FATES, Anomalies
 from analyzer.capture.frames import Capture
 from analyzer.findings.model import Finding, Judgement, Kind, Request, Response, Seen
@@ -90,6 +91,15 @@ ENDPOINT_COLUMNS: dict[str, str] = {
 
 
 @dataclass
+class Verified:
+    """What checking the findings' frames against the captures came to (see `verification`)."""
+
+    frames: int = 0
+    failures: list[str] = field(default_factory=list)
+    sha256: list[str] = field(default_factory=list)  # of every capture
+
+
+@dataclass
 class Report:
     """What a scan found. `findings`, `exchanges` and `endpoints` are pandas frames.
 
@@ -100,6 +110,7 @@ class Report:
     anomalies: Anomalies  # of connections and messages; those of frames are in `captures`
     judgement: Judgement
     tables: Tables
+    verified: Verified | None = None
 
     @property
     def partial(self) -> bool:
@@ -158,10 +169,20 @@ def as_dict(report: Report) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "partial": report.partial,
-        "captures": [_capture(capture) for capture in report.captures],
+        "verified": None
+        if report.verified is None
+        else {"frames": report.verified.frames, "failures": report.verified.failures},
+        "captures": [
+            {**_capture(capture), "sha256": report.verified and report.verified.sha256[number]}
+            for number, capture in enumerate(report.captures)
+        ],
         "vantages": [asdict(vantage) for vantage in judged.vantages],
         "totals": report.totals,
         "anomalies": dict(sorted(report.anomalies.items())),
+        "limits": [
+            {"name": limit.name, "value": limits.value(limit.name), "times": times}
+            for limit, times in limits_hit(report)
+        ],
         "endpoints": [asdict(endpoint) for endpoint in judged.endpoints],
         "incidents": list(incidents(report)),
         "findings": [_finding(report, finding) for finding in judged.findings],
@@ -175,6 +196,14 @@ def as_dict(report: Report) -> dict[str, Any]:
         ],
         "undecided": [{"request": _timed(one.request), "why": one.why} for one in judged.undecided],
     }
+
+
+def limits_hit(report: Report) -> Iterator[tuple[limits.Limit, int]]:
+    """The limits that were hit, and how often; of two that are told by one anomaly both."""
+    for limit in limits.LIMITS:
+        times = report.anomalies[limit.anomaly]
+        if times:
+            yield limit, times
 
 
 def incidents(report: Report) -> Iterator[dict[str, Any]]:

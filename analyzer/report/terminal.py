@@ -8,9 +8,10 @@ from rich.text import Text
 
 from analyzer.anomalies import READ, SENTENCES, Anomalies, Fates
 from analyzer.findings.model import CAUSES, Confidence, Finding, Kind, Request, Verdict
+from analyzer.limits import value
 from analyzer.report.comments import comments, lines
 from analyzer.report.escape import rfc3339, shortened, visible
-from analyzer.report.result import Report, incidents, seen_text
+from analyzer.report.result import Report, incidents, limits_hit, seen_text
 
 MOST_ENDPOINTS = 20
 MOST_FORMS = 4  # of one endpoint
@@ -66,6 +67,14 @@ def _summary(report: Report) -> RenderableType:
     grid.add_column(overflow="fold")
     for capture in report.captures:
         grid.add_row("capture", _plain(f"{capture.path} ({capture.format})"))
+    for digest in report.verified.sha256 if report.verified else ():
+        grid.add_row("SHA-256", digest)
+    if report.verified is not None:
+        wrong = len(report.verified.failures)
+        said = f"{report.verified.frames:,} frames of the findings read again: "
+        grid.add_row("verified", said + (f"{wrong:,} NOT AS REPORTED" if wrong else "as reported"))
+        for failure in report.verified.failures[:MOST_UNDECIDED]:
+            grid.add_row("", _plain(failure))
     first = min((c.first for c in report.captures if c.first is not None), default=None)
     last = max((c.last for c in report.captures if c.last is not None), default=None)
     if first is not None and last is not None:
@@ -84,6 +93,12 @@ def _summary(report: Report) -> RenderableType:
     if len(names) > 1:
         shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
         grid.add_row("interfaces", _plain(f"{shown}; each exchange is counted once"))
+    for limit, times in limits_hit(report):
+        grid.add_row(
+            "limit",
+            f"{limit.name} ({value(limit.name):,} {limit.unit}) hit {times:,} times: "
+            f"{limit.sentence}; --limit {limit.name}=N changes it",
+        )
     if report.partial:
         grid.add_row("partial", Text("ended before the captures were: the rest is not judged"))
     for line in _clocks(report):

@@ -30,6 +30,7 @@ class Evidence:
     theirs: Seen
     streams: dict[int, Stream]
     complaint: str
+    custom_blocks: int
     _h11: dict[int, tuple[Talk, bool] | None] = field(default_factory=dict)
 
     def by_h11(self, number: int) -> tuple[Talk, bool] | None:
@@ -47,8 +48,10 @@ class Evidence:
         if len(others) != 1 or not (ours.began and others[0].began):
             return None
         server = others[0]
-        found, clean = reference.talk(ours.whole, server.whole, closed=server.closed)
-        return found, clean and not ours.has_hole and not server.has_hole
+        found, clean = reference.talk(
+            ours.whole, server.whole, closed=server.closed and server.all_shown
+        )
+        return found, clean and ours.all_shown and server.all_shown
 
     def marks(self, side: Side) -> set[str]:
         """tshark's marks on a direction; `ack_lost_segment` is on the other side's acks."""
@@ -103,6 +106,18 @@ class Evidence:
         if judged is None or mine is None or not judged[1]:
             return False
         return not compare.of_talk(number, mine, judged[0])
+
+    def cut(self, number: int) -> bool:
+        """Whether the snaplen cut segments of the stream."""
+        stream = self.streams.get(number)
+        return stream is not None and any(f.cut for f in stream.frames)
+
+    def refused(self, number: int) -> bool:
+        """Whether h11 refuses something in a stream of which all bytes are there."""
+        stream, judged = self.streams.get(number), self.by_h11(number)
+        if stream is None or judged is None or judged[1]:
+            return False
+        return all(d.all_shown for d in stream.directions.values())
 
     def stream_at(self, frame: int) -> int | None:
         """tshark's stream (by its first frame) that a frame belongs to."""
@@ -273,15 +288,85 @@ def _within(few: Talk, many: Talk) -> bool:
     )
 
 
-@rule("what the client sent is no HTTP request: the connection is counted as not-http")
+@rule("the connection does not begin with HTTP/1.x (SOCKS, HTTP/0.9 ...): counted as not-http")
 def _not_http(difference: Difference, evidence: Evidence) -> bool:
-    if difference.what != "responses" or difference.stream in evidence.ours.seen.talks:
+    if difference.what not in ("requests", "responses"):
         return False
+    mine, _ = evidence.both(difference.stream)
     stream = evidence.streams.get(difference.stream)
-    if stream is None or not evidence.ours.anomalies.get("not-http"):
+    named = evidence.ours.anomalies.get("not-http") or evidence.ours.anomalies.get("tls")
+    if stream is None or not named or mine.requests or mine.responses:
         return False
     first = next((f.payload for f in stream.frames if f.payload), b"")
-    return not re.match(rb"\s*[!#$%&'*+.^_`|~0-9A-Za-z-]+ ", first)
+    line = first.lstrip(b"\r\n").partition(b"\n")[0]
+    return not re.search(rb"HTTP/1\.[0-9]", line)
+
+
+@rule("the preface of HTTP/2, which h11 takes for a request")
+def _preface(difference: Difference, evidence: Evidence) -> bool:
+    return difference.what == "h11: requests" and "1 ('PRI *')" in difference.theirs
+
+
+@rule("data behind a reset, on a connection that has ended: counted as data-after-close")
+def _after_reset(difference: Difference, evidence: Evidence) -> bool:
+    if difference.what not in ("requests", "responses"):
+        return False
+    mine, others = evidence.both(difference.stream)
+    named = evidence.ours.anomalies.get("data-after-close")
+    stream = evidence.streams.get(difference.stream)
+    resets = [f.frame for f in stream.frames if f.flags & reference.RST] if stream else []
+    if not named or not resets:
+        return False
+    frames = [r.frame for r in others.requests] + [r.frame for r in others.responses]
+    late = [frame > resets[0] for frame in frames]
+    return _within(mine, others) and sum(late) >= len(late) - len(mine.requests)
+
+
+@rule("tshark gives the file up, or does not know its link type")
+def _given_up(difference: Difference, evidence: Evidence) -> bool:
+    return bool(evidence.complaint) and difference.what in ("frames", "streams")
+
+
+@rule("tshark numbers the custom blocks of a pcapng file as frames")
+def _custom_blocks(difference: Difference, evidence: Evidence) -> bool:
+    return difference.what == "frames" and (
+        evidence.theirs.frames - evidence.ours.seen.frames == evidence.custom_blocks
+    )
+
+
+@rule("tshark marks nothing where the capture's snaplen cut the bytes off")
+def _snaplen(difference: Difference, evidence: Evidence) -> bool:
+    return difference.what == "mark" and evidence.cut(difference.stream)
+
+
+@rule("the snaplen cut the head off: tshark shows what there is of it")
+def _cut_head(difference: Difference, evidence: Evidence) -> bool:
+    if difference.what not in ("requests", "responses") or not evidence.cut(difference.stream):
+        return False
+    mine, others = evidence.both(difference.stream)
+    extra = _start_lines(others) - _start_lines(mine)
+    cut = [f.payload for f in evidence.streams[difference.stream].frames if f.cut]
+    return not _start_lines(mine) - _start_lines(others) and all(
+        any((line in head or line.startswith(head)) and b"\r\n\r\n" not in head for head in cut)
+        for line in extra
+    )
+
+
+@rule("a message without a body by its status (RFC 9112 §6.3) whose head announces one")
+def _bodyless(difference: Difference, evidence: Evidence) -> bool:
+    if difference.what != "body" or not difference.ours.startswith("response"):
+        return False
+    mine, _ = evidence.both(difference.stream)
+    place = int(difference.ours.split()[1].rstrip(":"))
+    status = mine.responses[place].status
+    return (status < 200 or status in (204, 304)) and mine.responses[place].length == 0
+
+
+@rule("h11 refuses the message: it is malformed, and readers of such may differ (RFC 9112 §11.2)")
+def _malformed(difference: Difference, evidence: Evidence) -> bool:
+    if difference.what not in ("requests", "responses", "body", "pairing"):
+        return False
+    return evidence.refused(difference.stream)
 
 
 @rule("tshark loses its place at a hole: what we read stands in the captured bytes")

@@ -49,9 +49,12 @@ class Direction:
             fresh.append((at, end))
         for low, high in fresh:
             self.pieces.append((low, data[low - start : high - start]))
-            self._cover(low, high)
+            self.cover(low, high)
 
-    def _cover(self, low: int, high: int) -> None:
+    def cover(self, low: int, high: int) -> None:
+        """Bytes are there, whatever they are."""
+        if low >= high:
+            return
         if self.covered and self.covered[-1][1] == low:
             self.covered[-1] = (self.covered[-1][0], high)
             return
@@ -65,9 +68,21 @@ class Direction:
 
     @property
     def whole(self) -> bytes:
-        """The bytes from the first one up to the first hole."""
-        end = self.covered[0][1] if self.covered and self.covered[0][0] == 0 else 0
-        return b"".join(data for at, data in sorted(self.pieces) if at < end)
+        """The bytes up to the first hole, or up to the first that tshark keeps back."""
+        found, end = [], 0
+        for at, data in sorted(self.pieces):
+            if at != end:
+                break
+            found.append(data)
+            end += len(data)
+        return b"".join(found)
+
+    @property
+    def all_shown(self) -> bool:
+        """Whether there is nothing missing, and nothing that tshark keeps back."""
+        return not self.has_hole and sum(high - low for low, high in self.covered) == len(
+            self.whole
+        )
 
     @property
     def has_hole(self) -> bool:
@@ -123,6 +138,9 @@ def streams(tcp: list[Tcp]) -> dict[int, Stream]:
         ours.last = max(ours.last, start)
         if segment.payload and not segment.flags & RST:
             ours.put(start, segment.payload)
+        elif segment.wire and not segment.cut and not segment.flags & RST:
+            # tshark shows no payload of some segments with a FIN: they are there all the same.
+            ours.cover(max(start, 0), start + segment.wire)
         if segment.flags & FIN:
             ours.closed = True
         for other in others:

@@ -15,8 +15,8 @@ _HTTP_PORTS = (80, 8080)
 _OPTIONS = ("-n", "-o", "http.decompress_body:FALSE")
 _PATIENT = ("-o", "tcp.reassemble_out_of_order:TRUE")
 _FIELDS = (
-    "frame.number", "frame.protocols", "tcp.stream", "ip.src", "ipv6.src", "tcp.srcport",
-    "tcp.dstport", "tcp.seq_raw", "tcp.ack_raw", "tcp.flags", "tcp.len",
+    "frame.number", "frame.len", "frame.cap_len", "frame.protocols", "tcp.stream", "ip.src",
+    "ipv6.src", "tcp.srcport", "tcp.dstport", "tcp.seq_raw", "tcp.ack_raw", "tcp.flags", "tcp.len",
     "tcp.analysis.lost_segment",
     "tcp.analysis.ack_lost_segment", "tcp.analysis.retransmission", "tcp.analysis.out_of_order",
     "tcp.analysis.fast_retransmission", "tcp.analysis.spurious_retransmission", "tcp.payload",
@@ -37,6 +37,7 @@ class Tcp(NamedTuple):
     wire: int
     marks: frozenset[str]
     payload: bytes
+    cut: bool  # by the capture's snaplen
 
 
 class TsharkError(Exception):
@@ -52,18 +53,31 @@ def _tshark(path: Path, *arguments: str) -> tuple[bytes, str]:
     return done.stdout, said if done.returncode else ""
 
 
-def segments(path: Path) -> tuple[int, list[Tcp], str]:
-    """The number of frames, all TCP segments, and what tshark complained of."""
+class Read(NamedTuple):
+    """What tshark reads below HTTP: frames, of those the pcapng blocks that are none, segments.
+
+    `complaint` is what it said when it did not read the capture to its end.
+    """
+
+    frames: int
+    blocks: int
+    tcp: list[Tcp]
+    complaint: str
+
+
+def segments(path: Path) -> Read:
+    """All TCP segments of a capture."""
     wanted = [part for field in _FIELDS for part in ("-e", field)]
     shape = ("-T", "fields", "-E", "separator=/t", "-E", "occurrence=l")
     out, complaint = _tshark(path, *shape, *wanted)
-    frames = 0
+    frames = blocks = 0
     found = []
     for line in out.decode("latin-1").split("\n"):
         if not line:
             continue
         frames += 1
         values = dict(zip(_FIELDS, line.split("\t"), strict=True))
+        blocks += values["frame.protocols"] == "data" and values["frame.len"] != "0"
         if not values["tcp.stream"] or not values["tcp.seq_raw"]:
             continue
         names = ("lost_segment", "ack_lost_segment", "retransmission", "out_of_order",
@@ -81,9 +95,10 @@ def segments(path: Path) -> tuple[int, list[Tcp], str]:
                 wire=int(values["tcp.len"] or 0),
                 marks=frozenset(name for name in names if values[f"tcp.analysis.{name}"]),
                 payload=bytes.fromhex(values["tcp.payload"]),
+                cut=values["frame.len"] != values["frame.cap_len"],
             )
         )
-    return frames, found, complaint
+    return Read(frames, blocks, found, complaint)
 
 
 _NUMBER = re.compile(rb'<field name="num" pos="0" show="(\d+)"')

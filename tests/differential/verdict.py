@@ -85,7 +85,7 @@ def _settle(text: str, reason: str | None, out: Verdict) -> None:
 
 def _compare(view: Path, out: Verdict, digest: str) -> None:
     mine = ours.read(view)
-    frames, tcp, complaint = theirs.segments(view)
+    frames, blocks, tcp, complaint = theirs.segments(view)
     streams = reference.streams(tcp)
     holes = {
         number
@@ -98,7 +98,7 @@ def _compare(view: Path, out: Verdict, digest: str) -> None:
         for source, direction in streams[number].directions.items() if number in streams else ():
             if direction.has_gap:
                 other.gaps.add(Side(number, source != client))
-    evidence = Evidence(mine, other, streams, complaint)
+    evidence = Evidence(mine, other, streams, complaint, blocks)
     differences = compare.of_capture(mine.seen, other)
     differences += _marks(mine.seen, evidence)
     differences += _by_h11(mine.seen, evidence)

@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 import orjson
 from rich.console import Console
 
-from analyzer import compiled, pipeline
+from analyzer import compiled, limits, pipeline
 from analyzer.anomalies import Anomalies
 from analyzer.capture import files
 from analyzer.capture.frames import Capture, Frames
@@ -142,7 +142,7 @@ def http(data: bytes) -> None:
         assert odd == odd_parts
     for message in whole:
         assert len(message.method) <= 32
-        assert message.body is None or len(message.body) <= content.LONGEST_BODY
+        assert message.body is None or len(message.body) <= limits.BODY
         assert message.body is None or len(message.body) == message.length
 
 
@@ -214,7 +214,7 @@ def bodies(data: bytes) -> None:
     codings = ("gzip", "deflate", "br", "zstd", "gzip, br", "identity", "x-gzip,zstd", "odd")
     coding = codings[given.number() % len(codings)]
     out = content.decoded(given.rest(), coding)
-    assert out is None or len(out) <= content.LONGEST_BODY
+    assert out is None or len(out) <= limits.BODY
 
 
 def fields(data: bytes) -> None:

@@ -9,7 +9,8 @@ import brotli
 import pytest
 import zstandard
 
-from analyzer.http.content import LONGEST_BODY, decoded
+from analyzer.http.content import decoded
+from analyzer.limits import BODY as LONGEST_BODY
 
 packed = partial(gzip.compress, compresslevel=1, mtime=0)
 

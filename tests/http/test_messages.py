@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.anomalies import Anomalies
-from analyzer.http import grammar
-from analyzer.http.content import LONGEST_BODY
 from analyzer.http.messages import Message, MessageReader, State
+from analyzer.limits import BODY as LONGEST_BODY
+from analyzer.limits import HEAD
 from tests.builder import request, response
 from tests.http.reading import Read, messages
 
@@ -314,4 +314,4 @@ def test_any_other_gap_loses_the_framing_until_a_clear_start(data: bytes, size: 
 
 
 def test_limits_hold() -> None:
-    assert grammar.LONGEST_HEAD < LONGEST_BODY
+    assert HEAD < LONGEST_BODY
