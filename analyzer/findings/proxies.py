@@ -27,6 +27,8 @@ LONGEST = 600_000_000_000  # ns that a proxy's client may wait
 MOST = 200_000  # exchanges that are looked at
 MOST_ALIKE = 5_000  # of one target; where there are more nothing is told
 ENOUGH = 5  # pairs that it takes to link two services by their traffic
+UNLINKED = 5_000_000  # ns that two clocks with no packet in common may differ; only where nearly
+# all of the traffic fits, which it would not if they differed by more
 SOME = 3  # pairs that it takes to know whether a proxy leaves bodies as they are
 NEARLY_ALL = 0.9
 
@@ -171,7 +173,10 @@ class Proxies:
     def _linked(self, front: Leg, back: Leg) -> bool:
         if front.group == back.group or front.service == back.service:
             return False
-        return self._by_address(front, back) or (front.service, back.service) in self._links
+        if (front.service, back.service) in self._links:
+            return True
+        clocks = self.tables.clocks.bound(front.interface, back.interface)
+        return clocks is not None and self._by_address(front, back)
 
     def _behind(self, front: Leg) -> list[Leg] | None:
         key = front.row.position
@@ -203,7 +208,7 @@ class Proxies:
     def _within(self, back: Leg, front: Leg) -> bool:
         slack = self.tables.clocks.bound(front.interface, back.interface)
         if slack is None:
-            return False
+            slack = UNLINKED
         return front.request_time - slack <= back.request_time <= front.until + slack
 
     # --- linking by traffic ----------------------------------------------------------------
