@@ -241,6 +241,19 @@ def test_right_behind_the_proxy_and_wrong_before_it(tmp_path: Path, address: str
         assert [(s.leg, s.first_wrong) for s in finding.seen] == [("front", True), ("back", False)]
 
 
+@pytest.mark.parametrize("off", [0, 2 * SECOND, -30 * SECOND])
+def test_two_captures_that_share_no_packet(tmp_path: Path, off: int) -> None:
+    """The traffic itself shows whether the two clocks agree; where they don't, nothing is said."""
+    proxy = busy()
+    crossed(proxy, by_the_server=False)
+    back = [Frame(f.time + off, f.packet) for f in proxy.back]
+    report = captures(tmp_path, client=proxy.front, origin=back)
+    assert [f.kind for f in report.judgement.findings] == ["misdelivered"] * 2
+    for finding in report.judgement.findings:
+        assert (finding.cause == "proxy/crossed") is (off == 0)
+        assert verdicts(finding)["proxy/crossed"] != Verdict.RULED_OUT
+
+
 def test_wrong_behind_the_proxy_already(tmp_path: Path) -> None:
     proxy = busy()
     crossed(proxy, by_the_server=True)
