@@ -23,6 +23,13 @@ class Comments:
         self._frames = array("q")
         self._which = array("I")
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Comments) and (
+            (self._texts, self._frames, self._which) == (other._texts, other._frames, other._which)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
     def add(self, frame: int, text: str) -> bool:
         """Keep a comment on a frame, frames in rising order; False when there is no room for it."""
         text = text[:LONGEST]

@@ -74,6 +74,7 @@ class HttpConnection:
 
     __slots__ = (
         "_client_closed",
+        "_early",
         "_midstream",
         "_most_recent",
         "_proofs",
@@ -118,6 +119,7 @@ class HttpConnection:
         self._client_closed = False
         self._skipped = False  # a body was announced and never sent
         self._surplus: deque[Message] = deque()
+        self._early: tuple[Message, Message, Outcome, int] | None = None
         self._most_recent: Message | None = None  # the request that the current response answers
         self._readers: tuple[MessageReader, ...] = (
             MessageReader(
@@ -172,6 +174,7 @@ class HttpConnection:
             # Refused before it had sent the body, the client goes on with another request
             # (RFC 9110 §10.1.1). Whether the server does too, its answer will tell.
             reader.skip_body()
+            self._put_early()
             self._skipped = True
         reader.feed(piece, frame, time, seq, ack)
 
@@ -199,6 +202,7 @@ class HttpConnection:
             flags |= _OPEN_AT_END
         if self._shaken:
             flags |= _AFTER_GAP
+        self._put_early()
         response = self._readers[1].message
         if response is not None and response.status >= 200:
             self._abandon(response, flags)
@@ -235,10 +239,12 @@ class HttpConnection:
         return b""
 
     def _request_end(self, request: Message) -> None:
+        self._put_early()
         if request.doubtful:
             self._shake(_DAMAGED)
 
     def _request_lost(self, request: Message | None, by_gap: bool) -> None:
+        self._put_early()
         self._shake(_GAP_REQUEST if by_gap else _DAMAGED)
         if request is not None:
             request.flags |= _GAP_REQUEST if by_gap else _DAMAGED
@@ -318,7 +324,18 @@ class HttpConnection:
         if response.doubtful:
             flags |= _DAMAGED
             self._shake(_DAMAGED)
-        self._put(request, response, outcome, flags)
+        reader = self._readers[0] if self._readers else None
+        if reader is not None and reader.message is request:
+            # Answered before its end (RFC 9112 §9.5): what its length is shows only then.
+            self._early = (request, response, outcome, flags)
+        else:
+            self._put(request, response, outcome, flags)
+
+    def _put_early(self) -> None:
+        """The request that was answered early has ended, or never will."""
+        early, self._early = self._early, None
+        if early is not None:
+            self._put(*early)
 
     def _response_lost(self, response: Message | None, by_gap: bool) -> None:
         flag = _GAP_RESPONSE if by_gap else _DAMAGED

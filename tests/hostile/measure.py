@@ -69,6 +69,7 @@ def _scanned(pieces: Any, path: str, out: Path) -> Found:
     told = {**report.get("anomalies", {})}
     for capture in report.get("captures", ()):
         told.update(capture["anomalies"])
+        told.update({name: n for name, n in capture["frames_by"].items() if name != "analysed"})
     limits = [f"limit `{one['name']}`" for one in report.get("limits", ())]
     seconds = usage.ru_utime + usage.ru_stime if pieces is None else time.perf_counter() - begun
     return Found(
