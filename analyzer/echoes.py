@@ -57,6 +57,9 @@ class Places:
         return cls(names, "header" in kinds, "body" in kinds)
 
 
+_NO_PLACES = Places.of(frozenset())
+
+
 def tokens(
     target: bytes, head: bytes, body: bytes, wanted: Places | None = None
 ) -> Iterator[Token]:
@@ -239,7 +242,7 @@ class Echoes:
 
     def places(self, route: int) -> Places | None:
         """The places of a route's requests that matter; None: all."""
-        return None if self.tries(route) else self._alive[route]
+        return None if self.tries(route) else self._alive.get(route, _NO_PLACES)
 
     def see(
         self,
