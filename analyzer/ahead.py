@@ -1,13 +1,13 @@
 """A stage that works ahead of the next one, in a thread of its own.
 
-Law: what comes out is what went in, in its order, and so are its exceptions; only one item is ready
-before it is asked for, so that memory stays bounded. It pays where the stage holds the
-interpreter's lock seldom: reading, numpy and the compiled kernels.
+Law: what comes out is what went in, in its order, and so are its exceptions; one item is made while
+another is worked on, and no third is kept, so that memory stays bounded. It pays where the stage
+holds the interpreter's lock seldom: reading, numpy and the compiled kernels.
 """
 
 from collections.abc import Iterator
-from queue import Empty, Queue
-from threading import Thread
+from queue import SimpleQueue
+from threading import Semaphore, Thread
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -22,16 +22,18 @@ class _End(Generic[T]):
 
 def ahead(items: Iterator[T]) -> Iterator[T]:
     """The items, each made while the one before it is worked on."""
-    ready: Queue[T | _End[T]] = Queue(1)
+    ready: SimpleQueue[T | _End[T]] = SimpleQueue()
+    turn = Semaphore()
     wanted = True
 
     def work() -> None:
         end = _End[T]()
         try:
-            for item in items:
-                ready.put(item)
-                if not wanted:
-                    return
+            while turn.acquire() and wanted:
+                try:
+                    ready.put(next(items))
+                except StopIteration:
+                    break
         except BaseException as problem:
             end = _End(problem)
         ready.put(end)
@@ -40,15 +42,13 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
     thread.start()
     try:
         while not isinstance(item := ready.get(), _End):
+            turn.release()
             yield item
+            # Not kept while waiting for the next.
+            del item
         if item.problem is not None:
             raise item.problem
     finally:
         wanted = False
-        while thread.is_alive():
-            # Room for what it still has to give.
-            try:
-                ready.get(timeout=0.01)
-            except Empty:
-                continue
+        turn.release()
         thread.join()

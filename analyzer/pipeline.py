@@ -157,6 +157,7 @@ def extract_share(
     for arranged, glance in blocks if files.STANDARD_INPUT in paths else ahead(blocks):
         brief = tracker.feed(arranged, glance.ordinary, recorder.take_brief)
         recorder.flush(arranged, glance, brief)
+        del arranged, glance, brief
     tracker.finish()
     extraction.begun = np.array(tracker.begun, dtype=np.int64)
     return extraction, captures, interfaces
@@ -169,7 +170,11 @@ def _glanced(blocks: Iterable[Rows]) -> Iterator[tuple[Arranged, Glance]]:
         arranged = arrange(rows)
         start = arranged.columns["payload"]
         end = start + arranged.columns["wire"]
-        yield arranged, reader.glance(arranged.data, start, end, arranged.pair)
+        glance = reader.glance(arranged.data, start, end, arranged.pair)
+        # A block is much memory: none is kept while the next one is made.
+        del rows, start, end
+        yield arranged, glance
+        del arranged, glance
 
 
 def _segments(
@@ -197,7 +202,10 @@ def _segments(
                 break
             number += 1
             found = decoder.segments(frames, _link_types(capture, frames))
-            yield _rows(frames, found, capture, interfaces)
+            rows = _rows(frames, found, capture, interfaces)
+            del frames, found
+            yield rows
+            del rows
         else:
             capture.partial = True
         decoder.finish()

@@ -226,7 +226,8 @@ def _read(
         raise InputError(f"{'standard input' if path == STANDARD_INPUT else path}: {what}")
     whole = cast(BinaryIO, _Rejoined(start, stream))
     for frames in reader(whole, capture, block):
-        yield capture.note(frames)
+        for part in frames.parts():
+            yield capture.note(part)
     if codec:
         capture.format = f"{capture.format}+{codec}"
     if pace is not None and pace.asked:

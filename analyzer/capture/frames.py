@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import BinaryIO, Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from analyzer.anomalies import Anomalies, Fates
 from analyzer.capture.comments import Comments
 
 BLOCK = 8 << 20  # bytes read at a time
+MOST_FRAMES = 16_384  # handed on at a time: small frames take more room in tables than in bytes
 LONGEST_FRAME = 16 << 20  # bytes; a record that claims more cannot be true
 
 Ints = npt.NDArray[np.int64]
@@ -35,6 +37,24 @@ class Frames:
 
     def __len__(self) -> int:
         return len(self.number)
+
+    def parts(self, most: int = MOST_FRAMES) -> Iterator["Frames"]:
+        """The block in as few parts of equal length as hold no more than `most` frames each."""
+        count = -(-len(self) // most)
+        if count <= 1:
+            yield self
+            return
+        bounds = np.linspace(0, len(self), count + 1).astype(np.int64).tolist()
+        for low, high in pairwise(bounds):
+            yield Frames(
+                data=self.data,
+                number=self.number[low:high],
+                time=self.time[low:high],
+                interface=self.interface[low:high],
+                captured=self.captured[low:high],
+                wire=self.wire[low:high],
+                offset=self.offset[low:high],
+            )
 
 
 @dataclass(slots=True)

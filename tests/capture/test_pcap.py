@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from analyzer.capture import files
@@ -53,6 +54,19 @@ def test_upper_half_of_the_link_type_word_is_no_link_type(tmp_path: Path) -> Non
     data[20:24] = (0x4000_0001).to_bytes(4, "little")
     path.write_bytes(data)
     assert read(path)[0].interfaces[0].link_type == 1
+
+
+@pytest.mark.parametrize("most", [1, 3, 10, 100])
+def test_parts_of_a_block_are_the_block(tmp_path: Path, most: int) -> None:
+    path = tmp_path / "many.pcap"
+    path.write_bytes(pcap([Frame(START + n, bytes([n]) * n) for n in range(1, 51)]))
+    (whole,) = (f for f in files.read(str(path), Capture(str(path))) if len(f))
+    parts = list(whole.parts(most))
+    assert len(parts) == -(-50 // most)
+    assert all(0 < len(part) <= most for part in parts)
+    for name in ("number", "time", "interface", "captured", "wire", "offset"):
+        joined = np.concatenate([getattr(part, name) for part in parts])
+        assert joined.tolist() == getattr(whole, name).tolist()
 
 
 @pytest.mark.parametrize("block", [1, 7, 64, 1 << 20])
