@@ -221,6 +221,7 @@ class Connection:
             self.copies_differ,
             _repeats_in_vain(ours),
             _repeats_in_vain(theirs),
+            self.reset_side == 1 - client,
         )
         return sum(1 << bit for bit, holds in enumerate(known) if holds)
 

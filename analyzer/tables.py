@@ -85,6 +85,7 @@ class ConnectionFlag(IntFlag):
     COPIES_DIFFER = 1 << 9
     CLIENT_REPEATS = 1 << 10  # the client's last bytes, again and again, without an ack
     SERVER_REPEATS = 1 << 11
+    SERVER_RESET = 1 << 12  # the first RST was the server's
 
 
 EXCHANGES: tuple[Column, ...] = (

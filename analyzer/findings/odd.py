@@ -19,6 +19,7 @@ REQUEST_TIMEOUT = 408
 _SURPLUS, _PIPELINED = int(Flag.SURPLUS), int(Flag.PIPELINED)
 _CLIENT_REPEATS = int(ConnectionFlag.CLIENT_REPEATS)
 _SERVER_REPEATS = int(ConnectionFlag.SERVER_REPEATS)
+_SERVER_RESET = int(ConnectionFlag.SERVER_RESET)
 _AFTER_CLOSE, _OPEN_AT_END = int(Flag.AFTER_CLIENT_CLOSE), int(Flag.OPEN_AT_END)
 
 
@@ -78,10 +79,16 @@ def _codes(keys: set[Key]) -> npt.NDArray[np.int64]:
 
 
 def _is_refused(tables: Tables, row: Row) -> bool:
-    """A response that began after its client had closed, and that was cut off or reset."""
+    """A response that began after its client had closed, and that was cut off or reset.
+
+    A client may close its half only, and read on (RFC 9112 §9.6): then it acknowledges the
+    response, and a reset is the server's.
+    """
     if row["outcome"] == Outcome.UNANSWERED or not row["flags"] & _AFTER_CLOSE:
         return False
     connection = tables.connection(row)
+    if int(connection["flags"]) & _SERVER_RESET:
+        return not covers(int(connection["server_acked"]), row["response_seq"])
     if row["outcome"] == Outcome.INCOMPLETE:
         return int(connection["first_close"]) == Close.CLIENT_FIN
     return (

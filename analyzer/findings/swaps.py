@@ -320,7 +320,7 @@ def _best(
 ) -> Swap | None:
     """The candidate that fits best: by tokens, then by how it fared, then the latest waiting."""
     stray = suspicion.stray
-    top = best(scores)
+    top = best([s for s in scores if s.hits or not _namesakes(tables, s.row, stray)])
     if not suspicion.foreign:
         # Where shapes say nothing, somebody's token must be there.
         top = [score for score in top if score.hits]
@@ -342,6 +342,15 @@ def _best(
         candidates=len(scores),
         second=max(others, default=0),
     )
+
+
+def _namesakes(tables: Tables, row: Row, stray: Row) -> bool:
+    """Whether both were asked for one thing under two hosts: most likely of the same program.
+
+    One variant of its answers may then be usual under one name and rare under the other.
+    """
+    one, two = tables.names[tables.key(row)[0]], tables.names[tables.key(stray)[0]]
+    return one.name == two.name and one.host != two.host
 
 
 def _could_own(tables: Tables, row: Row, stray: Row, endpoints: set[int]) -> bool:

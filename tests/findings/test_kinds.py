@@ -341,6 +341,10 @@ def half_closed_client() -> Conversation:
     return asked().fin(CLIENT).wait(SECOND).answer(ANSWER).fin(SERVER)
 
 
+def half_closed_client_and_reset_server() -> Conversation:
+    return asked().fin(CLIENT).wait(SECOND).answer(ANSWER).reset(SERVER)
+
+
 def late_syn() -> Conversation:
     one = plain()
     one.frames[0], one.frames[1] = one.frames[1], one.frames[0]
@@ -449,6 +453,20 @@ def test_the_same_answer_given_to_two(tmp_path: Path) -> None:
     assert queued_once(tmp_path, body=same) == [("misdelivered", "server/stolen", VET, "/exports")]
 
 
+def test_variants_of_one_program_under_two_hosts_are_no_swap(tmp_path: Path) -> None:
+    def feature(number: int, host: bytes, body: bytes) -> Conversation:
+        one = talk(number, start=LATER - 60 * SECOND + number * SECOND)
+        return one.ask(request("/feature").replace(b"api.example", host)).answer(response(body))
+
+    parts = [feature(n, b"a.example", vet_report()) for n in range(3, 8)]
+    parts += [feature(n, b"b.example", occupancy()) for n in range(13, 18)]
+    one = talk(1).ask(request("/feature").replace(b"api.example", b"a.example"))
+    two = talk(2).ask(request("/feature").replace(b"api.example", b"b.example"))
+    one.wait(SECOND).answer(response(occupancy())).close()
+    two.wait(SECOND).answer(response(vet_report())).close()
+    assert found(judged(tmp_path, *parts, one, two)) == []
+
+
 @pytest.mark.parametrize(
     "honest",
     [
@@ -456,6 +474,7 @@ def test_the_same_answer_given_to_two(tmp_path: Path) -> None:
         early_answer,
         early_answer_and_close,
         half_closed_client,
+        half_closed_client_and_reset_server,
         late_syn,
         keep_alive_probes,
         head_and_not_modified,
