@@ -216,6 +216,7 @@ class Proxies:
     def _link(self) -> None:
         """Link services whose traffic is the two sides of something that hides its address."""
         frames: Counter[tuple[int, int]] = Counter()
+        clear: Counter[tuple[int, int]] = Counter()  # those with one frame only
         same: Counter[tuple[int, int]] = Counter()
         for legs in self._legs.values():
             if len(legs) > MOST_ALIKE:
@@ -227,12 +228,13 @@ class Proxies:
                         around.setdefault(front.service, []).append(front)
                 for service, fronts in around.items():
                     frames[service, back.service] += 1
-                    if len(fronts) == 1 and fronts[0].response == back.response:
-                        same[service, back.service] += 1
+                    if len(fronts) == 1:
+                        clear[service, back.service] += 1
+                        same[service, back.service] += fronts[0].response == back.response
         for (front_service, back_service), count in frames.items():
             total = len(self._by_service[back_service])
             pair = front_service, back_service
-            if same[pair] >= max(ENOUGH, NEARLY_ALL * count) and count >= NEARLY_ALL * total:
+            if same[pair] >= max(ENOUGH, NEARLY_ALL * clear[pair]) and count >= NEARLY_ALL * total:
                 self._links.add(pair)
 
 

@@ -241,6 +241,19 @@ def test_right_behind_the_proxy_and_wrong_before_it(tmp_path: Path, address: str
         assert [(s.leg, s.first_wrong) for s in finding.seen] == [("front", True), ("back", False)]
 
 
+def test_what_all_ask_for_at_once_hides_no_proxy(tmp_path: Path) -> None:
+    proxy = busy("10.9.9.9")
+    crossed(proxy, by_the_server=False)
+    for n in range(30):
+        asked = [proxy.asked("/barn", LATER + SECOND + n * SECOND // 4) for _ in range(3)]
+        for front, back in asked:
+            back.wait(20 * MILLISECOND).answer(response(b"[]")).close()
+            front.time = back.time
+            proxy.done(front.answer(response(b"[]")).close(), back)
+    report = captures(tmp_path, proxy=proxy.front + proxy.back)
+    assert [f.cause for f in report.judgement.findings] == ["proxy/crossed"] * 2
+
+
 @pytest.mark.parametrize("off", [0, 2 * SECOND, -30 * SECOND])
 def test_two_captures_that_share_no_packet(tmp_path: Path, off: int) -> None:
     """The traffic itself shows whether the two clocks agree; where they don't, nothing is said."""
