@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import replace
 
 from analyzer.findings.model import Finding, Request, Response
+from analyzer.findings.unions import Unions
 
 
 def grouped(findings: list[Finding]) -> list[Finding]:
@@ -17,26 +18,20 @@ def grouped(findings: list[Finding]) -> list[Finding]:
 
     Incidents come in the order of their first finding.
     """
-    parent = list(range(len(findings)))
-
-    def root(n: int) -> int:
-        while parent[n] != n:
-            n = parent[n]
-        return n
-
+    together = Unions(len(findings))
     known: dict[Hashable, int] = {}
     for number, finding in enumerate(findings):
         for tie in _ties(finding):
-            other = known.setdefault(tie, number)
-            one, two = sorted((root(other), root(number)))
-            parent[two] = one
-    names: dict[int, str] = {}
-    for number in range(len(findings)):
-        if root(number) == number:
-            members = [f for n, f in enumerate(findings) if root(n) == number]
-            names[number] = _name(members)
-    order = sorted(range(len(findings)), key=root)
-    return [replace(findings[n], incident=names[root(n)]) for n in order]
+            together.tie(known.setdefault(tie, number), number)
+    members: dict[int, list[Finding]] = {}
+    for number, finding in enumerate(findings):
+        members.setdefault(together.first(number), []).append(finding)
+    return [
+        replace(finding, incident=name)
+        for _, found in sorted(members.items())
+        for name in (_name(found),)
+        for finding in found
+    ]
 
 
 def _ties(finding: Finding) -> Iterator[Hashable]:

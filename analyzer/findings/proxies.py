@@ -17,15 +17,17 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from analyzer.echoes import Position
 from analyzer.findings.view import Row, Tables
-from analyzer.tables import Outcome
+from analyzer.tables import Array, Outcome
 
 WINDOW = 60_000_000_000  # ns around a finding in which the traffic tells how a proxy works
 LONGEST = 600_000_000_000  # ns that a proxy's client may wait
 MOST = 200_000  # exchanges that are looked at
 MOST_ALIKE = 5_000  # of one target; where there are more nothing is told
+MOST_PAIRS = 5_000_000  # of exchanges for one target at one time; where there are more, likewise
 ENOUGH = 5  # pairs that it takes to link two services by their traffic
 UNLINKED = 5_000_000  # ns that two clocks with no packet in common may differ; only where nearly
 # all of the traffic fits, which it would not if they differed by more
@@ -35,13 +37,16 @@ NEARLY_ALL = 0.9
 _ANSWERED = int(Outcome.ANSWERED)
 
 
+What = tuple[str, bytes]  # method and target
+
+
 class Leg(NamedTuple):
     """One exchange; times in ns by the reference clock, `until` is when its client stopped."""
 
     request_time: int
     until: int
     row: Row
-    what: tuple[str, bytes]  # method and target
+    what: What
     group: int
     service: int
     interface: int
@@ -55,14 +60,31 @@ class Leg(NamedTuple):
         return row["status"], row["response_sum"], row["response_length"]
 
 
+class _Service(NamedTuple):
+    """What a service's exchanges show of it as a proxy.
+
+    `told` is of how many it is known whether they were passed on, `passed` when those were asked
+    that were, in order; `same` counts how often a response was the same behind it, and how often
+    not.
+    """
+
+    told: int
+    passed: list[int]
+    same: Counter[bool]
+
+
 @dataclass(slots=True)
 class Proxies:
     """The sides of proxies around some exchanges."""
 
     tables: Tables
-    _legs: dict[tuple[str, bytes], list[Leg]] = field(default_factory=dict)
+    _legs: dict[What, list[Leg]] = field(default_factory=dict)
     _by_service: dict[int, list[Leg]] = field(default_factory=dict)
-    _longest: dict[tuple[str, bytes], int] = field(default_factory=dict)  # wait for a target
+    # By how long they lasted (a power of two of ns), so that one that hung for minutes does not
+    # make all that came within those minutes candidates.
+    _lasting: dict[What, dict[int, list[Leg]]] = field(default_factory=dict)
+    _services: dict[int, _Service] = field(default_factory=dict)
+    _pairs: int = 0
     _known: dict[Position, list[Leg] | None] = field(default_factory=dict)
     _by_position: dict[Position, Leg] = field(default_factory=dict)
     _servers: dict[int, frozenset[int]] = field(default_factory=dict)
@@ -75,7 +97,7 @@ class Proxies:
         """Look at the traffic around `rows`; at none if nothing can be a proxy in it."""
         found = Proxies(tables)
         bounds = [clock.bound for clock in tables.clocks.clocks]
-        found._widest = 2 * max((b for b in bounds if b is not None), default=0)
+        found._widest = max(UNLINKED, 2 * max((b for b in bounds if b is not None), default=0))
         times = sorted(r["request_time"] or r["response_time"] for r in rows)
         judged = np.flatnonzero(tables.joined.judged)
         if times and len(np.unique(tables.joined.service[judged])) > 1:
@@ -104,45 +126,67 @@ class Proxies:
         leg = self._by_position.get(row.position)
         if leg is None:
             return False
-        others = [o for o in self._by_service[leg.service] if o.row.position != row.position]
-        told = [(o, bool(behind)) for o in others if (behind := self._behind(o)) is not None]
-        seen = [o.request_time for o, passed in told if passed]
-        return len(seen) >= max(SOME, NEARLY_ALL * len(told)) and min(
-            seen
-        ) < leg.request_time < max(seen)
+        told, passed, _ = self._service(leg.service)
+        behind = self._behind(leg)
+        told -= behind is not None
+        if behind:
+            at = bisect_left(passed, leg.request_time)
+            passed = passed[:at] + passed[at + 1 :]
+        return (
+            len(passed) >= max(SOME, NEARLY_ALL * told)
+            and passed[0] < leg.request_time < passed[-1]
+        )
 
     def leaves_bodies(self, row: Row) -> bool:
         """Whether the proxy that `row` went to hands on responses byte for byte."""
         leg = self._by_position.get(row.position)
         if leg is None:
             return False
-        same = Counter(
-            front.response == back[0].response
-            for front in self._by_service[leg.service]
-            if front.row.position != row.position
-            and front.response is not None
-            and (back := self._behind(front))
-            and len(back) == 1
-            and back[0].response is not None
-        )
-        return same[True] >= max(SOME, NEARLY_ALL * same.total())
+        same = self._service(leg.service).same
+        own = self._same(leg)
+        count, total = same[True] - (own is True), same.total() - (own is not None)
+        return count >= max(SOME, NEARLY_ALL * total)
+
+    def _service(self, service: int) -> _Service:
+        found = self._services.get(service)
+        if found is None:
+            legs = self._by_service[service]
+            told = [(leg, behind) for leg in legs if (behind := self._behind(leg)) is not None]
+            passed = [leg.request_time for leg, behind in told if behind]
+            same = Counter(same for leg in legs if (same := self._same(leg)) is not None)
+            found = self._services[service] = _Service(len(told), passed, same)
+        return found
+
+    def _same(self, front: Leg) -> bool | None:
+        """Whether a response was the same behind the proxy; None where that is not known."""
+        if front.response is None:
+            return None
+        back = self._behind(front)
+        if not back or len(back) != 1 or back[0].response is None:
+            return None
+        return front.response == back[0].response
 
     # --- looking ---------------------------------------------------------------------------
 
     def _collect(self, times: list[int]) -> None:
         tables = self.tables
         starts = np.array(times, dtype=np.int64) - WINDOW
-        count = 0
-        for rows, targets in tables.judged():
+
+        def near(rows: Array) -> npt.NDArray[np.bool_]:
             asked = rows["request_time"]
             last = np.searchsorted(starts, asked, side="right") - 1
-            near = (last >= 0) & (asked - starts[np.maximum(last, 0)] <= 2 * WINDOW)
-            for i in np.flatnonzero(near & (rows["request_frame"] > 0)).tolist():
-                if count >= MOST:
-                    break
-                count += 1
+            inside = (last >= 0) & (asked - starts[np.maximum(last, 0)] <= 2 * WINDOW)
+            return np.asarray(inside & (rows["request_frame"] > 0))
+
+        asked = [rows["request_time"][near(rows)] for rows, _ in tables.judged()]
+        every = np.concatenate(asked) if asked else np.zeros(0, dtype=np.int64)
+        # The first ones, in whatever order the chunks come.
+        until = np.partition(every, MOST - 1)[MOST - 1] if len(every) > MOST else every.max(initial=0)
+        for rows, targets in tables.judged():
+            for i in np.flatnonzero(near(rows) & (rows["request_time"] <= until)).tolist():
                 self._add(Row(rows[i], targets[i]))
-        for legs in (*self._legs.values(), *self._by_service.values()):
+        lasting = (legs for of in self._lasting.values() for legs in of.values())
+        for legs in (*self._legs.values(), *self._by_service.values(), *lasting):
             legs.sort(key=lambda leg: (leg.request_time, leg.row.position))
 
     def _add(self, row: Row) -> None:
@@ -158,7 +202,8 @@ class Proxies:
         interface = int(connection["interface"])
         leg = Leg(row["request_time"], until, row, what, group, service, interface)
         self._legs.setdefault(what, []).append(leg)
-        self._longest[what] = max(self._longest.get(what, 0), until - row["request_time"])
+        lasted = max(0, until - row["request_time"]).bit_length()
+        self._lasting.setdefault(what, {}).setdefault(lasted, []).append(leg)
         self._by_service.setdefault(service, []).append(leg)
         self._by_position[row.position] = leg
         if group not in self._servers:
@@ -181,25 +226,34 @@ class Proxies:
     def _behind(self, front: Leg) -> list[Leg] | None:
         key = front.row.position
         if key not in self._known:
-            found = [b for b in self._during(front) if self._linked(front, b)]
-            clear = len(self._legs[front.what]) <= MOST_ALIKE
-            clear = clear and all(len(self._around(back)) == 1 for back in found)
-            self._known[key] = found if clear else None
+            self._known[key] = self._found_behind(front)
         return self._known[key]
+
+    def _found_behind(self, front: Leg) -> list[Leg] | None:
+        if len(self._legs[front.what]) > MOST_ALIKE or self._pairs > MOST_PAIRS:
+            return None
+        found = [back for back in self._during(front) if self._linked(front, back)]
+        clear = all(len(self._around(back)) == 1 for back in found)
+        return found if clear and self._pairs <= MOST_PAIRS else None
 
     def _during(self, front: Leg) -> list[Leg]:
         """The exchanges for the same target that begin while `front` lasts."""
         legs, slack = self._legs[front.what], self._widest
         first = bisect_left(legs, front.request_time - slack, key=_asked)
         last = bisect_right(legs, front.until + slack, key=_asked)
+        self._pairs += last - first
         return [back for back in legs[first:last] if self._within(back, front)]
 
     def _fronts(self, back: Leg) -> list[Leg]:
         """The exchanges for the same target that last when `back` begins."""
-        legs, slack = self._legs[back.what], self._widest
-        first = bisect_left(legs, back.request_time - self._longest[back.what] - slack, key=_asked)
-        last = bisect_right(legs, back.request_time + slack, key=_asked)
-        return [front for front in legs[first:last] if self._within(back, front)]
+        slack = self._widest
+        found: list[Leg] = []
+        for lasted, legs in self._lasting[back.what].items():
+            first = bisect_left(legs, back.request_time - (1 << lasted) - slack, key=_asked)
+            last = bisect_right(legs, back.request_time + slack, key=_asked)
+            self._pairs += last - first
+            found += [front for front in legs[first:last] if self._within(back, front)]
+        return found
 
     def _around(self, back: Leg) -> list[Leg]:
         """The exchanges before a proxy for which it may have asked `back`."""
@@ -218,10 +272,12 @@ class Proxies:
         frames: Counter[tuple[int, int]] = Counter()
         clear: Counter[tuple[int, int]] = Counter()  # those with one frame only
         same: Counter[tuple[int, int]] = Counter()
-        for legs in self._legs.values():
+        for _, legs in sorted(self._legs.items()):
             if len(legs) > MOST_ALIKE:
                 continue
             for back in legs:
+                if self._pairs > MOST_PAIRS:
+                    return
                 around: dict[int, list[Leg]] = {}
                 for front in self._fronts(back):
                     if front.service != back.service:

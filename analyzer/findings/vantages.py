@@ -20,6 +20,7 @@ from zlib import adler32
 import numpy as np
 import numpy.typing as npt
 
+from analyzer.findings.unions import Unions
 from analyzer.tables import Array, ConnectionFlag, Outcome, Store
 
 _NEAR = 1_000_000_000  # ns between the sightings of one connection by one clock
@@ -124,19 +125,12 @@ def _services(connections: Array, group: Ints) -> Ints:
     places = connections["server"].astype(np.int64) << 16 | connections["server_port"]
     _, place = np.unique(places, return_inverse=True)
     place = place.ravel()
-    parent = list(range(int(place.max(initial=-1)) + 1))
-
-    def root(n: int) -> int:
-        while parent[n] != n:
-            parent[n] = parent[parent[n]]
-            n = parent[n]
-        return n
-
+    size = int(place.max(initial=-1)) + 1
+    servers = Unions(size)
     for one, two in np.unique(np.stack([place, place[group]], axis=1), axis=0).tolist():
-        a, b = sorted((root(one), root(two)))
-        parent[b] = a
-    roots = np.array([root(n) for n in range(len(parent))], dtype=np.int64)
-    return np.asarray(roots[place])
+        servers.tie(one, two)
+    firsts = np.array([servers.first(n) for n in range(size)], dtype=np.int64)
+    return np.asarray(firsts[place])
 
 
 # --- joining -------------------------------------------------------------------------------

@@ -107,12 +107,17 @@ class Tables:
         """The judged exchanges for which `wanted` holds, in the order of their frames."""
         found: list[Row] = []
         for rows, targets in self.judged():
-            chosen = np.flatnonzero(wanted(rows)).tolist()
-            room = limits.ODD - len(found)
-            self.left_out += max(0, len(chosen) - room)
-            found += [Row(rows[i], targets[i]) for i in chosen[: max(0, room)]]
-        found.sort(key=_in_order)
+            found += [Row(rows[i], targets[i]) for i in np.flatnonzero(wanted(rows)).tolist()]
+            if len(found) > 2 * limits.ODD:
+                self._keep_first(found)
+        self._keep_first(found)
         return found
+
+    def _keep_first(self, found: list[Row]) -> None:
+        """Put rows in the order of their frames, and let go of those beyond the limit."""
+        found.sort(key=_in_order)
+        self.left_out += max(0, len(found) - limits.ODD)
+        del found[limits.ODD :]
 
     def counts(self) -> Counts:
         """Count all exchanges."""

@@ -13,6 +13,7 @@ from analyzer.findings.causes import ordered
 from analyzer.findings.model import Cause, Fact, Finding, Judgement, Kind, Seen, Vantage, Verdict
 from analyzer.findings.places import MARGIN, Place, Traced
 from analyzer.findings.proxies import Leg, Proxies
+from analyzer.findings.unions import Unions
 from analyzer.findings.view import Row, Tables
 from analyzer.tables import Close, Outcome
 
@@ -122,6 +123,7 @@ class _Where:
     rows: dict[int, Row]
     same: list[tuple[int, int]]  # findings on the two sides of a proxy
     inherits: dict[int, Position]  # findings before a proxy, and what was wrong behind it already
+    at: dict[Position, list[int]]  # findings by their exchange
     _next: int = 0
 
     def __init__(
@@ -130,6 +132,9 @@ class _Where:
         self.tables, self.traced, self.proxies, self.rows = tables, traced, proxies, rows
         self.same = []
         self.inherits = {}
+        self.at = {}
+        for number, row in rows.items():
+            self.at.setdefault(row.position, []).append(number)
         self._next = 0
 
     def placed(self, finding: Finding) -> Finding:
@@ -152,12 +157,11 @@ class _Where:
 
         The proxy in between is excluded, whatever is open behind it.
         """
-        at = {row.position: number for number, row in self.rows.items()}
         out = list(findings)
         for number, position in self.inherits.items():
-            if position not in at:
+            if position not in self.at:
                 continue
-            behind = out[at[position]]
+            behind = out[self.at[position][-1]]
             own = next(c for c in out[number].causes if c.cause == "proxy/crossed")
             causes = [c for c in behind.causes if c.cause != "proxy/crossed"]
             if causes and behind.kind is out[number].kind:
@@ -344,8 +348,8 @@ class _Where:
         return replace(finding, seen=tuple(seen))
 
     def _tie(self, number: int, other: Row) -> None:
-        for known, row in self.rows.items():
-            if known != number and row.position == other.position:
+        for known in self.at.get(other.position, ()):
+            if known != number:
                 self.same.append((known, number))
 
     def _mixed(
@@ -449,9 +453,14 @@ def _led(finding: Finding, cause: Cause, ruled_out: dict[str, str], *facts: Fact
 
 
 def _one_incident(findings: list[Finding], same: list[tuple[int, int]]) -> list[Finding]:
-    """Findings on the two sides of a proxy are one incident: that of the first."""
-    out = list(findings)
+    """Findings on the two sides of a proxy are one incident: that of the lowest name."""
+    names = sorted({finding.incident for finding in findings})
+    number = {name: n for n, name in enumerate(names)}
+    together = Unions(len(names))
     for one, two in same:
-        old, new = sorted((out[one].incident, out[two].incident))
-        out = [replace(f, incident=old) if f.incident == new else f for f in out]
-    return out
+        together.tie(number[findings[one].incident], number[findings[two].incident])
+    return [
+        finding if names[first] == finding.incident else replace(finding, incident=names[first])
+        for finding in findings
+        for first in (together.first(number[finding.incident]),)
+    ]
