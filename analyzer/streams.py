@@ -13,6 +13,7 @@ initial sequence number begins another connection).
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -37,6 +38,7 @@ from analyzer.blocks import (
 )
 from analyzer.intervals import MASK, advance, distance
 from analyzer.tables import Close
+from analyzer.waiting import Held, Nexts, Waiting
 
 # How long out-of-order data waits.
 REORDERING = 100_000_000  # ns, for a hole that the receiver has acknowledged
@@ -92,19 +94,6 @@ class Endpoint(NamedTuple):
     port: int
 
 
-class _Held(NamedTuple):
-    """A segment that waits for others."""
-
-    side: int
-    seq: int
-    ack: int
-    flags: int
-    piece: bytes
-    wire: int
-    frame: int
-    time: int
-
-
 class Flow:
     """One direction of a connection."""
 
@@ -152,7 +141,6 @@ class Connection:
         "first_time",
         "flows",
         "held",
-        "held_bytes",
         "held_since",
         "initiator",
         "interface",
@@ -180,8 +168,7 @@ class Connection:
         self.flows = (Flow(), Flow())
         self.initiator: int | None = None  # the side that sent the SYN
         self.sink: Sink | None = None
-        self.held: list[_Held] = []
-        self.held_bytes = 0
+        self.held: Waiting | None = None  # where any segments wait
         self.held_since = 0
         self.first_close_side: int | None = None
         self.first_close = 0  # FIN or RST
@@ -272,7 +259,7 @@ class Connection:
         if wire or flags & FIN:
             if flow.next is None:
                 flow.next = seq
-            entry = _Held(side, seq, ack if flags & ACK else -1, flags, piece, wire, frame, time)
+            entry = Held(side, seq, ack if flags & ACK else -1, flags, piece, wire, frame, time)
             if self._ready(entry):
                 self._deliver(entry)
             else:
@@ -305,7 +292,7 @@ class Connection:
             self.reset_side, self.reset_frame, self.reset_time = side, frame, time
         self.finish(ended=True)
 
-    def _ready(self, entry: _Held) -> bool:
+    def _ready(self, entry: Held) -> bool:
         """Whether a segment's turn has come: in order, and all that it acknowledges seen."""
         flow, other = self.flows[entry.side], self.flows[1 - entry.side]
         assert flow.next is not None
@@ -313,7 +300,7 @@ class Connection:
             return False
         return other.next is None or entry.ack < 0 or distance(other.next, entry.ack) <= 0
 
-    def _deliver(self, entry: _Held) -> None:
+    def _deliver(self, entry: Held) -> None:
         flow = self.flows[entry.side]
         assert flow.next is not None
         piece, seq, wire = entry.piece, entry.seq, entry.wire
@@ -352,31 +339,42 @@ class Connection:
 
     # --- segments that wait ----------------------------------------------------------------
 
-    def _hold(self, entry: _Held) -> None:
-        if not self.held:
+    def _nexts(self) -> Nexts:
+        return self.flows[0].next, self.flows[1].next
+
+    def _hold(self, entry: Held) -> None:
+        if self.held is None:
+            self.held = Waiting()
             self.held_since = entry.time
-        self.held.append(entry)
-        self.held_bytes += len(entry.piece)
-        if len(self.held) > limits.HELD_SEGMENTS or self.held_bytes > limits.HELD_BYTES:
+        self.held.hold(entry, self._nexts())
+        if len(self.held) > limits.HELD_SEGMENTS or self.held.size > limits.HELD_BYTES:
             self.anomalies.count("reassembly-limit")
             self._skip()
         self._overdue(entry.time)
 
     def _drain(self) -> None:
-        """Deliver what has become ready."""
-        moved = True
-        while moved and self.held:
-            moved = False
-            waiting, self.held = self.held, []
-            for entry in waiting:
-                if self._ready(entry):
-                    self._deliver(entry)
-                    moved = True
-                else:
-                    self.held.append(entry)
-        self.held_bytes = sum(len(e.piece) for e in self.held)
-        if self.held:
-            self.held_since = self.held[0].time
+        """Deliver what has become ready, in the order in which it came, in as many turns as it
+        takes: what a later one made ready waits for the next turn.
+        """
+        held = self.held
+        if held is None:
+            return
+        turn = held.ready(self._nexts())
+        while turn:
+            later: list[int] = []
+            while turn:
+                number = heappop(turn)
+                self._deliver(held.take(number))
+                for other in held.ready(self._nexts()):
+                    if other > number:
+                        heappush(turn, other)
+                    else:
+                        later.append(other)
+            turn = sorted(later)
+        if held:
+            self.held_since = held.first.time
+        else:
+            self.held = None
 
     def _overdue(self, time: int) -> None:
         """Give up holes that were acknowledged and not filled in time."""
@@ -385,15 +383,12 @@ class Connection:
 
     def _hole(self) -> tuple[int, int]:
         """Side and size of the hole that the longest waiting segment waits for."""
-        first = self.held[0]
+        assert self.held is not None
+        first = self.held.first
         flow = self.flows[first.side]
         assert flow.next is not None
         side = first.side if distance(flow.next, first.seq) > 0 else 1 - first.side
-        start = self.flows[side].next
-        assert start is not None
-        ends = [distance(start, e.seq) for e in self.held if e.side == side]
-        ends += [distance(start, e.ack) for e in self.held if e.side != side and e.ack >= 0]
-        return side, min(end for end in ends if end > 0)
+        return side, self.held.nearest(side, self._nexts())
 
     def _hole_acked(self) -> bool:
         side, _ = self._hole()
@@ -435,15 +430,9 @@ class Connection:
 
     def _drop_behind_hole(self) -> None:
         """Let go of the segments that wait for the first hole."""
+        assert self.held is not None
         side, _ = self._hole()
-        start = self.flows[side].next
-        assert start is not None
-        self.held = [
-            e
-            for e in self.held
-            if not (e.side == side and distance(start, e.seq) > 0)
-            and not (e.side != side and e.ack >= 0 and distance(start, e.ack) > 0)
-        ]
+        self.held = self.held.without(side, self._nexts()) or None
 
     def _missing_tail(self) -> None:
         """Bytes at the end of a flow that the other side acknowledged and nobody saw."""
@@ -681,7 +670,7 @@ class Tracker:
 
     def _remember(self, name: bytes, connection: Connection) -> None:
         """Keep an ended connection a while, so that stragglers don't begin a new one."""
-        connection.held.clear()
+        connection.held = None
         for flow in connection.flows:
             flow.last_piece = b""
         self._ended.append((connection.last_time, name, connection))

@@ -39,7 +39,8 @@ ALLOWED: dict[str, set[str]] = {
     "capture": {"stopping"},
     "packets": {"capture"},  # the FRAMES table alone: see below
     "blocks": set(),
-    "streams": {"blocks"},
+    "streams": {"blocks", "waiting"},
+    "waiting": set(),
     "http": set(),
     "shapes": set(),
     "endpoints": set(),

@@ -181,7 +181,8 @@ class Proxies:
         asked = [rows["request_time"][near(rows)] for rows, _ in tables.judged()]
         every = np.concatenate(asked) if asked else np.zeros(0, dtype=np.int64)
         # The first ones, in whatever order the chunks come.
-        until = np.partition(every, MOST - 1)[MOST - 1] if len(every) > MOST else every.max(initial=0)
+        many = len(every) > MOST
+        until = np.partition(every, MOST - 1)[MOST - 1] if many else every.max(initial=0)
         for rows, targets in tables.judged():
             for i in np.flatnonzero(near(rows) & (rows["request_time"] <= until)).tolist():
                 self._add(Row(rows[i], targets[i]))

@@ -35,6 +35,10 @@ _SYNS = int(ConnectionFlag.CLIENT_SYN | ConnectionFlag.SERVER_SYN)
 _CLIENT_SYN = int(ConnectionFlag.CLIENT_SYN)
 _OPEN_AT_END = int(ConnectionFlag.OPEN_AT_END)
 
+# Sightings of one connection. Where more bear the same numbers, the numbers were not chosen at
+# random, and say nothing.
+_MOST_SIGHTINGS = 256
+_MOST_SHARED = 1_000_000  # pairs of connections with numbers in common that are looked at
 _MOST_BEARERS = 64  # connections with the numbers of one message; more are no sign of anything
 _PLACE = ("client", "client_port", "server", "server_port")
 _TOTALS = ("requests", "answered", "client_acked", "server_acked")
@@ -195,13 +199,28 @@ class _Joining:
         keyed = np.flatnonzero(self.connections["requests"] > 0)
         order = keyed[np.argsort(self.code[keyed], kind="stable")]
         runs = _runs(self.code[order[1:]] == self.code[order[:-1]])
-        candidates = [order[start:stop].tolist() for start, stop in runs]
+        candidates = [
+            run for start, stop in runs for run in self._comparable(order[start:stop].tolist())
+        ]
         self._look_up([n for run in candidates for n in run])
         self._compare_clocks(candidates)
         for run in candidates:
             self._join(run)
         self._join_left_over()
         self._join_untranslated()
+
+    def _comparable(self, run: list[int]) -> list[list[int]]:
+        """Those of `run`, which bear the same numbers, that may be one connection.
+
+        With another port only single ones at every place are joined.
+        """
+        parts = [run]
+        if len({self.interface[n] for n in run}) < len(run):
+            by_port: dict[int, list[int]] = {}
+            for number in run:
+                by_port.setdefault(self.port[number], []).append(number)
+            parts = list(by_port.values())
+        return [part for part in parts if 1 < len(part) <= _MOST_SIGHTINGS]
 
     def _look_up(self, wanted: list[int]) -> None:
         """What was asked first on the wanted connections, and what was answered to that."""
@@ -244,19 +263,16 @@ class _Joining:
     def _join(self, run: list[int]) -> None:
         """Join those of `run`, which bear the same numbers, that are one connection."""
         left = sorted(run, key=self.time.__getitem__)
-        # Who bears the numbers at each place: with another port, only a single one is joined.
-        at_place = Counter(self.interface[n] for n in run)
-        lonely = max(at_place.values()) == 1
         while left:
             together = [left.pop(0)]
             for other in list(left):
-                if all(self._are_one(other, one, lonely) for one in together):
+                if all(self._are_one(other, one) for one in together):
                     together.append(other)
                     left.remove(other)
             self.group[together] = min(together)
 
-    def _are_one(self, a: int, b: int, lonely: bool) -> bool:
-        if self.port[a] != self.port[b] and not (lonely and self._went_alike(a, b)):
+    def _are_one(self, a: int, b: int) -> bool:
+        if self.port[a] != self.port[b] and not self._went_alike(a, b):
             return False
         same_place = self.interface[a] == self.interface[b]
         if same_place and self.ends[a] == self.ends[b]:
@@ -312,9 +328,11 @@ class _Joining:
             if mark in marks:
                 bearers.setdefault(mark, []).append(number)
         shared: Counter[tuple[int, int]] = Counter()
-        for mark, numbers in bearers.items():
+        for mark, numbers in sorted(bearers.items()):
             if len(numbers) > _MOST_BEARERS:
                 continue
+            if len(shared) > _MOST_SHARED:
+                break
             places = {self.interface[n] for n in numbers}
             for number in numbers:
                 for other in marks[mark]:
@@ -376,6 +394,8 @@ class _Joining:
         if mine == others:
             return
         ours, theirs = members.get(mine, [a]), members.get(others, [b])
+        if len(ours) + len(theirs) > _MOST_SIGHTINGS:
+            return
         if all(self._may_share(one, other, patience) for one in ours for other in theirs):
             together = sorted([*ours, *theirs])
             self.group[together] = together[0]
@@ -404,7 +424,8 @@ class _Joining:
         for number, *key in zip(
             chosen.tolist(), *(table[k][chosen].tolist() for k in keys), strict=True
         ):
-            for other in wanted.get(tuple(key), ()):
+            alike = wanted.get(tuple(key), [])
+            for other in alike if len(alike) <= _MOST_BEARERS else ():
                 same = members.get(int(self.group[number]), [number])
                 if self.ends[other][2:] in {self.ends[one][2:] for one in same}:
                     self._unite(other, number, members, _PATIENCE)

@@ -56,8 +56,8 @@ def vantages(tables: Tables) -> list[Vantage]:
         for between in path[1:-1]:
             first.setdefault(between, 0)
             last.setdefault(between, 0)
+    here = np.bincount(table["interface"], minlength=len(tables.interfaces)).tolist()
     for number, interface in enumerate(tables.interfaces):
-        here = table["interface"] == number
         clock = tables.clocks.of(number)
         near, far = first.get(number, 0), last.get(number, 0)
         role = "alone"
@@ -68,7 +68,7 @@ def vantages(tables: Tables) -> list[Vantage]:
                 captures=tables.sources[number],
                 interface=interface,
                 role=role,
-                connections=int(here.sum()),
+                connections=here[number],
                 offset_ns=clock.offset if clock.bound is not None else None,
                 bound_ns=clock.bound,
                 drift_ppm=round(clock.drift * 1e6, 3),
