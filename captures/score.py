@@ -23,9 +23,9 @@ RECORDINGS = Path(__file__).parent / "recordings"
 def scanned(paths: Sequence[Path]) -> Json:
     """The report of a scan of one capture or of several together, as JSON types."""
     import analyzer
-    from analyzer.report.result import as_dict
+    from analyzer.report.files import json_text
 
-    report: Json = json.loads(json.dumps(as_dict(analyzer.scan(paths))))
+    report: Json = json.loads(json_text(analyzer.scan(paths)))
     return report
 
 

@@ -20,7 +20,7 @@ def json_text(report: Report) -> bytes:
     """The report as JSON; the same report gives the same bytes."""
     import orjson
 
-    return orjson.dumps(as_dict(report), option=orjson.OPT_INDENT_2) + b"\n"
+    return orjson.dumps(as_dict(report), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def csv_text(report: Report) -> bytes:

@@ -1,7 +1,7 @@
 """The one result that every renderer renders: what `analyzer.scan` returns."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -164,7 +164,10 @@ class Report:
 
 
 def as_dict(report: Report) -> dict[str, Any]:
-    """The whole report as JSON types, as `schema.json` describes it."""
+    """The whole report as `schema.json` describes it, in types that orjson takes.
+
+    Findings are a level deep only, and dataclasses from there on: there may be very many.
+    """
     judged = report.judgement
     return {
         "schema": SCHEMA,
@@ -249,13 +252,17 @@ def _capture(capture: Capture) -> dict[str, Any]:
 
 
 def _timed(what: Request | Response | None) -> dict[str, Any] | None:
-    return None if what is None else {**asdict(what), "time": rfc3339(what.time)}
+    return None if what is None else {**_columns(what), "time": rfc3339(what.time)}
+
+
+def _columns(what: Finding | Request | Response) -> dict[str, Any]:
+    return {column.name: getattr(what, column.name) for column in fields(what)}
 
 
 def _finding(report: Report, finding: Finding) -> dict[str, Any]:
     found = comments(report.captures, finding)
     return {
-        **asdict(finding),
+        **_columns(finding),
         "request": _timed(finding.request),
         "response": _timed(finding.response),
         "owner": _timed(finding.owner),

@@ -1,6 +1,6 @@
 """`python -m tests.fuzz [TARGET...] --seconds N`: drive the targets with atheris.
 
-Every target runs in a process of its own (libFuzzer ends it) for its share of the time. What it
+Every target runs in processes of its own (libFuzzer ends them) for its share of the time. What it
 finds to be worth keeping goes to a folder outside of the repository, so that a later run goes on
 from there; an input that breaks something is written to `tests/fuzz/regressions/TARGET-*`.
 Exit status: 0 when nothing broke, 1 when something did.
@@ -19,6 +19,8 @@ LONGEST = {"streams": 600, "reports": 600}  # bytes of an input; else:
 _LONGEST = 1_500
 _SECONDS_EACH = 20  # an input that takes longer is a finding
 _MEMORY = 1_500  # MB
+# A process is ended after that long: atheris' instrumentation keeps some KB of every input.
+_ROUND = 100  # seconds
 
 
 def _fuzz_here(name: str, options: list[str]) -> None:
@@ -86,8 +88,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as spare:
         folder = given.folder or Path(spare)
         share = given.seconds // len(names)
+        rounds = -(-share // _ROUND)
         # All are run, whatever breaks.
-        failed = sum(not _run(name, share, folder) for name in names)
+        failed = sum(
+            not _run(name, share // rounds, folder) for _ in range(rounds) for name in names
+        )
         return int(failed > 0)
 
 

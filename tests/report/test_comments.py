@@ -9,7 +9,8 @@ from jsonschema import Draft202012Validator
 from rich.console import Console
 
 import analyzer
-from analyzer.report.result import Report, as_dict
+from analyzer.report.files import json_text
+from analyzer.report.result import Report
 from analyzer.report.terminal import show
 from tests.builder import Pcapng
 from tests.golden.rewriting import records
@@ -36,7 +37,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 
 def test_json_has_them(report: Report) -> None:
-    told = json.loads(json.dumps(as_dict(report)))
+    told = json.loads(json_text(report))
     schema = json.loads((Path(analyzer.__file__).parent / "report" / "schema.json").read_text())
     Draft202012Validator(schema).validate(told)
     (capture,) = told["captures"]
