@@ -225,6 +225,83 @@ def colliding_connections(size: int) -> Iterator[bytes]:
     return _with(frames())
 
 
+def reset_each_time(size: int) -> Iterator[bytes]:
+    """Connection after connection with the very same sequence numbers, each from another port."""
+
+    def frames() -> Iterator[Frame]:
+        first = witness()[0].time
+        for n in range(size):
+            place = (f"10.9.{n // 60_000}.9", 1_024 + n % 60_000)
+            one = Conversation(place, ("10.9.9.8", 80), start=first + n * 10_000, step=1_000)
+            yield from one.open().ask(request("/same")).frames
+
+    return _with(frames())
+
+
+def pipelined(size: int) -> Iterator[bytes]:
+    one = _talk().open()
+    return _with(one.ask(request("/x") * size, 1_400).frames)
+
+
+def many_targets(size: int) -> Iterator[bytes]:
+    one = _talk().open()
+    pick = random.Random(4)
+    for _ in range(size):
+        one.ask(request(f"/{pick.randbytes(4).hex()}/{pick.randbytes(3).hex()}"))
+        one.answer(response(b'{"a": 1}'))
+    return _with(one.close().frames)
+
+
+def many_shapes(size: int) -> Iterator[bytes]:
+    one = _talk().open()
+    for n in range(size):
+        one.ask(request("/x")).answer(response(b'{"k%d": {"v%d": [1]}}' % (n, n)))
+    return _with(one.close().frames)
+
+
+def tiny_chunks(size: int) -> Iterator[bytes]:
+    one = _talk().open().ask(request("/x"))
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return _with(one.answer(head + b"1;x\r\nx\r\n" * size + b"0\r\n\r\n", 1_400).frames)
+
+
+def interim(size: int) -> Iterator[bytes]:
+    one = _talk().open().ask(request("/x"))
+    whole = b"HTTP/1.1 100 Continue\r\n\r\n" * size + response(b"{}")
+    return _with(one.answer(whole, 1_400).close().frames)
+
+
+def lonely_fragments(size: int) -> Iterator[bytes]:
+    """Each the first of another packet."""
+    frame = _talk().send(CLIENT, bytes(512), fragment=0x2000)
+
+    def frames() -> Iterator[Frame]:
+        for n in range(size):
+            data = bytearray(frame.packet)
+            struct.pack_into(">IH", data, 12, 0x0B000000 + n // 65_536, n % 65_536)
+            struct.pack_into(">H", data, 4, n % 65_536)
+            yield Frame(frame.time + n, bytes(data))
+
+    return _with(frames())
+
+
+def many_networks(size: int) -> Iterator[bytes]:
+    """One exchange in every VXLAN network."""
+
+    def frames() -> Iterator[Frame]:
+        one = _talk().open().ask(request("/x")).answer(response(b'{"a": 1}')).close()
+        inner = [linked(frame.packet, ETHERNET) for frame in one.frames]
+        for n in range(size):
+            for at, data in enumerate(inner):
+                head = struct.pack(">BBHHHBBH", 0x45, 0, 36 + len(data), 1, 0, 64, 17, 0)
+                head += bytes([10, 0, 0, 1, 10, 0, 0, 2])
+                head += struct.pack(">HHHH", 50_000, 4_789, 16 + len(data), 0)
+                tunnel = struct.pack(">II", 0x08000000, n << 8)
+                yield Frame(one.frames[at].time + n * 1_000, head + tunnel + data)
+
+    return _with(frames())
+
+
 CASES = (
     Case("lying lengths", "lengths of IP, TCP, records and bodies that cannot be", lying_lengths,
          ("header-invalid",), (50, 5_000)),
@@ -250,10 +327,24 @@ CASES = (
     Case("one byte a segment", "a request and a response", one_byte_each, (), (3_000, 300_000)),
     Case("backwards", "a response whose segments come last first", backwards,
          ("reassembly-limit",), (5_000, 100_000)),
-    Case("huge connection", "one response, on standard input", huge_connection, (), (50, 2_048)),
+    Case("huge connection", "one response, on standard input", huge_connection, (), (50, 10_240)),
     Case("jumping times", "every frame at another time between 1970 and 2096", jumping_times, (),
          (2_000, 20_000)),
     Case("identical packets", "one packet again and again", identical, (), (20_000, 2_000_000)),
     Case("reused ports", "SYN after SYN with other numbers", colliding_connections,
-         ("port-reused",), (500, 200_000)),
+         ("port-reused",), (500, 100_000)),
+    Case("equal numbers", "connections that all have the same sequence numbers", reset_each_time,
+         (), (2_000, 100_000)),
+    Case("pipelined", "requests without end, and no response", pipelined, ("outstanding-limit",),
+         (10_000, 300_000)),
+    Case("many targets", "each request for another one", many_targets, ("routes-limit",),
+         (40_000, 100_000)),
+    Case("many shapes", "each response of another one", many_shapes, ("shapes-limit",),
+         (20_000, 60_000)),
+    Case("tiny chunks", "a body in chunks of one byte", tiny_chunks, (), (10_000, 1_000_000)),
+    Case("interim responses", "100 Continue again and again", interim, (), (5_000, 500_000)),
+    Case("lonely fragments", "IP fragments, each of another packet", lonely_fragments,
+         ("fragments-limit",), (6_000, 300_000)),
+    Case("many networks", "one exchange in every VXLAN network", many_networks,
+         ("tunnels-limit",), (66_000, 70_000)),
 )  # fmt: skip
