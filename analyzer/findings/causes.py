@@ -13,7 +13,7 @@ from analyzer.closeup.model import CLIENT, SERVER, Packet
 from analyzer.findings.evidence import Case, milliseconds, seconds
 from analyzer.findings.model import Cause, Verdict
 from analyzer.findings.sides import Side, strange_reset
-from analyzer.findings.swaps import How, Swap
+from analyzer.findings.strays import How, Swap
 from analyzer.findings.view import Row
 from analyzer.tables import Close, ConnectionFlag, Flag
 

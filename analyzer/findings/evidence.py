@@ -21,7 +21,7 @@ from analyzer.findings.lens import Lens
 from analyzer.findings.model import Fact
 from analyzer.findings.owners import Score
 from analyzer.findings.sides import Side, side_of, strange_reset, ttl_of
-from analyzer.findings.swaps import How, Swap
+from analyzer.findings.strays import How, Swap
 from analyzer.findings.view import Row, Tables
 from analyzer.intervals import covers
 from analyzer.tables import ConnectionFlag, Flag, Outcome

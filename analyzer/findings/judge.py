@@ -18,7 +18,7 @@ from analyzer.findings.lens import Lens, Look
 from analyzer.findings.model import EndpointSummary, Judgement, Notice, ShapeCount, Undecided
 from analyzer.findings.odd import REQUEST_TIMEOUT, Odd
 from analyzer.findings.owners import Scorer
-from analyzer.findings.swaps import How, Suspects
+from analyzer.findings.strays import How, Suspects, Swaps
 from analyzer.findings.touched import touched, why
 from analyzer.findings.view import Counts, Row, Tables, form_text
 from analyzer.tables import Flag, Outcome
@@ -63,7 +63,7 @@ def judge(tables: Tables, look: Look | None = None) -> Judgement:
     return out
 
 
-def _tell(case: Case, picked: Odd, found: swaps.Swaps, out: Judgement) -> None:
+def _tell(case: Case, picked: Odd, found: Swaps, out: Judgement) -> None:
     """Say of every odd row what it is."""
     tables = case.tables
     victims = {id(swap.victim): swap for swap in found.swaps}

@@ -17,19 +17,17 @@ response (copied).
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
-from enum import Enum, auto
 
 import numpy as np
 
-from analyzer.findings.learning import ENOUGH, MOST_OWNERS, EchoRules, Learned, says_something
+from analyzer.findings.candidates import gather
+from analyzer.findings.learning import EchoRules, Learned
 from analyzer.findings.owners import Score, Scorer, best
+from analyzer.findings.strays import How, Suspects, Suspicion, Swap, Swaps
 from analyzer.findings.touched import touched
 from analyzer.findings.view import Key, Row, Tables
 from analyzer.tables import Array, Flag, Outcome
 
-LONGEST_WAIT = 600_000_000_000  # ns that an owner may have been waiting
-MOST_COPIES = 2  # responses of one form that an endpoint may have received as copies
 HABIT = 0.1  # share of a client's requests sent while another was outstanding, up to which it is
 # one that asks one at a time
 LEAST_REQUESTS = 20  # of a client, to know its habits
@@ -41,75 +39,6 @@ _OPEN_AT_END = int(Flag.OPEN_AT_END)
 _PIPELINED = int(Flag.PIPELINED)
 _SURPLUS, _ECHOES = int(Flag.SURPLUS), int(Flag.ECHOES)
 _REQUEST_OPEN = int(Flag.REQUEST_OPEN)
-
-
-class How(Enum):
-    """In which way a response came to the wrong request."""
-
-    SURPLUS = auto()
-    STOLEN = auto()
-    CROSSED = auto()
-    COPIED = auto()
-    REUSED = auto()
-    SLIPPED = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Swap:
-    """`victim` got the response that `owner` asked for; `rivals` others could as well have.
-
-    `mute` has the places of the tokens that the response doesn't repeat and ought to, `foreign`
-    says that its shape is. Of the `candidates` requests the owner's `score` was the best, and
-    `second` the most tokens that another one had repeated.
-    """
-
-    victim: Row
-    owner: Row | None
-    how: How
-    rivals: int = 0
-    mute: tuple[str, ...] = ()
-    foreign: bool = False
-    score: Score | None = None
-    candidates: int = 0
-    second: int = 0
-
-
-@dataclass(slots=True)
-class Swaps:
-    """What came of all odd rows: swaps, rows that the capture's limits leave open, and oddities."""
-
-    swaps: list[Swap] = field(default_factory=list)
-    undecided: list[Row] = field(default_factory=list)
-    unexplained: list[Row] = field(default_factory=list)  # foreign, with no owner in sight
-
-
-@dataclass(slots=True)
-class Suspicion:
-    """A stray response with the requests that may have asked for it, and how they fared."""
-
-    stray: Row
-    foreign: bool
-    mute: tuple[str, ...]
-    candidates: list[tuple[Row, How]] = field(default_factory=list)
-    before: list[Row] = field(default_factory=list)  # the request before, where it had slipped
-    nobody: bool = False  # nothing tells whose it could be
-
-
-@dataclass(slots=True)
-class Suspects:
-    """What looks odd, before anybody has looked at the messages."""
-
-    suspicions: list[Suspicion] = field(default_factory=list)
-    found: Swaps = field(default_factory=Swaps)
-    robbed: list[Row] = field(default_factory=list)  # requests that got no response
-
-    def rows(self) -> list[Row]:
-        """The exchanges whose messages decide."""
-        some: list[Row] = []
-        for suspicion in self.suspicions:
-            if suspicion.candidates:
-                some += [suspicion.stray, *(row for row, _ in suspicion.candidates)]
-        return some
 
 
 def suspects(
@@ -154,7 +83,7 @@ def suspects(
     ]
     looked_up = 0
     for suspicion in strays:
-        looked_up += _gather(
+        looked_up += gather(
             tables, learned, suspicion, strays, out.robbed, copies=looked_up < MOST_LOOKED_UP
         )
     out.suspicions = strays
@@ -239,44 +168,6 @@ def _waits_again(row: Row, on_it: list[Row]) -> bool:
     return False
 
 
-def _gather(
-    tables: Tables,
-    learned: Learned,
-    suspicion: Suspicion,
-    strays: list[Suspicion],
-    robbed: list[Row],
-    *,
-    copies: bool,
-) -> bool:
-    """Find who may have asked for a stray; returns whether all exchanges were looked through."""
-    stray = suspicion.stray
-    key = tables.key(stray)
-    likes = set(learned.endpoints_like(key))
-    telling = says_something(learned.forms[key[2]])
-    if suspicion.mute:
-        likes.add(key[0])
-    elif not likes or len(likes) > MOST_OWNERS or not telling:
-        suspicion.nobody = True
-        return False
-    out = suspicion.candidates
-    out += [(row, How.SLIPPED) for row in suspicion.before if tables.key(row)[0] in likes]
-    out += [(row, How.STOLEN) for row in robbed if _could_own(tables, row, stray, likes)]
-    # Both ways: what the other one got looks like what this one asked for.
-    out += [
-        (other.stray, How.CROSSED)
-        for other in strays
-        if _could_own(tables, other.stray, stray, likes)
-        and (
-            (suspicion.mute and other.mute)
-            or key[0] in learned.endpoints_like(tables.key(other.stray))
-        )
-    ]
-    if out or not copies:
-        return False
-    out += [(row, How.COPIED) for row in _copies(tables, learned, suspicion, likes)]
-    return True
-
-
 def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer) -> Swaps:
     """The swaps: each stray response is given to the request that fits it best."""
     out = suspects.found
@@ -353,59 +244,8 @@ def _namesakes(tables: Tables, row: Row, stray: Row) -> bool:
     return one.name == two.name and one.host != two.host
 
 
-def _could_own(tables: Tables, row: Row, stray: Row, endpoints: set[int]) -> bool:
-    """Whether `row` is a request of one of `endpoints` that waited when `stray` was answered."""
-    return (
-        row is not stray
-        and tables.key(row)[0] in endpoints
-        and tables.server(row) == tables.server(stray)
-        and (row["connection"] != stray["connection"] or bool(row["response_time"]))
-        and 0 < stray["response_time"] - row["request_time"] < LONGEST_WAIT
-        and (not row["response_time"] or row["response_time"] > stray["request_time"])
-    )
-
-
 def _still_waits(tables: Tables, row: Row, stray: Row) -> bool:
     """Whether the client of `row` had not closed its connection when `stray` was answered."""
     connection = tables.connection(row)
     left = int(connection["client_fin_time"]) or int(connection["reset_time"])
     return not left or left >= stray["response_time"]
-
-
-def _copies(
-    tables: Tables, learned: Learned, suspicion: Suspicion, endpoints: set[int]
-) -> list[Row]:
-    """Exchanges of `endpoints` that overlap the stray and were sent the same bytes.
-
-    Unless a token tells, only where the endpoint of the stray is well known and almost never
-    answers so: two equal responses at one time are otherwise no surprise.
-    """
-    stray = suspicion.stray
-    endpoint, status, form = tables.key(stray)
-    if not stray["response_sum"]:
-        return []
-    if not suspicion.mute and (
-        learned.count(endpoint, form) > MOST_COPIES or learned.total(endpoint) <= ENOUGH
-    ):
-        return []
-    wanted = np.array(sorted(endpoints), dtype=np.int64)
-    start, end = stray["request_time"], stray["response_end_time"]
-
-    def alike(rows: Array) -> np.ndarray:
-        chosen: np.ndarray = (
-            (rows["status"] == status)
-            & (rows["form"] == form)
-            & (rows["response_length"] == stray["response_length"])
-            & (rows["response_sum"] == stray["response_sum"])
-            & (rows["outcome"] == Outcome.ANSWERED)
-            & (rows["request_time"] < end)
-            & (rows["response_end_time"] > start)
-            & np.isin(tables.endpoint_of[rows["route"]], wanted)
-        )
-        return chosen
-
-    return [
-        row
-        for row in tables.pick(alike)
-        if row.position != stray.position and tables.server(row) == tables.server(stray)
-    ]

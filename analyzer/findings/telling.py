@@ -11,7 +11,7 @@ from analyzer.findings import causes, evidence
 from analyzer.findings.evidence import Case
 from analyzer.findings.learning import ENOUGH
 from analyzer.findings.model import Cause, Confidence, Fact, Finding, Kind, Request, Response
-from analyzer.findings.swaps import How, Swap
+from analyzer.findings.strays import How, Swap
 from analyzer.findings.view import Row, Tables
 
 

@@ -1,0 +1,104 @@
+"""Who may have asked for a response that went astray.
+
+Law: a request is a candidate only if it was asked at the same server before the response came, and
+something of the response fits it: its shape is that of the request's endpoint, or no shape tells.
+"""
+
+import numpy as np
+
+from analyzer.findings.learning import ENOUGH, MOST_OWNERS, Learned, says_something
+from analyzer.findings.strays import How, Suspicion
+from analyzer.findings.view import Row, Tables
+from analyzer.tables import Array, Outcome
+
+LONGEST_WAIT = 600_000_000_000  # ns that an owner may have been waiting
+MOST_COPIES = 2  # responses of one form that an endpoint may have received as copies
+
+
+def gather(
+    tables: Tables,
+    learned: Learned,
+    suspicion: Suspicion,
+    strays: list[Suspicion],
+    robbed: list[Row],
+    *,
+    copies: bool,
+) -> bool:
+    """Find who may have asked for a stray; returns whether all exchanges were looked through."""
+    stray = suspicion.stray
+    key = tables.key(stray)
+    likes = set(learned.endpoints_like(key))
+    telling = says_something(learned.forms[key[2]])
+    if suspicion.mute:
+        likes.add(key[0])
+    elif not likes or len(likes) > MOST_OWNERS or not telling:
+        suspicion.nobody = True
+        return False
+    out = suspicion.candidates
+    out += [(row, How.SLIPPED) for row in suspicion.before if tables.key(row)[0] in likes]
+    out += [(row, How.STOLEN) for row in robbed if _could_own(tables, row, stray, likes)]
+    # Both ways: what the other one got looks like what this one asked for.
+    out += [
+        (other.stray, How.CROSSED)
+        for other in strays
+        if _could_own(tables, other.stray, stray, likes)
+        and (
+            (suspicion.mute and other.mute)
+            or key[0] in learned.endpoints_like(tables.key(other.stray))
+        )
+    ]
+    if out or not copies:
+        return False
+    out += [(row, How.COPIED) for row in _copies(tables, learned, suspicion, likes)]
+    return True
+
+
+def _could_own(tables: Tables, row: Row, stray: Row, endpoints: set[int]) -> bool:
+    """Whether `row` is a request of one of `endpoints` that waited when `stray` was answered."""
+    return (
+        row is not stray
+        and tables.key(row)[0] in endpoints
+        and tables.server(row) == tables.server(stray)
+        and (row["connection"] != stray["connection"] or bool(row["response_time"]))
+        and 0 < stray["response_time"] - row["request_time"] < LONGEST_WAIT
+        and (not row["response_time"] or row["response_time"] > stray["request_time"])
+    )
+
+
+def _copies(
+    tables: Tables, learned: Learned, suspicion: Suspicion, endpoints: set[int]
+) -> list[Row]:
+    """Exchanges of `endpoints` that overlap the stray and were sent the same bytes.
+
+    Unless a token tells, only where the endpoint of the stray is well known and almost never
+    answers so: two equal responses at one time are otherwise no surprise.
+    """
+    stray = suspicion.stray
+    endpoint, status, form = tables.key(stray)
+    if not stray["response_sum"]:
+        return []
+    if not suspicion.mute and (
+        learned.count(endpoint, form) > MOST_COPIES or learned.total(endpoint) <= ENOUGH
+    ):
+        return []
+    wanted = np.array(sorted(endpoints), dtype=np.int64)
+    start, end = stray["request_time"], stray["response_end_time"]
+
+    def alike(rows: Array) -> np.ndarray:
+        chosen: np.ndarray = (
+            (rows["status"] == status)
+            & (rows["form"] == form)
+            & (rows["response_length"] == stray["response_length"])
+            & (rows["response_sum"] == stray["response_sum"])
+            & (rows["outcome"] == Outcome.ANSWERED)
+            & (rows["request_time"] < end)
+            & (rows["response_end_time"] > start)
+            & np.isin(tables.endpoint_of[rows["route"]], wanted)
+        )
+        return chosen
+
+    return [
+        row
+        for row in tables.pick(alike)
+        if row.position != stray.position and tables.server(row) == tables.server(stray)
+    ]

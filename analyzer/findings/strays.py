@@ -1,0 +1,76 @@
+"""What judging says of responses that went astray: the words that its parts share."""
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from analyzer.findings.owners import Score
+from analyzer.findings.view import Row
+
+
+class How(Enum):
+    """In which way a response came to the wrong request."""
+
+    SURPLUS = auto()
+    STOLEN = auto()
+    CROSSED = auto()
+    COPIED = auto()
+    REUSED = auto()
+    SLIPPED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """`victim` got the response that `owner` asked for; `rivals` others could as well have.
+
+    `mute` has the places of the tokens that the response doesn't repeat and ought to, `foreign`
+    says that its shape is. Of the `candidates` requests the owner's `score` was the best, and
+    `second` the most tokens that another one had repeated.
+    """
+
+    victim: Row
+    owner: Row | None
+    how: How
+    rivals: int = 0
+    mute: tuple[str, ...] = ()
+    foreign: bool = False
+    score: Score | None = None
+    candidates: int = 0
+    second: int = 0
+
+
+@dataclass(slots=True)
+class Swaps:
+    """What came of all odd rows: swaps, rows that the capture's limits leave open, and oddities."""
+
+    swaps: list[Swap] = field(default_factory=list)
+    undecided: list[Row] = field(default_factory=list)
+    unexplained: list[Row] = field(default_factory=list)  # foreign, with no owner in sight
+
+
+@dataclass(slots=True)
+class Suspicion:
+    """A stray response with the requests that may have asked for it, and how they fared."""
+
+    stray: Row
+    foreign: bool
+    mute: tuple[str, ...]
+    candidates: list[tuple[Row, How]] = field(default_factory=list)
+    before: list[Row] = field(default_factory=list)  # the request before, where it had slipped
+    nobody: bool = False  # nothing tells whose it could be
+
+
+@dataclass(slots=True)
+class Suspects:
+    """What looks odd, before anybody has looked at the messages."""
+
+    suspicions: list[Suspicion] = field(default_factory=list)
+    found: Swaps = field(default_factory=Swaps)
+    robbed: list[Row] = field(default_factory=list)  # requests that got no response
+
+    def rows(self) -> list[Row]:
+        """The exchanges whose messages decide."""
+        some: list[Row] = []
+        for suspicion in self.suspicions:
+            if suspicion.candidates:
+                some += [suspicion.stray, *(row for row, _ in suspicion.candidates)]
+        return some
