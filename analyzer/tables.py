@@ -56,6 +56,7 @@ class Flag(IntFlag):
     REQUEST_OPEN = 1 << 14
     DAMAGED = 1 << 15
     BODY_SKIPPED = 1 << 16  # sent where the server still waits for the body of a refused request
+    DOUBTFUL = 1 << 17  # behind a request that two readers may end in two places (RFC 9112 §11.2)
 
     LOSS = GAP_REQUEST | GAP_RESPONSE | AFTER_GAP | MIDSTREAM | OPEN_AT_END | ONE_WAY
 

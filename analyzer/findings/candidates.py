@@ -9,6 +9,7 @@ import numpy as np
 from analyzer.findings.learning import ENOUGH, MOST_OWNERS, Learned, says_something
 from analyzer.findings.strays import How, Suspicion
 from analyzer.findings.view import Row, Tables
+from analyzer.shapes import Form, may_be_json
 from analyzer.tables import Array, Outcome
 
 LONGEST_WAIT = 600_000_000_000  # ns that an owner may have been waiting
@@ -27,6 +28,11 @@ def gather(
     """Find who may have asked for a stray; returns whether all exchanges were looked through."""
     stray = suspicion.stray
     key = tables.key(stray)
+    if _is_broken(learned.forms[key[2]]) and suspicion.foreign:
+        suspicion.broken = True
+        some = [row for row in robbed if _could_own(tables, row, stray, None)]
+        suspicion.candidates += [(row, How.INSIDE) for row in some]
+        return False
     likes = set(learned.endpoints_like(key))
     telling = says_something(learned.forms[key[2]])
     if suspicion.mute:
@@ -34,6 +40,7 @@ def gather(
     elif not likes or len(likes) > MOST_OWNERS or not telling:
         suspicion.nobody = True
         return False
+    likes |= _namesakes(tables, learned, likes)
     out = suspicion.candidates
     out += [(row, How.SLIPPED) for row in suspicion.before if tables.key(row)[0] in likes]
     out += [(row, How.STOLEN) for row in robbed if _could_own(tables, row, stray, likes)]
@@ -47,21 +54,48 @@ def gather(
             or key[0] in learned.endpoints_like(tables.key(other.stray))
         )
     ]
+    # Those that were answered wrongly before: their own answer is still owed.
+    known = {id(row) for row, _ in out}
+    out += [
+        (other.stray, How.LATE)
+        for other in strays
+        if id(other.stray) not in known
+        and _could_own(tables, other.stray, stray, likes, answered=True)
+    ]
     if out or not copies:
         return False
     out += [(row, How.COPIED) for row in _copies(tables, learned, suspicion, likes)]
     return True
 
 
-def _could_own(tables: Tables, row: Row, stray: Row, endpoints: set[int]) -> bool:
-    """Whether `row` is a request of one of `endpoints` that waited when `stray` was answered."""
+def _namesakes(tables: Tables, learned: Learned, likes: set[int]) -> set[int]:
+    """Endpoints of another host with the method and path of one of `likes`, never answered yet."""
+    names = {tables.names[number].name for number in likes}
+    return {
+        number
+        for number, endpoint in enumerate(tables.names)
+        if endpoint.name in names and not learned.total(number)
+    }
+
+
+def _is_broken(form: Form) -> bool:
+    return form.shape is None and may_be_json(form.media_type)
+
+
+def _could_own(
+    tables: Tables, row: Row, stray: Row, endpoints: set[int] | None, *, answered: bool = False
+) -> bool:
+    """Whether `row` is a request of one of `endpoints` that waited when `stray` was answered.
+
+    Of any endpoint if None. With `answered` the answer that it was given does not count.
+    """
     return (
         row is not stray
-        and tables.key(row)[0] in endpoints
+        and (endpoints is None or tables.key(row)[0] in endpoints)
         and tables.server(row) == tables.server(stray)
         and (row["connection"] != stray["connection"] or bool(row["response_time"]))
         and 0 < stray["response_time"] - row["request_time"] < LONGEST_WAIT
-        and (not row["response_time"] or row["response_time"] > stray["request_time"])
+        and (answered or not row["response_time"] or row["response_time"] > stray["request_time"])
     )
 
 

@@ -21,7 +21,7 @@ _SUPPORTED, _POSSIBLE, _RULED_OUT = Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict
 _ORDER = (_SUPPORTED, _POSSIBLE, _RULED_OUT)
 STALLED = 1_000_000_000  # ns without a byte, at least, before a response is said to have stalled
 _CLIENT_FIN_ACKED = int(ConnectionFlag.CLIENT_FIN_ACKED)
-_BODY_SKIPPED = int(Flag.BODY_SKIPPED)
+_BODY_SKIPPED, _DOUBTFUL = int(Flag.BODY_SKIPPED), int(Flag.DOUBTFUL)
 _ZERO_WINDOW = int(ConnectionFlag.CLIENT_ZERO_WINDOW)
 _SYN, _RST = 0x02, 0x04
 
@@ -67,6 +67,8 @@ def of_swap(case: Case, swap: Swap) -> list[Cause]:
     """Causes of a request having been given the response that another asked for."""
     if swap.owner is None:
         return []
+    if swap.how is How.LATE or swap.owner["flags"] & _DOUBTFUL:
+        return _of_slipped_path(swap.owner, swap.victim, swap.how)
     found = _mixed_up(case, swap.victim, swap.owner, swap.how)
     if case.side(swap.victim) is not Side.CLIENT:
         # The process that answered may itself be a proxy; only its other side would show it.
@@ -84,6 +86,30 @@ def of_swap(case: Case, swap: Swap) -> list[Cause]:
     ]
     proxy = Cause("proxy/crossed", _POSSIBLE, "a proxy in between may have mixed them up", frames)
     return ordered([Cause("unknown/server-or-proxy", _SUPPORTED, why, frames), *open_, proxy])
+
+
+def _of_slipped_path(owner: Row, victim: Row, how: How) -> list[Cause]:
+    """Causes of responses that come one request late, on whatever connection."""
+    frames = (owner["request_frame"], victim["response_frame"])
+    if how is How.LATE:
+        why = (
+            "the request that it answers had been given an earlier request's response: somewhere "
+            "on the way each response comes one request late"
+        )
+    else:
+        why = (
+            "a request before the owner's on its connection ends in one place for some readers and "
+            "in another for others (both Content-Length and Transfer-Encoding, or an invalid "
+            "one): who reads it otherwise takes the owner for a part of it, and hands its response "
+            "to the next request"
+        )
+    network = "a network cannot move a response to another connection"
+    return [
+        Cause("connection/desync", _SUPPORTED, why, frames),
+        Cause("proxy/crossed", _POSSIBLE, "a proxy in between may have mixed them up", frames),
+        Cause("server/crossed", _POSSIBLE, "the server may have mixed them up", frames),
+        Cause("network/lost", _RULED_OUT, network, frames),
+    ]
 
 
 def _mixed_up(case: Case, victim: Row, owner: Row, how: How) -> list[Cause]:
@@ -104,6 +130,9 @@ def _mixed_up(case: Case, victim: Row, owner: Row, how: How) -> list[Cause]:
     if how is How.COPIED:
         why = "both requests were given the same response while both were waiting"
         return [Cause("server/stolen", _SUPPORTED, why, frames), descriptor, network]
+    if how is How.INSIDE:
+        why = "both responses went out on one connection, one inside the other"
+        return [Cause("server/stolen", _SUPPORTED, why, frames), network]
     lost = _ownership(case, owner, victim)
     stolen = {_SUPPORTED: _RULED_OUT, _POSSIBLE: _POSSIBLE, _RULED_OUT: _SUPPORTED}[lost.verdict]
     why = _of_stolen(stolen)

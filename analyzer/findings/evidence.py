@@ -200,6 +200,8 @@ _WHAT_THE_OWNER_GOT = {
     How.CROSSED: "got another request's response",
     How.COPIED: "got the same response, byte for byte",
     How.SLIPPED: "had been given the response to an earlier request on this connection",
+    How.LATE: "had been given another request's response before",
+    How.INSIDE: "never got a response",
 }
 
 _PLACES = {
@@ -237,7 +239,13 @@ def whose(case: Case, swap: Swap) -> Iterator[Fact]:
             f"of {endpoint} do",
             (victim["request_frame"], frame),
         )
-    if swap.foreign:
+    if swap.how is How.INSIDE:
+        yield Fact(
+            f"its body is said to be JSON and is not: it has another response in it, with its own "
+            f"status line, whose fields are those of {there}",
+            (frame,),
+        )
+    elif swap.foreign:
         number, _, form = case.tables.key(victim)
         learned, theirs = case.learned, case.tables.key(owner)[0]
         own = learned.total(number) - learned.count(number, form)

@@ -19,7 +19,7 @@ from analyzer.findings.model import EndpointSummary, Judgement, Notice, ShapeCou
 from analyzer.findings.odd import REQUEST_TIMEOUT, Odd
 from analyzer.findings.owners import Scorer
 from analyzer.findings.strays import How, Suspects, Swaps
-from analyzer.findings.touched import touched, why
+from analyzer.findings.touched import only_doubtful, touched, why
 from analyzer.findings.view import Counts, Row, Tables, form_text
 from analyzer.tables import Flag, Outcome
 
@@ -28,6 +28,7 @@ MOST_LOOKED_AT = 200  # requests without a response whose packets are looked at
 
 _SURPLUS, _REQUEST_OPEN = int(Flag.SURPLUS), int(Flag.REQUEST_OPEN)
 _OPEN_AT_END = int(Flag.OPEN_AT_END)
+_ROBBING = (How.STOLEN, How.INSIDE)  # the owner was left without a response
 
 
 def judge(tables: Tables, look: Look | None = None) -> Judgement:
@@ -67,7 +68,7 @@ def _tell(case: Case, picked: Odd, found: Swaps, out: Judgement) -> None:
     """Say of every odd row what it is."""
     tables = case.tables
     victims = {id(swap.victim): swap for swap in found.swaps}
-    robbed = {id(swap.owner): swap for swap in found.swaps if swap.how is How.STOLEN}
+    robbed = {id(swap.owner): swap for swap in found.swaps if swap.how in _ROBBING}
     lone = [row for row in picked.rows if row["outcome"] == Outcome.UNSOLICITED]
     asked_before = swaps.history(tables, lone)
     for row in found.undecided:
@@ -82,7 +83,8 @@ def _tell(case: Case, picked: Odd, found: Swaps, out: Judgement) -> None:
         elif row["outcome"] == Outcome.UNSOLICITED:
             _unsolicited(case, row, asked_before.get(row["connection"], []), out)
         elif row["outcome"] in (Outcome.UNANSWERED, Outcome.INCOMPLETE) or refused:
-            if touched(tables, row):
+            told = id(row) in robbed and only_doubtful(tables, row)
+            if touched(tables, row) and not told:
                 _undecided(tables, row, out)
             elif row["flags"] & _REQUEST_OPEN:
                 request = tables.request(row)

@@ -5,6 +5,7 @@ request that got the response does not have the same value. A request whose endp
 its tokens, and whose tokens this response lacks, did not ask for it. A tie is said to be one.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -58,9 +59,10 @@ class Scorer:
     examples: dict[int, list[Row]]
     _usual: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)
 
-    def scores(self, stray: Row, candidates: list[Row]) -> list[Score]:
-        """The candidates' scores, in their order."""
-        said, own = self.lens.said(stray), self.lens.asked(stray)
+    def scores(self, stray: Row, candidates: list[Row], said: Said | None = None) -> list[Score]:
+        """The candidates' scores, in their order; of `said` if it isn't all that `stray` says."""
+        own = self.lens.asked(stray)
+        said = said or self.lens.said(stray)
         if said is None or own is None:
             return [Score(row) for row in candidates]
         texts = {id(row): self.lens.asked(row) for row in candidates}
@@ -83,6 +85,8 @@ class Scorer:
             if value is None or value in own.tokens.values():
                 continue
             found, expected = _where(value, said, body), self.usual(endpoint, place)
+            if body is None:
+                found |= _in_text(value, said.body, expected)
             # Elsewhere than where the endpoint has it, a value stands by chance.
             if not (found & expected if expected else found):
                 lacks.append(place)
@@ -137,6 +141,16 @@ def _where(value: bytes, said: Said, body: object) -> set[str]:
     found = echoes.places_of(value, body)
     if repeats(value, said.head):
         found.add(HEADER)
+    return found
+
+
+def _in_text(value: bytes, text: bytes, expected: frozenset[str]) -> set[str]:
+    """Those of the `expected` places that have a token in a JSON text that breaks off."""
+    found = set()
+    for place in expected:
+        name = re.escape(place.rpartition(".")[2].removesuffix("[]").encode())
+        if name and re.search(rb'"%s"\s*:\s*\[?\s*"?%s\b' % (name, re.escape(value)), text):
+            found.add(place)
     return found
 
 

@@ -166,6 +166,11 @@ class Proxies:
             return None
         return front.response == back[0].response
 
+    @property
+    def slack(self) -> int:
+        """How much later than another, in ns, something must be to be so for certain."""
+        return max(self._widest, UNLINKED)
+
     # --- looking ---------------------------------------------------------------------------
 
     def _collect(self, times: list[int]) -> None:

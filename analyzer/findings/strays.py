@@ -16,6 +16,8 @@ class How(Enum):
     COPIED = auto()
     REUSED = auto()
     SLIPPED = auto()
+    LATE = auto()  # the owner had been given another request's before, on whatever connection
+    INSIDE = auto()  # in the body of the victim's own response
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Suspicion:
     candidates: list[tuple[Row, How]] = field(default_factory=list)
     before: list[Row] = field(default_factory=list)  # the request before, where it had slipped
     nobody: bool = False  # nothing tells whose it could be
+    broken: bool = False  # said to be JSON, and is not: another response may be in it
 
 
 @dataclass(slots=True)

@@ -9,6 +9,9 @@ Law: a response has gone astray only with an owner in sight, or where the number
   repeats one of another request that was waiting, of the same endpoint or of one that answers so.
 - By a slip: its connection had a surplus before, and it looks or sounds like the answer to the
   request before its own (slipped).
+- By what is in it: its body is said to be JSON and has another response in it, whose request was
+  waiting and was left without one (inside).
+- By what came before: the request that it fits had been given another's response (late).
 - By the client's habits: one that asks one at a time, and all the same asks on a connection that
   still owes an answer, takes that answer for its own (reused).
 
@@ -21,10 +24,12 @@ from collections import Counter
 import numpy as np
 
 from analyzer.findings.candidates import gather
+from analyzer.findings.inside import fits, inside
 from analyzer.findings.learning import EchoRules, Learned
+from analyzer.findings.lens import Said
 from analyzer.findings.owners import Score, Scorer, best
 from analyzer.findings.strays import How, Suspects, Suspicion, Swap, Swaps
-from analyzer.findings.touched import touched
+from analyzer.findings.touched import only_doubtful, touched
 from analyzer.findings.view import Key, Row, Tables
 from analyzer.tables import Array, Flag, Outcome
 
@@ -174,21 +179,31 @@ def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer)
     found: list[Swap] = []
     claimed: dict[Key, int] = {}
     taken: set[int] = set()  # owners found already: each asked for one response
+    misled: set[int] = set()  # victims found already: their own responses are still owed
     for suspicion in suspects.suspicions:
         stray, key = suspicion.stray, tables.key(suspicion.stray)
         if suspicion.nobody:
             out.unexplained.append(stray)
             continue
         left = [(row, how) for row, how in suspicion.candidates if id(row) not in taken]
-        scores = scorer.scores(stray, [row for row, _ in left])
+        left = [(row, how) for row, how in left if how is not How.LATE or id(row) in misled]
+        within = None
+        if suspicion.broken:
+            said = scorer.lens.said(stray)
+            within = said and inside(said)
+            left = [(r, how) for r, how in left if _fits(within, tables, learned, r)]
+        scores = scorer.scores(stray, [row for row, _ in left], within)
         swap = _best(tables, suspicion, dict(zip(map(id, scores), left, strict=True)), scores)
         if swap is None or swap.owner is None:
             if suspicion.foreign and not touched(tables, stray):
                 out.unexplained.append(stray)
             continue
-        if touched(tables, stray) or touched(tables, swap.owner, but=_OPEN_AT_END):
+        if touched(tables, stray) or (
+            touched(tables, swap.owner, but=_OPEN_AT_END) and not only_doubtful(tables, swap.owner)
+        ):
             out.undecided.append(stray)
             continue
+        misled.add(id(stray))
         claimed[key] = claimed.get(key, 0) + 1
         taken.add(id(swap.owner))
         found.append(swap)
@@ -201,6 +216,10 @@ def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer)
         else:
             out.swaps.append(swap)
     return out
+
+
+def _fits(within: Said | None, tables: Tables, learned: Learned, row: Row) -> bool:
+    return within is not None and fits(within, learned, tables.key(row)[0])
 
 
 def _best(

@@ -73,7 +73,7 @@ def _confidence(case: Case, swap: Swap) -> Confidence:
     endpoint, _, form = case.tables.key(swap.victim)
     there = case.learned.total(case.tables.key(swap.owner)[0])
     own = case.learned.total(endpoint) - case.learned.count(endpoint, form)
-    sure = min(own, there) >= ENOUGH and swap.how is not How.COPIED
+    sure = min(own, there) >= ENOUGH and swap.how not in (How.COPIED, How.LATE)
     return Confidence.LIKELY if sure else Confidence.POSSIBLE
 
 

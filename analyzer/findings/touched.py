@@ -5,6 +5,13 @@ from analyzer.tables import ConnectionFlag, Flag
 
 _LIMITS = int(Flag.LOSS | Flag.DAMAGED)
 _COPIES_DIFFER = int(ConnectionFlag.COPIES_DIFFER)
+_SYNS = int(ConnectionFlag.CLIENT_SYN | ConnectionFlag.SERVER_SYN)
+_INCOMPLETE = int(
+    ConnectionFlag.CLIENT_GAP
+    | ConnectionFlag.SERVER_GAP
+    | ConnectionFlag.ONE_WAY
+    | ConnectionFlag.COPIES_DIFFER
+)
 
 # Why a request could not be judged, the first that applies.
 _REASONS: tuple[tuple[Flag, str], ...] = (
@@ -22,6 +29,21 @@ def touched(tables: Tables, row: Row, *, but: int = 0) -> bool:
     """Whether the capture's limits (`but` those flags), or unreadable bytes, touch the row."""
     differ = int(tables.connection(row)["flags"]) & _COPIES_DIFFER
     return bool(row["flags"] & _LIMITS & ~but or differ)
+
+
+def only_doubtful(tables: Tables, row: Row) -> bool:
+    """Whether nothing but a request of doubtful framing before it on its connection touches it.
+
+    The capture has all of the connection, and what it shows as a request may be part of a body.
+    """
+    connection = int(tables.connection(row)["flags"])
+    lost = _LIMITS & ~int(Flag.AFTER_GAP | Flag.OPEN_AT_END)
+    return (
+        bool(row["flags"] & Flag.DOUBTFUL)
+        and not row["flags"] & lost
+        and connection & _SYNS == _SYNS
+        and not connection & _INCOMPLETE
+    )
 
 
 def why(row: Row) -> str:

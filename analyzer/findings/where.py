@@ -15,13 +15,14 @@ from analyzer.findings.places import MARGIN, Place, Traced
 from analyzer.findings.proxies import Leg, Proxies
 from analyzer.findings.unions import Unions
 from analyzer.findings.view import Row, Tables
-from analyzer.tables import Close, Outcome
+from analyzer.tables import Close, Flag, Outcome
 
 MOST = 500  # findings whose places are looked up
 
 _SUPPORTED, _POSSIBLE, _RULED_OUT = Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict.RULED_OUT
 _SERVERS = ("server/silent", "server/closed", "server/reset", "server/descriptor", "server/stolen")
 OPEN = "unknown/server-or-proxy"
+_DOUBTFUL = int(Flag.DOUBTFUL)
 _FRONT, _BACK = "front", "back"
 
 
@@ -343,6 +344,8 @@ class _Where:
                 finding, seen = self._mixed(finding, number, row, behind, seen)
             elif finding.kind is Kind.UNANSWERED:
                 finding = self._kept(finding, behind)
+            elif finding.kind is Kind.INCOMPLETE:
+                finding = self._kept_back(finding, row, behind)
         elif behind == [] and front is None and self.proxies.passes_on(row):
             finding = self._alone(finding, row)
         return replace(finding, seen=tuple(seen))
@@ -368,6 +371,9 @@ class _Where:
                 seen = [replace(s, first_wrong=n == behind_first[-1]) for n, s in enumerate(seen)]
             return _with(finding, Fact(why, (frame,))), seen
         answered = [leg for leg in behind if leg.response is not None]
+        if any(leg.row["flags"] & _DOUBTFUL for leg in behind):
+            # Which response answered it there, framing leaves open.
+            return finding, seen
         if not answered or not self.proxies.leaves_bodies(row) or row["response_sum"] == 0:
             return finding, seen
         frame = answered[-1].row["response_frame"]
@@ -385,6 +391,8 @@ class _Where:
 
     def _kept(self, finding: Finding, behind: list[Leg]) -> Finding:
         """No response before the proxy: was there one behind it?"""
+        if any(leg.row["flags"] & _DOUBTFUL for leg in behind):
+            return finding
         answered = [leg.row for leg in behind if leg.row["outcome"] == Outcome.ANSWERED]
         if not answered:
             last = behind[-1].row
@@ -400,6 +408,23 @@ class _Where:
         ruled = f"the server answered the proxy, in frame {frame}"
         cause = Cause("proxy/crossed", _SUPPORTED, why, (frame,))
         return _led(finding, cause, dict.fromkeys(_SERVERS, ruled), Fact(why, (frame,)))
+
+    def _kept_back(self, finding: Finding, row: Row, behind: list[Leg]) -> Finding:
+        """A response that never ended before the proxy: was it whole behind it, and in time?"""
+        left = self._client_left(row)
+        whole = [
+            leg.row
+            for leg in behind
+            if leg.row["outcome"] == Outcome.ANSWERED
+            and leg.row["status"] == row["status"]
+            and (not left or leg.row["response_end_time"] < left - self.proxies.slack)
+        ]
+        if not whole or finding.cause == "network/lost":
+            return finding
+        frame = whole[-1]["response_end_frame"]
+        why = f"behind the proxy the response was whole, in frame {frame}, before the client left"
+        cause = Cause("proxy/crossed", _SUPPORTED, why, (frame,))
+        return _led(finding, cause, dict.fromkeys(_SERVERS, why), Fact(why, (frame,)))
 
     def _alone(self, finding: Finding, row: Row) -> Finding:
         """Asked of a proxy that passes on nearly all, and not seen behind it."""

@@ -27,7 +27,7 @@ _AFTER_GAP, _MIDSTREAM = int(Flag.AFTER_GAP), int(Flag.MIDSTREAM)
 _SURPLUS, _PIPELINED, _INTERIM = int(Flag.SURPLUS), int(Flag.PIPELINED), int(Flag.INTERIM)
 _AFTER_CLIENT_CLOSE, _TUNNEL = int(Flag.AFTER_CLIENT_CLOSE), int(Flag.TUNNEL)
 _OPEN_AT_END, _LOST = int(Flag.OPEN_AT_END), int((Flag.LOSS | Flag.DAMAGED) & ~Flag.OPEN_AT_END)
-_BODY_SKIPPED = int(Flag.BODY_SKIPPED)
+_BODY_SKIPPED, _DOUBTFUL = int(Flag.BODY_SKIPPED), int(Flag.DOUBTFUL)
 _REQUEST_OPEN, _DAMAGED = int(Flag.REQUEST_OPEN), int(Flag.DAMAGED)
 
 
@@ -74,6 +74,7 @@ class HttpConnection:
 
     __slots__ = (
         "_client_closed",
+        "_doubtful",
         "_early",
         "_midstream",
         "_most_recent",
@@ -118,6 +119,7 @@ class HttpConnection:
         self._proofs = 0
         self._client_closed = False
         self._skipped = False  # a body was announced and never sent
+        self._doubtful = False  # a request has ended where another reader may not see its end
         self._surplus: deque[Message] = deque()
         self._early: tuple[Message, Message, Outcome, int] | None = None
         self._most_recent: Message | None = None  # the request that the current response answers
@@ -226,6 +228,8 @@ class HttpConnection:
             request.flags |= _PIPELINED
         if self._skipped:
             request.flags |= _BODY_SKIPPED
+        if self._doubtful:
+            request.flags |= _DOUBTFUL
         request.route = self._recorder.route(request)
         if len(self.outstanding) >= limits.OUTSTANDING:
             self.anomalies.count("outstanding-limit")
@@ -241,6 +245,7 @@ class HttpConnection:
     def _request_end(self, request: Message) -> None:
         self._put_early()
         if request.doubtful:
+            self._doubtful = True
             self._shake(_DAMAGED)
 
     def _request_lost(self, request: Message | None, by_gap: bool) -> None:
