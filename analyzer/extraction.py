@@ -221,7 +221,8 @@ class Recorder:
         client = sink.client
         one, two = connection.endpoints[client], connection.endpoints[1 - client]
         ours, theirs = connection.flows[client], connection.flows[1 - client]
-        join = http.first_request or (0, 0)
+        # Without a request, what its numbers would have been: both follow from the first two.
+        join = http.first_request or http.first_response or (0, 0)
         self.into.connections.append(
             _pack_connection(
                 http.number,

@@ -186,6 +186,21 @@ def paths(shape: Shape | None, prefix: str = "") -> Iterator[tuple[str, str, boo
             yield from _optional(inner) if may_miss else inner
 
 
+def unknown(shape: Shape | None, prefix: str = "") -> Iterator[str]:
+    """The paths below which a shape says nothing: nulls, and what empty arrays and maps hold."""
+    if shape == "null":
+        yield from (prefix,) if prefix else ()
+    elif isinstance(shape, Items):
+        inside = prefix + "[]"
+        yield from (inside,) if shape.item is None else unknown(shape.item, inside)
+    elif isinstance(shape, Map):
+        inside = prefix + "{}"
+        yield from (inside,) if shape.values is None else unknown(shape.values, inside)
+    elif isinstance(shape, Object):
+        for name, value, _ in shape.fields:
+            yield from unknown(value, f"{prefix}.{name}")
+
+
 def _optional(found: Iterator[tuple[str, str, bool]]) -> Iterator[tuple[str, str, bool]]:
     for path, kind, _ in found:
         yield path, kind, True

@@ -24,6 +24,8 @@ _CLIENT_FIN_ACKED = int(ConnectionFlag.CLIENT_FIN_ACKED)
 _BODY_SKIPPED, _DOUBTFUL = int(Flag.BODY_SKIPPED), int(Flag.DOUBTFUL)
 _ZERO_WINDOW = int(ConnectionFlag.CLIENT_ZERO_WINDOW)
 _SYN, _RST = 0x02, 0x04
+# Event streams, and images that follow each other.
+_ENDLESS = ("text/event-stream", "multipart/x-mixed-replace")
 
 
 def ordered(causes: Iterable[Cause]) -> list[Cause]:
@@ -423,6 +425,25 @@ def _lost_before(case: Case, row: Row) -> Cause:
         return Cause("network/lost", _RULED_OUT, why, (frame,))
     why = "a response may have been lost before it came to where this was captured"
     return Cause("network/lost", _POSSIBLE, why, (frame,))
+
+
+def left_by_choice(case: Case, row: Row) -> bool:
+    """Whether the client ended a response that was still coming in: nothing had gone wrong yet.
+
+    A client may cancel a download, or ask for the status only; and an event stream has no other
+    end.
+    """
+    connection = _ints(case.tables.connection(row))
+    close = Close(connection["first_close"])
+    if close not in (Close.CLIENT_FIN, Close.CLIENT_RST) or not row["request_frame"]:
+        return False
+    if connection["flags"] & _ZERO_WINDOW:
+        return False
+    response = case.lens.message(row, SERVER)
+    if response is not None and response.media_type in _ENDLESS:
+        return True
+    left = connection["client_fin_time"] or connection["reset_time"]
+    return not _stalled(case, row, left)
 
 
 def of_break(case: Case, row: Row) -> list[Cause]:

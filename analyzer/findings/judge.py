@@ -9,7 +9,7 @@ request had arrived.
 from collections import Counter
 from dataclasses import replace
 
-from analyzer.findings import odd, swaps, telling
+from analyzer.findings import causes, odd, swaps, telling
 from analyzer.findings.evidence import Case, outstanding
 from analyzer.findings.habits import habits
 from analyzer.findings.incidents import finding_id, grouped
@@ -74,7 +74,7 @@ def _tell(case: Case, picked: Odd, found: Swaps, out: Judgement) -> None:
     for row in found.undecided:
         _undecided(tables, row, out)
     for row in found.unexplained:
-        text = "a shape otherwise not seen for its endpoint, with no owner in sight"
+        text = "a shape that its endpoint seldom or never has otherwise, with no owner in sight"
         out.notices.append(Notice(text, tables.request(row), tables.response(row)))
     for row in picked.rows:
         refused = id(row) in picked.refused
@@ -90,7 +90,11 @@ def _tell(case: Case, picked: Odd, found: Swaps, out: Judgement) -> None:
                 request = tables.request(row)
                 out.notices.append(Notice("the client never finished sending", request, None))
             elif row["outcome"] == Outcome.INCOMPLETE and not refused:
-                out.findings.append(telling.incomplete(case, row))
+                if causes.left_by_choice(case, row):
+                    text = "the client left in the middle of the response, which was still coming"
+                    out.notices.append(Notice(text, tables.request(row), tables.response(row)))
+                else:
+                    out.findings.append(telling.incomplete(case, row))
             else:
                 lost = id(row) in picked.lost
                 swap = robbed.get(id(row))

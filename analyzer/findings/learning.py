@@ -5,13 +5,24 @@ envelope that several endpoints share says nothing, and an endpoint that answers
 not surprised by one more.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from analyzer.echoes import Position, Rule, Rules
-from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form, Shape, merge, paths, text
+from analyzer.shapes import (
+    NO_FORM,
+    UNKNOWN_FORM,
+    Form,
+    Object,
+    Shape,
+    merge,
+    paths,
+    text,
+    unknown,
+)
 
 # A response is foreign to its endpoint when...
 LARGEST_SHARE = 0.34  # at most this share of the endpoint's responses has its form,
@@ -28,6 +39,18 @@ FEW_MUTE = 2  # so many, don't repeat it.
 ENOUGH = 5  # responses of either endpoint from which on the comparison is `likely`
 
 Key = tuple[int, int, int]  # endpoint, status, form
+
+# Names of fields, letters alone, in which APIs tell of a failure (JSON-RPC, GraphQL and the
+# envelopes of many others), with what stands beside them.
+_FAILURE = re.compile(
+    "err|errors?|err(or)?(code|msg|no)|error(message|description)|exception|fault|failures?"
+)
+_MESSAGE = re.compile("message|msg|details?|reason")
+_ENVELOPE = re.compile(f"{_MESSAGE.pattern}|success|ok|code|status|statuscode|result|data")
+_BESIDE = re.compile(
+    "id|jsonrpc|path|timestamp|time|requestid|traceid|correlationid|extensions|hint|help"
+    "|documentationurl|retryafter|type|title|instance"
+)
 
 
 @lru_cache(4096)
@@ -46,13 +69,26 @@ def similarity(a: Form, b: Form) -> float:
         return 1.0
     if a.media_type != b.media_type or a.shape is None or b.shape is None:
         return 0.0
-    one, two = _features(a.shape), _features(b.shape)
+    one, two = _known_by(a.shape, b.shape), _known_by(b.shape, a.shape)
     common = sum(min(w, two[k]) for k, w in one.items() if k in two)
     every = sum(max(one.get(k, 0.0), two.get(k, 0.0)) for k in {*one, *two})
     if a.shape and isinstance(a.shape, tuple) and _nothing_inside(one, two):
         # An empty array or object is like any other.
         return 1.0
     return common / every if every else 0.0
+
+
+def _known_by(shape: Shape, other: Shape) -> dict[str, float]:
+    """The features of `shape`, without those of which `other` cannot know: they may be there."""
+    found, open_ = _features(shape), _unknown(other)
+    if not open_:
+        return found
+    return {key: weight for key, weight in found.items() if not key.startswith(open_)}
+
+
+@lru_cache(4096)
+def _unknown(shape: Shape) -> tuple[str, ...]:
+    return tuple(path + end for path in unknown(shape) for end in (":", ".", "[", "{"))
 
 
 def _nothing_inside(one: dict[str, float], two: dict[str, float]) -> bool:
@@ -81,6 +117,24 @@ def families(counted: list[tuple[int, int, int]], forms: list[Form]) -> list[tup
         else:
             found.append((status, form, count))
     return found
+
+
+@lru_cache(4096)
+def tells_failure(form: Form) -> bool:
+    """Whether a form is what APIs say of a failure, or of any success, whatever was asked for.
+
+    Many answer so with status 200, and then it says nothing about the endpoint.
+    """
+    if form.media_type.endswith("problem+json"):
+        return True  # RFC 9457
+    if not isinstance(form.shape, Object):
+        return False
+    names = {re.sub(r"[^a-z]", "", name.lower()) for name, _, _ in form.shape.fields}
+    told = {name for name in names if _FAILURE.fullmatch(name)}
+    kept = {name for name in names - told if not _ENVELOPE.fullmatch(name)}
+    if told:
+        return all(_BESIDE.fullmatch(name) for name in kept)
+    return not kept and any(_MESSAGE.fullmatch(name) for name in names)
 
 
 def says_something(form: Form) -> bool:
@@ -167,7 +221,7 @@ class Learned:
     def is_foreign(self, key: Key) -> bool:
         """Whether responses under `key` look unlike what their endpoint otherwise answers."""
         endpoint, status, form = key
-        if form in (NO_FORM, UNKNOWN_FORM) or status >= 400:
+        if form in (NO_FORM, UNKNOWN_FORM) or status >= 400 or tells_failure(self.forms[form]):
             return False
         total, same = self.total(endpoint), self.count(endpoint, form)
         if total - same < LEAST_OWN or same > LARGEST_SHARE * total:

@@ -37,6 +37,7 @@ HABIT = 0.1  # share of a client's requests sent while another was outstanding, 
 # one that asks one at a time
 LEAST_REQUESTS = 20  # of a client, to know its habits
 TOGETHER = 5_000_000  # ns between two requests that a client sends as one pipeline
+LONGEST_PIPELINE = 1_000_000_000  # ns after which nobody adds a request to a pipeline
 END = 1 << 62  # ns, later than any capture: until when an answer that never came is owed
 MOST_LOOKED_UP = 64  # strays whose copies are looked for among all exchanges
 
@@ -157,8 +158,11 @@ def _reused(tables: Tables, row: Row, before: dict[int, list[Row]], out: Swaps) 
     ]
     if not earlier or earlier[-1]["response_end_time"] <= row["request_time"]:
         return
-    together = row["request_time"] - earlier[-1]["request_time"] < TOGETHER
-    if not together and not _waits_again(row, on_it):
+    waited = row["request_time"] - earlier[-1]["request_time"]
+    # A connection that pipelines does so from its start, and does not wait long.
+    serial = len(earlier) > 1 and earlier[-2]["response_end_time"] <= earlier[-1]["request_time"]
+    habit = serial or waited > LONGEST_PIPELINE
+    if habit and waited >= TOGETHER and not _waits_again(row, on_it):
         out.swaps.append(Swap(row, earlier[-1], How.REUSED))
 
 

@@ -66,7 +66,10 @@ def _confidence(case: Case, swap: Swap) -> Confidence:
     assert swap.owner is not None
     if swap.rivals:
         return Confidence.POSSIBLE
-    if swap.score is not None and swap.score.proven and (swap.mute or swap.foreign):
+    if swap.how is How.COPIED and not swap.foreign:
+        # One thing may go by two names, and both have been asked for at once.
+        return Confidence.POSSIBLE
+    if swap.score is not None and swap.score.proven and _twice_told(swap):
         return Confidence.CERTAIN
     if swap.score is not None and swap.score.hits:
         return Confidence.LIKELY
@@ -75,6 +78,20 @@ def _confidence(case: Case, swap: Swap) -> Confidence:
     own = case.learned.total(endpoint) - case.learned.count(endpoint, form)
     sure = min(own, there) >= ENOUGH and swap.how not in (How.COPIED, How.LATE)
     return Confidence.LIKELY if sure else Confidence.POSSIBLE
+
+
+def _twice_told(swap: Swap) -> bool:
+    """Whether more than one id in the path speaks for the owner, which may have two names.
+
+    Its shape, its id header, a second token, or the owner's own response, which is the victim's.
+    """
+    assert swap.score is not None
+    return (
+        swap.foreign
+        or swap.how is How.CROSSED
+        or len(swap.score.hits) > 1
+        or any(place.startswith("header:") for place in swap.score.hits)
+    )
 
 
 def _surplus_facts(request: Request, response: Response, owner: Request | None) -> list[Fact]:

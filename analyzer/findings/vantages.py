@@ -155,8 +155,15 @@ def groups(connections: Array, exchanges: Store, clock_of: list[int]) -> Ints:
 
 def _twice(connections: Array) -> bool:
     """Whether any two connections of one interface bear the same numbers."""
-    code = _codes(connections)[connections["requests"] > 0]
+    code = _codes(connections)[_bear_numbers(connections)]
     return len(np.unique(code)) < len(code)
+
+
+def _bear_numbers(connections: Array) -> npt.NDArray[np.bool_]:
+    """The connections with a first request, or in both directions a response without any."""
+    whole = connections["flags"].astype(np.int64) & _ONE_WAY == 0
+    found: npt.NDArray[np.bool_] = (connections["requests"] > 0) | whole
+    return found
 
 
 def _codes(connections: Array) -> npt.NDArray[np.uint64]:
@@ -196,7 +203,7 @@ class _Joining:
 
     def run(self) -> None:
         """Join by the first request's numbers, then what is left by those of any message."""
-        keyed = np.flatnonzero(self.connections["requests"] > 0)
+        keyed = np.flatnonzero(_bear_numbers(self.connections))
         order = keyed[np.argsort(self.code[keyed], kind="stable")]
         runs = _runs(self.code[order[1:]] == self.code[order[:-1]])
         candidates = [

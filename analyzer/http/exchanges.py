@@ -88,6 +88,7 @@ class HttpConnection:
         "answered",
         "carries",
         "first_request",
+        "first_response",
         "number",
         "outstanding",
         "requests",
@@ -109,6 +110,7 @@ class HttpConnection:
         self.requests = 0
         self.answered = 0
         self.first_request: tuple[int, int] | None = None  # seq and ack
+        self.first_response: tuple[int, int] | None = None  # ack and seq, where none came
         self.outstanding: deque[Message] = deque()
         self._recorder = recorder
         self._midstream = midstream
@@ -264,6 +266,8 @@ class HttpConnection:
                 request.flags |= _INTERIM
             return b""
         self._most_recent = request
+        if self.first_request is None and self.first_response is None:
+            self.first_response = (response.ack, response.seq)
         if request is None:
             return b""
         self.outstanding.remove(request)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from analyzer.findings.learning import Learned, families, says_something, similarity
+from analyzer.findings.learning import Learned, families, says_something, similarity, tells_failure
 from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form, Shape, shape_of, text
 from tests.test_shapes import SHAPES
 
@@ -28,10 +28,12 @@ def form(value: Any, media_type: str = JSON) -> Form:
         (HORSE, HORSE_MORE, 0.8, 0.99),
         (HORSE, PADDOCK, 0, 0.3),
         (HORSE, {**HORSE, "age": "x"}, 0.6, 0.9),
-        (HORSE, {**HORSE, "age": None}, 0.7, 0.99),
+        (HORSE, {**HORSE, "age": None}, 1, 1),
         ([], [HORSE], 1, 1),
         ({}, HORSE, 1, 1),
-        ({"items": []}, {"items": [HORSE]}, 0, 0.9),
+        ({"items": []}, {"items": [HORSE]}, 1, 1),
+        ({"items": [], "total": 0}, {"horses": [HORSE], "total": 0}, 0, 0.6),
+        ({"items": []}, {"items": {"id": 1}}, 0, 0.6),
         ([HORSE], HORSE, 0, 0.1),
         ("x", 1, 0, 0),
         ([1], ["x"], 0, 0.9),
@@ -53,6 +55,24 @@ def test_similarity_is_symmetric_and_bounded(a: Shape, b: Shape) -> None:
     assert similarity(one, two) == similarity(two, one)
     assert 0 <= similarity(one, two) <= 1
     assert similarity(one, one) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "tells"),
+    [
+        ({"success": False, "error": {"code": "busy", "message": "later"}}, True),
+        ({"jsonrpc": "2.0", "id": 1, "error": {"code": -32601}}, True),
+        ({"errors": [{"message": "x"}], "data": None}, True),
+        ({"code": 40001, "msg": "busy", "data": None}, True),
+        ({"ok": True, "message": "saved"}, True),
+        ({"error": "x", "horse": HORSE}, False),
+        ({"code": 0, "data": HORSE}, False),
+        (HORSE, False),
+        ([1], False),
+    ],
+)
+def test_what_tells_of_a_failure(value: Any, tells: bool) -> None:
+    assert tells_failure(form(value)) is tells
 
 
 def learned(*counts: tuple[int, int, Any, int]) -> tuple[Learned, list[tuple[int, int, int]]]:
