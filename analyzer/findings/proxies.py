@@ -269,6 +269,9 @@ class Proxies:
         slack = self.tables.clocks.bound(front.interface, back.interface)
         if slack is None:
             slack = UNLINKED
+            # Of two that the clocks don't put in order, the one in front of the other lasts longer.
+            if front.response and back.response and _lasted(front) < _lasted(back):
+                return False
         return front.request_time - slack <= back.request_time <= front.until + slack
 
     # --- linking by traffic ----------------------------------------------------------------
@@ -302,6 +305,10 @@ class Proxies:
 
 def _asked(leg: Leg) -> int:
     return leg.request_time
+
+
+def _lasted(leg: Leg) -> int:
+    return leg.until - leg.request_time
 
 
 def _path(target: bytes) -> bytes:

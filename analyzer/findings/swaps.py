@@ -20,6 +20,7 @@ response (copied).
 """
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 
@@ -38,6 +39,7 @@ HABIT = 0.1  # share of a client's requests sent while another was outstanding, 
 LEAST_REQUESTS = 20  # of a client, to know its habits
 TOGETHER = 5_000_000  # ns between two requests that a client sends as one pipeline
 LONGEST_PIPELINE = 1_000_000_000  # ns after which nobody adds a request to a pipeline
+AT_ONCE = 50_000_000  # ns after an answer in which nobody closes who keeps connections for later
 END = 1 << 62  # ns, later than any capture: until when an answer that never came is owed
 MOST_LOOKED_UP = 64  # strays whose copies are looked for among all exchanges
 
@@ -145,25 +147,59 @@ def _counted(values: Array) -> tuple[list[int], list[int]]:
 def _reused(tables: Tables, row: Row, before: dict[int, list[Row]], out: Swaps) -> None:
     """A client that asks one at a time reads the answer still owed as the answer to `row`.
 
-    Not so where it pipelined for once: both requests sent together, or a later one that waited
-    until nothing was owed.
+    Not so where it pipelined for once: both requests sent together, one more without a byte of an
+    answer in between, or a later one that waited until nothing was owed.
     """
     if touched(tables, row):
         return
     on_it = before.get(row["connection"], [])
-    earlier = [
-        other
-        for other in on_it
-        if other["request_time"] < row["request_time"] and other["response_frame"]
-    ]
+    place = next((n for n, other in enumerate(on_it) if other is row or _same(other, row)), 0)
+    earlier = [other for other in on_it[:place] if other["response_frame"]]
     if not earlier or earlier[-1]["response_end_time"] <= row["request_time"]:
         return
+    owing = _since(on_it, place)
     waited = row["request_time"] - earlier[-1]["request_time"]
-    # A connection that pipelines does so from its start, and does not wait long.
-    serial = len(earlier) > 1 and earlier[-2]["response_end_time"] <= earlier[-1]["request_time"]
-    habit = serial or waited > LONGEST_PIPELINE
-    if habit and waited >= TOGETHER and not _waits_again(row, on_it):
+    # A connection that pipelines does so from its start, does not wait long, and is kept.
+    habit = owing > 0 or waited > LONGEST_PIPELINE or _given_up(tables, row)
+    if habit and waited >= TOGETHER and not _eager(on_it) and not _waits_again(row, on_it):
         out.swaps.append(Swap(row, earlier[-1], How.REUSED))
+
+
+def _same(one: Row, other: Row) -> bool:
+    return one.position == other.position
+
+
+def _since(on_it: list[Row], place: int) -> int:
+    """Since which request, by its place, the connection has owed an answer to that at `place`."""
+    while place and on_it[place - 1]["response_end_time"] > on_it[place]["request_time"]:
+        place -= 1
+    return place
+
+
+def _eager(on_it: list[Row]) -> bool:
+    """Whether two requests in a row were sent without a byte of any answer since the one before.
+
+    A client that asks one at a time goes on too early once, when it takes a connection for idle
+    that is not; from then on it waits for an answer each time, though it is another's.
+    """
+    alone = 0
+    for one, two in pairwise(on_it):
+        answered = any(
+            row["response_frame"]
+            and row["response_time"] <= two["request_time"]
+            and row["response_end_time"] >= one["request_time"]
+            for row in on_it
+        )
+        alone = 0 if answered else alone + 1
+        if alone > 1:
+            return True
+    return False
+
+
+def _given_up(tables: Tables, row: Row) -> bool:
+    """Whether the client closed the connection as soon as the answer to `row` had come."""
+    left = int(tables.connection(row)["client_fin_time"])
+    return 0 < left - row["response_end_time"] < AT_ONCE
 
 
 def _waits_again(row: Row, on_it: list[Row]) -> bool:
