@@ -7,13 +7,16 @@ Law: the capture passes by once, a block at a time; what stays is the open conne
 compact tables.
 """
 
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 
@@ -124,12 +127,25 @@ _pace: Pace | None = None  # of this process, where it is one of several
 
 
 def _prepare(pace: Pace | None, changed: dict[str, int]) -> None:
-    """Prepare a process: it ends when the one that started it says so, not on a signal to all."""
+    """Prepare a process: it ends when the one that started it says so, or is no more, not on a
+    signal to all.
+    """
     global _pace
+    Thread(target=_end_with_parent, name="watch", daemon=True).start()
     _pace = pace
     use_limits(changed)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it ends, however that comes to pass."""
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    # Nobody is left to tell. What is in the middle of something, or waits for a lock that was held
+    # when the other one was killed, is not asked.
+    os._exit(1)
 
 
 def _extract_part(paths: list[str], part: int, parts: int, block: int) -> Extracted:

@@ -311,3 +311,20 @@ def test_reading_never_changes_the_capture(story: Path, tmp_path: Path) -> None:
     after = path.stat()
     assert path.read_bytes() == story.read_bytes()
     assert (before.st_mtime_ns, before.st_ino) == (after.st_mtime_ns, after.st_ino)
+
+
+def test_no_process_outlives_the_one_that_started_it(tmp_path: Path) -> None:
+    # Only the second process reads; what it reads never comes.
+    source = tmp_path / "c.pcap"
+    os.mkfifo(source)
+    code = (
+        "import time; from analyzer import pipeline\n"
+        "pipeline.extract_share = lambda *_, **__: time.sleep(60)\n"
+        f"pipeline.extract([{str(source)!r}], jobs=2)"
+    )
+    command = [sys.executable, "-c", code]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with source.open("wb"):  # returns when somebody reads
+        process.kill()
+        # Their ends of the pipes are closed when all processes have ended.
+        process.communicate(timeout=20)
