@@ -11,7 +11,7 @@ route's responses repeat the token of a place, one that doesn't is suspicious, w
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from urllib.parse import unquote_to_bytes
 
@@ -287,6 +287,15 @@ class Echoes:
         rule.miss(misses)
         if rule.dead:
             self._give_up(route, place)
+
+
+def renumbered(rules: Rules, connections: Ints) -> Rules:
+    """The rules, with new numbers of connections by the old ones."""
+    found = {}
+    for key, rule in rules.items():
+        misses = [(int(connections[number]), frame, seq) for number, frame, seq in rule.misses]
+        found[key] = replace(rule, misses=misses) if misses else rule
+    return found
 
 
 def join(first: Rules, others: Rules, route: Ints, offset: int) -> None:

@@ -25,6 +25,7 @@ from analyzer.blocks import Arranged, Rows, arrange, share
 from analyzer.capture import files
 from analyzer.capture.frames import BLOCK, Capture, Frames
 from analyzer.closeup import Closeup, Copied, Copier, Limits, Wanted, Watch, wanted
+from analyzer.echoes import renumbered
 from analyzer.endpoints import Endpoint
 from analyzer.endpoints import endpoints as resolve
 from analyzer.errors import InputError
@@ -511,8 +512,14 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
     for capture in captures:
         last[capture.series] = max(last.get(capture.series, 0), capture.last or 0)
     connections = extraction.connections.rows()
-    connections = connections[np.argsort(connections["connection"], kind="stable")]
+    # Numbered in the order of their first frames, whatever the blocks and the shares.
     first = connections["first_capture"].astype(np.int64) << 32 | connections["first_frame"]
+    order = np.argsort(first, kind="stable")
+    connections, first = connections[order], first[order]
+    anew = np.empty(len(order), dtype=np.int64)
+    anew[connections["connection"]] = np.arange(len(order))
+    connections["connection"] = np.arange(len(order))
+    extraction.exchanges.renumber("connection", anew)
     connections["stream"] = np.searchsorted(np.sort(extraction.begun), first)
     group = vantages.groups(connections, extraction.exchanges, interfaces.clocks)
     timed = clocks.estimate(extraction.exchanges, connections, group, interfaces.clocks)
@@ -538,7 +545,7 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
         forms=extraction.forms,
         addresses=extraction.addresses,
         interfaces=interfaces.names,
-        echoes=extraction.echoes,
+        echoes=renumbered(extraction.echoes, anew),
         vantages=vantage_names(captures, interfaces),
         sources=sources_of(captures, interfaces),
         ends=ends,

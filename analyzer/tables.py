@@ -170,6 +170,7 @@ class Store:
         self._rows = bytearray()
         self._text: list[bytes] | None = [] if text else None
         self._sealed: list[tuple[int, bytes, bytes]] = []
+        self._numbers: dict[str, Array] = {}
         self._limit = self.ROWS * self.dtype.itemsize
         self.length = 0
 
@@ -206,6 +207,10 @@ class Store:
         text = _packed(b"\n".join(texts)) if self._text is not None else b""
         self._sealed.append((len(rows), _packed(columns), text))
 
+    def renumber(self, column: str, numbers: Array) -> None:
+        """From here on show `numbers[n]` wherever `n` was put into a column."""
+        self._numbers[column] = numbers
+
     def chunks(self) -> Iterator[tuple[Array, list[bytes]]]:
         """The rows in the order they came, a chunk at a time, with the text beside them."""
         if self._rows:
@@ -218,6 +223,8 @@ class Store:
                 kind = self.dtype[name]
                 rows[name] = np.frombuffer(raw, kind, length, at)
                 at += length * kind.itemsize
+            for name, numbers in self._numbers.items():
+                rows[name] = numbers[rows[name]]
             yield rows, unpack(text).split(b"\n") if text else [b""] * length
 
     def rows(self) -> Array:

@@ -23,8 +23,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     # composes the stages
     "pipeline": {
-        "ahead", "capture", "packets", "blocks", "streams", "extraction", "http", "endpoints",
-        "shapes", "findings", "report", "closeup", "explain", "stopping",
+        "ahead", "capture", "packets", "blocks", "streams", "extraction", "http", "echoes",
+        "endpoints", "shapes", "findings", "report", "closeup", "explain", "stopping",
     },
     # compose http, shapes and endpoints over the bytes of streams: each message, whole blocks
     "extraction": {

@@ -1,8 +1,8 @@
 """The same input gives the same bytes, whatever the block size, the processes, and the kernels.
 
-A scan's JSON, its CSV and its table of exchanges are compared. Each test run takes a share of the
-recordings, at least one capture of every scenario; `WRANGLER_FORENSICS_SAME=all` takes them all, and
-`WRANGLER_FORENSICS_SAME=DIR` every capture below a folder.
+A scan's JSON, its CSV and its table of exchanges are compared. Each test run takes one capture of
+every scenario; `WRANGLER_FORENSICS_SAME=all` takes all of them, and `WRANGLER_FORENSICS_SAME=DIR`
+every capture below a folder.
 """
 
 import hashlib
@@ -123,7 +123,9 @@ def test_the_same_bytes_by_several_processes(
     written = []
     for jobs in (1, 2, 3):
         out = tmp_path / f"{jobs}.json"
-        done = CliRunner().invoke(main, ["scan", str(path), "--json", str(out), "--jobs", str(jobs)])
+        done = CliRunner().invoke(
+            main, ["scan", str(path), "--json", str(out), "--jobs", str(jobs)]
+        )
         assert done.exit_code == 1, done.output
         written.append(out.read_bytes())
     assert written[0] == written[1] == written[2]

@@ -6,7 +6,7 @@ counts as another response; whose it is its field names and tokens tell.
 
 import re
 
-from analyzer.findings.learning import USUAL, Learned
+from analyzer.findings.learning import Learned
 from analyzer.findings.lens import Said
 from analyzer.shapes import paths
 
@@ -36,13 +36,9 @@ def inside(said: Said) -> Said | None:
 def fits(said: Said, learned: Learned, endpoint: int) -> bool:
     """Whether the names in a JSON text, which may break off, are those of an endpoint's."""
     names = {name.decode("utf-8", "replace") for name in _NAME.findall(said.body[:_LONGEST])}
-    counts = learned.by_endpoint.get(endpoint)
-    if counts is None:
-        return False
     usual = {
         part
-        for (_, form), count in counts.items()
-        if count >= USUAL * counts.total()
+        for form in learned.usual(endpoint)
         for path, _, _ in paths(learned.forms[form].shape)
         for part in _PARTS.split(path)
     }

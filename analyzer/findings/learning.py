@@ -37,8 +37,14 @@ LEAST_TOKENS = 15  # at least so many requests had one,
 MOST_MUTE = 0.005  # and at most this share of the responses, or
 FEW_MUTE = 2  # so many, don't repeat it.
 ENOUGH = 5  # responses of either endpoint from which on the comparison is `likely`
+# Beyond these there are so many forms that no one tells them by looking.
+MOST_FAMILIES = 24  # of an endpoint that gather the forms like them
+MOST_COMPARED = 1 << 20  # pairs of forms, where every form is compared with those that may be alike
 
 Key = tuple[int, int, int]  # endpoint, status, form
+
+_EXACT = 1e-9  # what sums of weights may be wrong by
+_ENDS = (":", ".", "[", "{")  # what follows a path where something is below it, or at it
 
 # Names of fields, letters alone, in which APIs tell of a failure (JSON-RPC, GraphQL and the
 # envelopes of many others), with what stands beside them.
@@ -53,7 +59,7 @@ _BESIDE = re.compile(
 )
 
 
-@lru_cache(4096)
+@lru_cache(16_384)
 def _features(shape: Shape) -> dict[str, float]:
     """The paths and types of a shape with their weights: optional ones weigh half."""
     return {
@@ -86,9 +92,9 @@ def _known_by(shape: Shape, other: Shape) -> dict[str, float]:
     return {key: weight for key, weight in found.items() if not key.startswith(open_)}
 
 
-@lru_cache(4096)
+@lru_cache(16_384)
 def _unknown(shape: Shape) -> tuple[str, ...]:
-    return tuple(path + end for path in unknown(shape) for end in (":", ".", "[", "{"))
+    return tuple(path + end for path in unknown(shape) for end in _ENDS)
 
 
 def _nothing_inside(one: dict[str, float], two: dict[str, float]) -> bool:
@@ -98,8 +104,8 @@ def _nothing_inside(one: dict[str, float], two: dict[str, float]) -> bool:
 def families(counted: list[tuple[int, int, int]], forms: list[Form]) -> list[tuple[int, Form, int]]:
     """(status, form, count) with forms that are much alike merged, from (status, number, count).
 
-    The most frequent come first and gather those like them; ties go by their texts, so that the
-    result does not depend on the order in which forms were met.
+    The most frequent come first and gather those like them (the first few do); ties go by their
+    texts, so that the result does not depend on the order in which forms were met.
     """
     ordered = sorted(
         counted, key=lambda c: (-c[2], c[0], forms[c[1]].media_type, text(forms[c[1]].shape))
@@ -107,7 +113,7 @@ def families(counted: list[tuple[int, int, int]], forms: list[Form]) -> list[tup
     found: list[tuple[int, Form, int]] = []
     for status, number, count in ordered:
         form = forms[number]
-        for place, (known_status, known, known_count) in enumerate(found):
+        for place, (known_status, known, known_count) in enumerate(found[:MOST_FAMILIES]):
             if status == known_status and similarity(form, known) >= MOST_LIKE_OWN:
                 merged = known
                 if form.shape is not None and known.shape is not None:
@@ -200,23 +206,40 @@ class Learned:
 
     forms: list[Form]
     counts: Counter[Key]
-    by_endpoint: dict[int, Counter[tuple[int, int]]] = field(init=False)
+    _totals: Counter[int] = field(init=False)
+    _by_form: Counter[tuple[int, int]] = field(init=False)  # endpoint, form
+    _users: dict[int, list[tuple[int, int, int]]] = field(init=False)  # form: endpoint, status, n
+    _usual: dict[int, list[int]] = field(init=False)  # endpoint: forms
+    _like: dict[tuple[int, int], frozenset[int]] = field(default_factory=dict)
+    _kin: "_Kin | None" = None
 
     def __post_init__(self) -> None:
-        grouped: dict[int, Counter[tuple[int, int]]] = defaultdict(Counter)
-        for (endpoint, status, form), count in self.counts.items():
-            if form not in (NO_FORM, UNKNOWN_FORM) and status < 400:
-                grouped[endpoint][(status, form)] += count
-        self.by_endpoint = dict(grouped)
+        self._totals, self._by_form = Counter(), Counter()
+        self._users, self._usual = defaultdict(list), defaultdict(list)
+        told = [
+            (key, count)
+            for key, count in sorted(self.counts.items())
+            if key[2] not in (NO_FORM, UNKNOWN_FORM) and key[1] < 400
+        ]
+        for (endpoint, status, form), count in told:
+            self._totals[endpoint] += count
+            self._by_form[endpoint, form] += count
+            self._users[form].append((endpoint, status, count))
+        for (endpoint, _, form), count in told:
+            if count >= USUAL * self._totals[endpoint]:
+                self._usual[endpoint].append(form)
 
     def total(self, endpoint: int) -> int:
         """Responses of the endpoint that have a form and no error status."""
-        return self.by_endpoint.get(endpoint, Counter()).total()
+        return self._totals[endpoint]
 
     def count(self, endpoint: int, form: int) -> int:
         """How many of those have this form."""
-        found = self.by_endpoint.get(endpoint, Counter())
-        return sum(n for (_, f), n in found.items() if f == form)
+        return self._by_form[endpoint, form]
+
+    def usual(self, endpoint: int) -> list[int]:
+        """The forms that are usual among them."""
+        return self._usual.get(endpoint, [])
 
     def is_foreign(self, key: Key) -> bool:
         """Whether responses under `key` look unlike what their endpoint otherwise answers."""
@@ -226,26 +249,113 @@ class Learned:
         total, same = self.total(endpoint), self.count(endpoint, form)
         if total - same < LEAST_OWN or same > LARGEST_SHARE * total:
             return False
-        usual = [
-            f
-            for (_, f), n in self.by_endpoint[endpoint].items()
-            if f != form and n >= USUAL * total
-        ]
-        return all(similarity(self.forms[form], self.forms[f]) < MOST_LIKE_OWN for f in usual)
+        return all(
+            similarity(self.forms[form], self.forms[f]) < MOST_LIKE_OWN
+            for f in self.usual(endpoint)
+            if f != form
+        )
 
     def endpoints_like(self, key: Key) -> list[int]:
         """The other endpoints whose usual responses look like those under `key`."""
-        endpoint, status, form = key
-        found = []
-        for other, counts in self.by_endpoint.items():
-            if other == endpoint:
-                continue
-            total = counts.total()
-            alike = sum(
-                n
-                for (s, f), n in counts.items()
-                if s == status and similarity(self.forms[f], self.forms[form]) >= LIKE_THERE
+        return sorted(self._endpoints_like(key[1], key[2]) - {key[0]})
+
+    def looks_like(self, key: Key, endpoint: int) -> bool:
+        """Whether `endpoint` is one of `endpoints_like(key)`."""
+        return endpoint != key[0] and endpoint in self._endpoints_like(key[1], key[2])
+
+    def _endpoints_like(self, status: int, form: int) -> frozenset[int]:
+        found = self._like.get((status, form))
+        if found is None:
+            alike: Counter[int] = Counter()
+            for other in self._forms_like(form):
+                for endpoint, its_status, count in self._users[other]:
+                    if its_status == status:
+                        alike[endpoint] += count
+            found = self._like[status, form] = frozenset(
+                endpoint
+                for endpoint, count in alike.items()
+                if count >= LEAST_THERE and count >= USUAL * self._totals[endpoint]
             )
-            if alike >= LEAST_THERE and alike >= USUAL * total:
-                found.append(other)
-        return sorted(found)
+        return found
+
+    def _forms_like(self, form: int) -> list[int]:
+        """The forms of `counts` that are at least LIKE_THERE similar to `form`."""
+        if self._kin is None:
+            frequency = {f: sum(n for *_, n in users) for f, users in self._users.items()}
+            self._kin = _Kin(self.forms, frequency)
+        mine = self.forms[form]
+        near = dict.fromkeys([form, *self._kin.near(mine)])
+        return [
+            f for f in near if f in self._users and similarity(self.forms[f], mine) >= LIKE_THERE
+        ]
+
+
+class _Kin:
+    """Finds the forms that may be LIKE_THERE similar to one, without comparing all.
+
+    Law: none is missed, but where there are so many forms that each can be compared with a part of
+    the others only: then those that occur most are.
+    """
+
+    def __init__(self, forms: list[Form], frequency: dict[int, int]) -> None:
+        # The most frequent first, and of those the order in which a person reads them: the same
+        # whatever the order in which forms were met.
+        order = sorted(frequency, key=lambda f: (-frequency[f], *_readable(forms[f])))
+        self._most = MOST_COMPARED // max(1, len(order))
+        self._having: dict[str, list[int]] = defaultdict(list)  # path and type: forms that have it
+        self._open: dict[str, list[int]] = defaultdict(list)  # path: forms that know nothing below
+        self._first: dict[str, list[int]] = defaultdict(list)  # the same of the first path and type
+        self._second: dict[str, list[int]] = defaultdict(list)  # path: forms, of their second one
+        self._bare: list[int] = []  # forms with at most one
+        for form in order:
+            shape = forms[form].shape
+            if shape is None:
+                continue
+            features = list(_features(shape))
+            for feature in features:
+                self._having[feature].append(form)
+            for path in dict.fromkeys(unknown(shape)):
+                self._open[path].append(form)
+            if features:
+                self._first[features[0]].append(form)
+            if len(features) < 2:
+                self._bare.append(form)
+                continue
+            for path in _above(features[1]):
+                self._second[path].append(form)
+
+    def near(self, form: Form) -> list[int]:
+        """The forms that may be so similar to `form`."""
+        if form.shape is None:
+            return []
+        features = _features(form.shape)
+        first, *others = features or [""]
+        # What has nothing inside is like everything that begins alike, and so is what has nothing
+        # inside that the other one knows of.
+        lists = [self._bare]
+        lists += [self._second.get(path, []) for path in unknown(form.shape)]
+        if not others:
+            lists.append(self._first.get(first, []))
+        # Whatever has none of the rarest paths, of more than the weight that may differ, lacks too
+        # much (the prefix filter of set similarity joins: Chaudhuri, Ganti and Kaushik, 2006),
+        # unless it cannot know of them.
+        spare = (1 - LIKE_THERE) * sum(features.values())
+        for feature in sorted(others, key=lambda f: (len(self._having.get(f, ())), f)):
+            lists.append(self._having.get(feature, []))
+            lists += [self._open.get(path, []) for path in _above(feature)]
+            spare -= features[feature]
+            if spare < -_EXACT:
+                break
+        found: dict[int, None] = {}
+        for some in lists:
+            found.update(dict.fromkeys(some[: self._most]))
+        return list(found)[: self._most]
+
+
+def _above(feature: str) -> list[str]:
+    """All paths below which a path and type may be."""
+    return [feature[:at] for at, sign in enumerate(feature) if sign in _ENDS]
+
+
+def _readable(form: Form) -> tuple[str, str]:
+    return form.media_type, text(form.shape)

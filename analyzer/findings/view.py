@@ -104,20 +104,31 @@ class Tables:
                 yield self.clocks.corrected(chosen, self._interface(chosen))
 
     def pick(self, wanted: Callable[[Array], npt.NDArray[np.bool_]]) -> list[Row]:
-        """The judged exchanges for which `wanted` holds, in the order of their frames."""
-        found: list[Row] = []
-        for rows, targets in self.judged():
-            found += [Row(rows[i], targets[i]) for i in np.flatnonzero(wanted(rows)).tolist()]
-            if len(found) > 2 * limits.ODD:
-                self._keep_first(found)
-        self._keep_first(found)
-        return found
+        """The judged exchanges for which `wanted` holds, in the order of their frames.
 
-    def _keep_first(self, found: list[Row]) -> None:
-        """Put rows in the order of their frames, and let go of those beyond the limit."""
+        Of more than the limit the first ones of every connection, so that one with very many does
+        not hide the others.
+        """
+        found: list[Row] = []
+        places: list[npt.NDArray[np.int64]] = []
+        order: list[npt.NDArray[np.int64]] = []
+        total = 0
+        for rows, targets in self.judged():
+            at = np.flatnonzero(wanted(rows))
+            places.append(at)
+            order.append(_order(rows[at]))
+            total += len(at)
+            if total <= limits.ODD:
+                found += [Row(rows[i], targets[i]) for i in at.tolist()]
+        if total > limits.ODD:
+            self.left_out += total - limits.ODD
+            found.clear()
+            chosen = _first_of_each(np.concatenate(order, axis=1), limits.ODD)
+            for (rows, targets), at in zip(self.judged(), places, strict=True):
+                mine, chosen = chosen[: len(at)], chosen[len(at) :]
+                found += [Row(rows[i], targets[i]) for i in at[mine].tolist()]
         found.sort(key=_in_order)
-        self.left_out += max(0, len(found) - limits.ODD)
-        del found[limits.ODD :]
+        return found
 
     def counts(self) -> Counts:
         """Count all exchanges."""
@@ -246,6 +257,32 @@ def _in_order(row: Row) -> tuple[int, int, int]:
     if row["request_frame"]:
         return row["request_time"], row["request_capture"], row["request_frame"]
     return row["response_time"], row["response_capture"], row["response_frame"]
+
+
+def _order(rows: Array) -> npt.NDArray[np.int64]:
+    """Connection, time and frame id of rows, shape (3, n): what `_in_order` sorts by."""
+    asked = rows["request_frame"] > 0
+    columns = [
+        np.where(asked, rows[f"request_{name}"], rows[f"response_{name}"]).astype(np.int64)
+        for name in ("time", "capture", "frame")
+    ]
+    return np.stack(
+        [rows["connection"].astype(np.int64), columns[0], columns[1] << 32 | columns[2]]
+    )
+
+
+def _first_of_each(order: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.bool_]:
+    """Which `most` rows to keep: the first of every connection, then the second of every one."""
+    connection, time, frame = order
+    sequence = np.lexsort((frame, time, connection))
+    ordered = connection[sequence]
+    begun = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    sizes = np.diff(np.r_[begun, len(ordered)])
+    rank = np.empty(len(ordered), dtype=np.int64)
+    rank[sequence] = np.arange(len(ordered)) - np.repeat(begun, sizes)
+    kept = np.zeros(len(ordered), dtype=np.bool_)
+    kept[np.lexsort((frame, time, rank))[:most]] = True
+    return kept
 
 
 def _add_keys(counter: Counter[Key], keys: npt.NDArray[np.int64]) -> None:

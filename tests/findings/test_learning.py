@@ -4,9 +4,17 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from analyzer.findings.learning import Learned, families, says_something, similarity, tells_failure
+from analyzer.findings.learning import (
+    LIKE_THERE,
+    Learned,
+    families,
+    says_something,
+    similarity,
+    tells_failure,
+)
 from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form, Shape, shape_of, text
 from tests.test_shapes import SHAPES
 
@@ -133,6 +141,45 @@ def test_an_owner_answers_like_that_often_enough(
 def test_another_status_is_another_answer() -> None:
     known, keys = learned((1, 200, PADDOCK, 1), (1, 200, HORSE, 9), (2, 201, PADDOCK, 9))
     assert known.endpoints_like(keys[0]) == []
+
+
+LEAVES = st.sampled_from([1, "x", None, [], {}, [1], [None], [{"q": 1}], {"p": None}])
+# Bodies that are much alike, but for a field here and there, and what is in the fields.
+BODIES = st.one_of(
+    LEAVES,
+    st.lists(LEAVES, max_size=2),
+    st.dictionaries(
+        st.sampled_from("abcdefghijkl"), st.one_of(st.just(1), LEAVES), min_size=5, max_size=12
+    ),
+    st.builds(
+        lambda some, more: {**dict.fromkeys("abcdefghijkl", 1), **some, "m": {**more}},
+        st.dictionaries(st.sampled_from("abcl"), LEAVES, max_size=2),
+        st.dictionaries(st.sampled_from("xy.z"), LEAVES, max_size=3),
+    ),
+)
+
+
+@settings(max_examples=400)
+@given(st.lists(st.one_of(BODIES.map(shape_of), SHAPES), min_size=2, max_size=12, unique=True))
+def test_no_form_that_is_alike_is_missed(shapes: list[Shape]) -> None:
+    forms = [Form("", None), Form("?", None), *(Form(JSON, shape) for shape in shapes)]
+    known = Learned(forms, Counter({(n, 200, n): 1 for n in range(2, len(forms))}))
+    for number in range(2, len(forms)):
+        assert sorted(known._forms_like(number)) == [
+            n for n in range(2, len(forms)) if similarity(forms[n], forms[number]) >= LIKE_THERE
+        ]
+
+
+def test_alike_are_some_that_differ() -> None:
+    """The property above is about something: emptiness, unknown parts, and one field of many."""
+    base = dict.fromkeys("abcdefghijkl", 1)
+    bodies = [base, {**base, "m": 1}, {**base, "a": None}, {}, {"a": None, "b": []}]
+    bodies += [{"u": None, "v": 1}, {"u": {"w": 1}}]
+    forms = [Form("", None), Form("?", None), *map(form, bodies)]
+    known = Learned(forms, Counter({(n, 200, n): 1 for n in range(2, len(forms))}))
+    found = [sorted(known._forms_like(n)) for n in range(2, len(forms))]
+    assert found[:3] == [[2, 3, 4, 5]] * 3
+    assert found[3:] == [[2, 3, 4, 5, 6, 7, 8], [5, 6], [5, 7, 8], [5, 7, 8]]
 
 
 def test_little_in_it_says_nothing() -> None:
