@@ -4,9 +4,13 @@ Law: a request is a candidate only if it was asked at the same server before the
 something of the response fits it: its shape is that of the request's endpoint, or no shape tells.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import numpy as np
 
 from analyzer.findings.learning import ENOUGH, MOST_OWNERS, Learned, says_something
+from analyzer.findings.pool import Pool
 from analyzer.findings.strays import How, Suspicion
 from analyzer.findings.view import Row, Tables
 from analyzer.shapes import Form, may_be_json
@@ -16,20 +20,45 @@ LONGEST_WAIT = 600_000_000_000  # ns that an owner may have been waiting
 MOST_COPIES = 2  # responses of one form that an endpoint may have received as copies
 
 
-def gather(
-    tables: Tables,
-    learned: Learned,
-    suspicion: Suspicion,
-    strays: list[Suspicion],
-    robbed: list[Row],
-    *,
-    copies: bool,
-) -> bool:
+@dataclass(slots=True)
+class Search:
+    """Where candidates are looked for: requests that got no response, and strays.
+
+    `silent` has the endpoints of which no response was seen, by method and path.
+    """
+
+    tables: Tables
+    learned: Learned
+    robbed: Pool[Row]
+    strays: Pool[Suspicion]
+    silent: dict[str, set[int]]
+
+    @classmethod
+    def among(
+        cls, tables: Tables, learned: Learned, strays: list[Suspicion], robbed: Iterable[Row]
+    ) -> "Search":
+        """Look among these."""
+        silent: dict[str, set[int]] = {}
+        for number, endpoint in enumerate(tables.names):
+            if not learned.total(number):
+                silent.setdefault(endpoint.name, set()).add(number)
+        return cls(
+            tables,
+            learned,
+            Pool(tables, ((row, row) for row in robbed), len(strays)),
+            Pool(tables, ((other.stray, other) for other in strays), len(strays)),
+            silent,
+        )
+
+
+def gather(search: Search, suspicion: Suspicion, *, copies: bool) -> bool:
     """Find who may have asked for a stray; returns whether all exchanges were looked through."""
+    tables, learned = search.tables, search.learned
     stray = suspicion.stray
     key = tables.key(stray)
     if _is_broken(learned.forms[key[2]]) and suspicion.foreign:
         suspicion.broken = True
+        robbed = search.robbed.near(stray, None, LONGEST_WAIT)
         some = [row for row in robbed if _could_own(tables, row, stray, None)]
         suspicion.candidates += [(row, How.INSIDE) for row in some]
         return False
@@ -40,7 +69,11 @@ def gather(
     elif not likes or len(likes) > MOST_OWNERS or not telling:
         suspicion.nobody = True
         return False
-    likes |= _namesakes(tables, learned, likes)
+    # Endpoints of other hosts with the same method and path that were never answered.
+    for name in {tables.names[number].name for number in likes}:
+        likes |= search.silent.get(name, set())
+    robbed = search.robbed.near(stray, likes, LONGEST_WAIT)
+    strays = search.strays.near(stray, likes, LONGEST_WAIT)
     out = suspicion.candidates
     out += [(row, How.SLIPPED) for row in suspicion.before if tables.key(row)[0] in likes]
     out += [(row, How.STOLEN) for row in robbed if _could_own(tables, row, stray, likes)]
@@ -49,10 +82,7 @@ def gather(
         (other.stray, How.CROSSED)
         for other in strays
         if _could_own(tables, other.stray, stray, likes)
-        and (
-            (suspicion.mute and other.mute)
-            or key[0] in learned.endpoints_like(tables.key(other.stray))
-        )
+        and ((suspicion.mute and other.mute) or learned.looks_like(tables.key(other.stray), key[0]))
     ]
     # Those that were answered wrongly before: their own answer is still owed.
     known = {id(row) for row, _ in out}
@@ -66,16 +96,6 @@ def gather(
         return False
     out += [(row, How.COPIED) for row in _copies(tables, learned, suspicion, likes)]
     return True
-
-
-def _namesakes(tables: Tables, learned: Learned, likes: set[int]) -> set[int]:
-    """Endpoints of another host with the method and path of one of `likes`, never answered yet."""
-    names = {tables.names[number].name for number in likes}
-    return {
-        number
-        for number, endpoint in enumerate(tables.names)
-        if endpoint.name in names and not learned.total(number)
-    }
 
 
 def _is_broken(form: Form) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from analyzer.findings import causes, odd, swaps, telling
 from analyzer.findings.evidence import Case, outstanding
 from analyzer.findings.habits import habits
+from analyzer.findings.history import History, histories
 from analyzer.findings.incidents import finding_id, grouped
 from analyzer.findings.learning import EchoRules, Learned, families
 from analyzer.findings.lens import Lens, Look
@@ -70,7 +71,7 @@ def _tell(case: Case, picked: Odd, found: Swaps, out: Judgement) -> None:
     victims = {id(swap.victim): swap for swap in found.swaps}
     robbed = {id(swap.owner): swap for swap in found.swaps if swap.how in _ROBBING}
     lone = [row for row in picked.rows if row["outcome"] == Outcome.UNSOLICITED]
-    asked_before = swaps.history(tables, lone)
+    asked_before = histories(tables, lone)
     for row in found.undecided:
         _undecided(tables, row, out)
     for row in found.unexplained:
@@ -81,7 +82,7 @@ def _tell(case: Case, picked: Odd, found: Swaps, out: Judgement) -> None:
         if id(row) in victims:
             out.findings.append(telling.misdelivered(case, victims[id(row)]))
         elif row["outcome"] == Outcome.UNSOLICITED:
-            _unsolicited(case, row, asked_before.get(row["connection"], []), out)
+            _unsolicited(case, row, asked_before.get(row["connection"]), out)
         elif row["outcome"] in (Outcome.UNANSWERED, Outcome.INCOMPLETE) or refused:
             told = id(row) in robbed and only_doubtful(tables, row)
             if touched(tables, row) and not told:
@@ -101,7 +102,7 @@ def _tell(case: Case, picked: Odd, found: Swaps, out: Judgement) -> None:
                 out.findings.append(telling.unanswered(case, row, swap, refused=refused, lost=lost))
 
 
-def _unsolicited(case: Case, row: Row, asked: list[Row], out: Judgement) -> None:
+def _unsolicited(case: Case, row: Row, asked: History | None, out: Judgement) -> None:
     response = case.tables.response(row)
     assert response is not None
     if touched(case.tables, row, but=_OPEN_AT_END):
@@ -111,8 +112,7 @@ def _unsolicited(case: Case, row: Row, asked: list[Row], out: Judgement) -> None
         out.notices.append(Notice("a 408 on an idle connection, read by nobody", None, response))
         return
     # What was asked last on the connection is what a second answer most likely answers.
-    earlier = [other for other in asked if other["request_time"] < response.time]
-    before = earlier[-1] if earlier and response.status != REQUEST_TIMEOUT else None
+    before = asked.before(response.time) if asked and response.status != REQUEST_TIMEOUT else None
     out.findings.append(telling.unsolicited(case, row, before))
 
 

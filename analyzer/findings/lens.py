@@ -42,6 +42,8 @@ class Lens:
     tables: Tables
     look: Look | None = None
     closeups: dict[int, Closeup] = field(default_factory=dict)
+    # By connection, side, and capture and frame of the first byte.
+    _messages: dict[tuple[int, int, int, int], list[Message]] = field(default_factory=dict)
 
     def take(self, rows: Iterable[Row], beside: Iterable[Row] = ()) -> None:
         """Look at the connections of `rows`, at every place that saw them.
@@ -62,6 +64,11 @@ class Lens:
             windows[number] = min(known[0], begin), max(known[1], end)
         if windows:
             self.closeups |= self.look(windows)
+        self._messages = {}
+        for number, closeup in self.closeups.items():
+            for m in closeup.messages:
+                if _final(m):
+                    self._messages.setdefault((number, m.side, m.capture, m.frame), []).append(m)
 
     def _window(self, row: Row) -> tuple[int, int]:
         times = [t for t in (row["request_time"], row["response_end_time"]) if t]
@@ -101,12 +108,8 @@ class Lens:
         if closeup is None:
             return None
         which = "response" if side else "request"
-        frame, capture = row[f"{which}_frame"], row[f"{which}_capture"]
-        at = [
-            m
-            for m in closeup.messages
-            if m.side == side and m.frame == frame and m.capture == capture and _final(m)
-        ]
+        place = row["connection"], side, row[f"{which}_capture"], row[f"{which}_frame"]
+        at = self._messages.get(place, [])
         if len(at) > 1:
             seq = row[f"{which}_seq"]
             at = [m for m in at if (closeup.bases[side] + m.seq - seq) & 0xFFFFFFFF == 0] or at

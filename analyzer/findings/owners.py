@@ -6,6 +6,7 @@ its tokens, and whose tokens this response lacks, did not ask for it. A tie is s
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -66,20 +67,25 @@ class Scorer:
         if said is None or own is None:
             return [Score(row) for row in candidates]
         texts = {id(row): self.lens.asked(row) for row in candidates}
-        return [
-            self._score(row, texts[id(row)], said, own, self._others(row, candidates, texts))
-            for row in candidates
-        ]
+        bearers = Counter(v for text in texts.values() if text for v in {*text.tokens.values()})
+        body = _parsed(said.body)
+        return [self._score(row, texts[id(row)], said, body, own, bearers) for row in candidates]
 
     def _score(
-        self, row: Row, asked: Asked | None, said: Said, own: Asked, others: set[bytes]
+        self,
+        row: Row,
+        asked: Asked | None,
+        said: Said,
+        body: object,
+        own: Asked,
+        bearers: Counter[bytes],
     ) -> Score:
+        """The score of `row`; `bearers` counts the candidates by the tokens that they have."""
         if asked is None:
             return Score(row)
         endpoint = self.tables.key(row)[0]
         hits, lacks, where, usual = [], [], [], False
         unique = False
-        body = _parsed(said.body)
         for place in sorted(self.rules.places(endpoint)):
             value = asked.tokens.get(place)
             if value is None or value in own.tokens.values():
@@ -94,20 +100,10 @@ class Scorer:
             hits.append(place)
             where += sorted(found & expected or found)
             usual |= bool(expected)
-            unique |= value not in others
+            unique |= bearers[value] == 1
         return Score(
             row, tuple(hits), tuple(lacks), tuple(dict.fromkeys(where)), usual, unique, known=True
         )
-
-    def _others(
-        self, row: Row, candidates: list[Row], texts: dict[int, Asked | None]
-    ) -> set[bytes]:
-        found: set[bytes] = set()
-        for other in candidates:
-            text = texts[id(other)]
-            if other is not row and text is not None:
-                found |= set(text.tokens.values())
-        return found
 
     def usual(self, endpoint: int, place: str) -> frozenset[str]:
         """Where the endpoint's ordinary responses have the token of `place`: in all examples."""

@@ -20,11 +20,11 @@ response (copied).
 """
 
 from collections import Counter
-from itertools import pairwise
 
 import numpy as np
 
-from analyzer.findings.candidates import gather
+from analyzer.findings.candidates import Search, gather
+from analyzer.findings.history import History, histories
 from analyzer.findings.inside import fits, inside
 from analyzer.findings.learning import EchoRules, Learned
 from analyzer.findings.lens import Said
@@ -40,7 +40,6 @@ LEAST_REQUESTS = 20  # of a client, to know its habits
 TOGETHER = 5_000_000  # ns between two requests that a client sends as one pipeline
 LONGEST_PIPELINE = 1_000_000_000  # ns after which nobody adds a request to a pipeline
 AT_ONCE = 50_000_000  # ns after an answer in which nobody closes who keeps connections for later
-END = 1 << 62  # ns, later than any capture: until when an answer that never came is owed
 MOST_LOOKED_UP = 64  # strays whose copies are looked for among all exchanges
 
 _OPEN_AT_END = int(Flag.OPEN_AT_END)
@@ -66,7 +65,7 @@ def suspects(
     out = Suspects()
     strays: list[Suspicion] = []
     slipped: set[int] = set()  # connections that have had a surplus response
-    before = history(tables, [row for row in rows if row["flags"] & (_SURPLUS | _PIPELINED)])
+    before = histories(tables, [row for row in rows if row["flags"] & (_SURPLUS | _PIPELINED)])
     for row in rows:
         if row["outcome"] != Outcome.ANSWERED or id(row) in lost:
             continue
@@ -90,27 +89,14 @@ def suspects(
         or (row["outcome"] == Outcome.UNANSWERED and not row["flags"] & _REQUEST_OPEN)
     ]
     looked_up = 0
+    search = Search.among(tables, learned, strays, out.robbed)
     for suspicion in strays:
-        looked_up += gather(
-            tables, learned, suspicion, strays, out.robbed, copies=looked_up < MOST_LOOKED_UP
-        )
+        looked_up += gather(search, suspicion, copies=looked_up < MOST_LOOKED_UP)
     out.suspicions = strays
     return out
 
 
-def history(tables: Tables, rows: list[Row]) -> dict[int, list[Row]]:
-    """The requests on the connections of `rows`, by connection, in the order of time."""
-    found: dict[int, list[Row]] = {}
-    wanted = np.array(sorted({row["connection"] for row in rows}), dtype=np.int64)
-    if len(wanted):
-        for row in tables.pick(
-            lambda rows: np.isin(rows["connection"], wanted) & (rows["request_frame"] > 0)
-        ):
-            found.setdefault(row["connection"], []).append(row)
-    return found
-
-
-def _surplus(tables: Tables, row: Row, before: dict[int, list[Row]], out: Swaps) -> None:
+def _surplus(tables: Tables, row: Row, before: dict[int, History], out: Swaps) -> None:
     """A surplus response belongs to the request before, on the same connection."""
     if touched(tables, row):
         out.undecided.append(row)
@@ -119,13 +105,11 @@ def _surplus(tables: Tables, row: Row, before: dict[int, list[Row]], out: Swaps)
     out.swaps.append(Swap(row, earlier[-1] if earlier else None, How.SURPLUS))
 
 
-def _earlier(row: Row, before: dict[int, list[Row]]) -> list[Row]:
-    """The requests on the row's connection before its own."""
-    return [
-        other
-        for other in before.get(row["connection"], ())
-        if other["request_time"] < row["request_time"]
-    ]
+def _earlier(row: Row, before: dict[int, History]) -> list[Row]:
+    """The request before the row's own on its connection, if there is one."""
+    known = before.get(row["connection"])
+    last = known.before(row["request_time"]) if known else None
+    return [] if last is None else [last]
 
 
 def serial_clients(tables: Tables) -> set[int]:
@@ -144,73 +128,30 @@ def _counted(values: Array) -> tuple[list[int], list[int]]:
     return found.tolist(), counts.tolist()
 
 
-def _reused(tables: Tables, row: Row, before: dict[int, list[Row]], out: Swaps) -> None:
+def _reused(tables: Tables, row: Row, before: dict[int, History], out: Swaps) -> None:
     """A client that asks one at a time reads the answer still owed as the answer to `row`.
 
     Not so where it pipelined for once: both requests sent together, one more without a byte of an
     answer in between, or a later one that waited until nothing was owed.
     """
-    if touched(tables, row):
+    on_it = before.get(row["connection"])
+    if on_it is None or touched(tables, row):
         return
-    on_it = before.get(row["connection"], [])
-    place = next((n for n, other in enumerate(on_it) if other is row or _same(other, row)), 0)
-    earlier = [other for other in on_it[:place] if other["response_frame"]]
-    if not earlier or earlier[-1]["response_end_time"] <= row["request_time"]:
+    earlier = on_it.answered_before(row)
+    if earlier is None or earlier["response_end_time"] <= row["request_time"]:
         return
-    owing = _since(on_it, place)
-    waited = row["request_time"] - earlier[-1]["request_time"]
+    waited = row["request_time"] - earlier["request_time"]
     # A connection that pipelines does so from its start, does not wait long, and is kept.
-    habit = owing > 0 or waited > LONGEST_PIPELINE or _given_up(tables, row)
-    if habit and waited >= TOGETHER and not _eager(on_it) and not _waits_again(row, on_it):
-        out.swaps.append(Swap(row, earlier[-1], How.REUSED))
-
-
-def _same(one: Row, other: Row) -> bool:
-    return one.position == other.position
-
-
-def _since(on_it: list[Row], place: int) -> int:
-    """Since which request, by its place, the connection has owed an answer to that at `place`."""
-    while place and on_it[place - 1]["response_end_time"] > on_it[place]["request_time"]:
-        place -= 1
-    return place
-
-
-def _eager(on_it: list[Row]) -> bool:
-    """Whether two requests in a row were sent without a byte of any answer since the one before.
-
-    A client that asks one at a time goes on too early once, when it takes a connection for idle
-    that is not; from then on it waits for an answer each time, though it is another's.
-    """
-    alone = 0
-    for one, two in pairwise(on_it):
-        answered = any(
-            row["response_frame"]
-            and row["response_time"] <= two["request_time"]
-            and row["response_end_time"] >= one["request_time"]
-            for row in on_it
-        )
-        alone = 0 if answered else alone + 1
-        if alone > 1:
-            return True
-    return False
+    habit = on_it.owes_since(row) > 0 or waited > LONGEST_PIPELINE or _given_up(tables, row)
+    alone = waited >= TOGETHER and not on_it.is_eager
+    if habit and alone and not on_it.waits_after(row["request_time"]):
+        out.swaps.append(Swap(row, earlier, How.REUSED))
 
 
 def _given_up(tables: Tables, row: Row) -> bool:
     """Whether the client closed the connection as soon as the answer to `row` had come."""
     left = int(tables.connection(row)["client_fin_time"])
     return 0 < left - row["response_end_time"] < AT_ONCE
-
-
-def _waits_again(row: Row, on_it: list[Row]) -> bool:
-    """Whether a request after `row` on its connection came when nothing was owed."""
-    owed_until = 0
-    for other in on_it:
-        asked = other["request_time"]
-        if asked > row["request_time"] and owed_until <= asked:
-            return True
-        owed_until = max(owed_until, other["response_end_time"] if other["response_frame"] else END)
-    return False
 
 
 def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer) -> Swaps:
@@ -231,7 +172,9 @@ def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer)
         if suspicion.broken:
             said = scorer.lens.said(stray)
             within = said and inside(said)
-            left = [(r, how) for r, how in left if _fits(within, tables, learned, r)]
+            asked = {tables.key(row)[0] for row, _ in left} if within else set()
+            fitting = {number for number in asked if _fits(within, learned, number)}
+            left = [(row, how) for row, how in left if tables.key(row)[0] in fitting]
         scores = scorer.scores(stray, [row for row, _ in left], within)
         swap = _best(tables, suspicion, dict(zip(map(id, scores), left, strict=True)), scores)
         if swap is None or swap.owner is None:
@@ -258,8 +201,8 @@ def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer)
     return out
 
 
-def _fits(within: Said | None, tables: Tables, learned: Learned, row: Row) -> bool:
-    return within is not None and fits(within, learned, tables.key(row)[0])
+def _fits(within: Said | None, learned: Learned, endpoint: int) -> bool:
+    return within is not None and fits(within, learned, endpoint)
 
 
 def _best(

@@ -82,7 +82,7 @@ class Tables:
     vantages: list[str]  # for every interface what to call it
     sources: list[tuple[int, ...]]  # for every interface the indices of its files
     ends: list[int]  # for every interface the time of its last frame, in ns since 1970
-    left_out: int = 0  # odd exchanges beyond the limit, which were not picked
+    left_out: int = 0  # exchanges beyond the limit, which were not picked when most were odd
 
     def judged(self) -> Iterator[tuple[Array, list[bytes]]]:
         """The exchanges that count, a chunk at a time: each once, however many places saw it."""
@@ -121,7 +121,7 @@ class Tables:
             if total <= limits.ODD:
                 found += [Row(rows[i], targets[i]) for i in at.tolist()]
         if total > limits.ODD:
-            self.left_out += total - limits.ODD
+            self.left_out = max(self.left_out, total - limits.ODD)
             found.clear()
             chosen = _first_of_each(np.concatenate(order, axis=1), limits.ODD)
             for (rows, targets), at in zip(self.judged(), places, strict=True):
