@@ -273,7 +273,7 @@ def interim(size: int) -> Iterator[bytes]:
 
 def lonely_fragments(size: int) -> Iterator[bytes]:
     """Each the first of another packet."""
-    frame = _talk().send(CLIENT, bytes(512), fragment=0x2000)
+    frame = _talk().send(CLIENT, bytes(516), fragment=0x2000)
 
     def frames() -> Iterator[Frame]:
         for n in range(size):
