@@ -113,8 +113,8 @@ def _open_section(data: bytes, at: int) -> _Section | None:
 
 def _blocks(
     data: bytes, at: int, section: _Section, capture: Capture
-) -> tuple[list[tuple[int, int]], int, str]:
-    """Packet blocks (offset, type) from `at` on, where reading stopped, and why.
+) -> tuple[list[tuple[int, int, int]], int, str]:
+    """Packet blocks (offset, type, interfaces so far) from `at` on, where reading stopped, and why.
 
     Why is "more" (the data ends), "section" (another section begins) or "invalid".
     """
@@ -123,7 +123,8 @@ def _blocks(
     if (section.order == "<") != (sys.byteorder == "little"):
         words = words.byteswap()
     view = memoryview(words.data)
-    packets: list[tuple[int, int]] = []
+    packets: list[tuple[int, int, int]] = []
+    described = len(section.interfaces)
     end = len(data)
     begun = False
     while at + 12 <= end:
@@ -145,13 +146,14 @@ def _blocks(
         if kind in (_ENHANCED, _PACKET):
             if length < 32 or view[index + 5] > length - 32:
                 return packets, at, "invalid"
-            packets.append((at, kind))
+            packets.append((at, kind, described))
         elif kind == _SIMPLE:
             if length < 16 or not section.interfaces:
                 return packets, at, "invalid"
-            packets.append((at, kind))
+            packets.append((at, kind, described))
         elif kind == _INTERFACE and length >= 20:
             _add_interface(data[at : at + length], section, capture)
+            described = len(section.interfaces)
         elif kind == _STATISTICS and length >= 24:
             _add_statistics(data[at : at + length], section, capture)
         at += length
@@ -241,10 +243,14 @@ def _add_comments(
 
 
 def _frames(
-    data: bytes, packets: list[tuple[int, int]], section: _Section, capture: Capture, number: int
+    data: bytes,
+    packets: list[tuple[int, int, int]],
+    section: _Section,
+    capture: Capture,
+    number: int,
 ) -> Frames:
     table: Ints = np.array(packets, dtype=np.int64)
-    at, kind = table[:, 0], table[:, 1]
+    at, kind, described = table.T
     # A simple packet block may be shorter than the 28 bytes looked at here.
     spare = np.frombuffer(data + bytes(32) if len(data) - int(at[-1]) < 32 else data, np.uint8)
     words = spare[at[:, None] + np.arange(28)].view(f"{section.order}u4")
@@ -273,13 +279,14 @@ def _frames(
         section,
         capture,
     )
-    known = local < len(section.interfaces)
+    # An interface that is described only later is none yet.
+    known = local < described
     if not known.all():
         capture.anomalies.count("record-invalid", int((~known).sum()))
     time = np.zeros(len(at), dtype=np.int64)
     interface = np.full(len(at), -1, dtype=np.int64)
     for index in np.unique(local[known]):
-        rows = local == index
+        rows = known & (local == index)
         time[rows] = section.clocks[index].nanoseconds(ticks[rows])
         interface[rows] = section.interfaces[index]
     time[simple] = 0

@@ -66,6 +66,15 @@ def test_interfaces_have_their_own_clocks_and_link_types(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("block", [1, 50, 1 << 20])
+def test_an_interface_that_is_described_later_is_none_yet(tmp_path: Path, block: int) -> None:
+    built = Pcapng().interface(options={9: b"\x09"}).enhanced(b"early", interface=1, ticks=WHEN)
+    built.interface(options={9: b"\x09"}).enhanced(b"late", interface=1, ticks=WHEN)
+    capture, found = read(file(tmp_path, built), block=block)
+    assert [row[1] for row in found] == [0, WHEN]
+    assert capture.anomalies == {"record-invalid": 1}
+
+
+@pytest.mark.parametrize("block", [1, 50, 1 << 20])
 def test_sections_may_differ_in_byte_order(tmp_path: Path, block: int) -> None:
     built = Pcapng("<").interface(options={9: b"\x09"}).enhanced(b"one", ticks=WHEN)
     built.section(">")
