@@ -7,13 +7,14 @@ from analyzer import limits
 from analyzer.anomalies import Anomalies
 from analyzer.http import content
 from analyzer.http.grammar import Fields
-from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form, Forms, may_be_json
+from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form, Forms, may_be_json, may_repeat
 
 
 class Look(NamedTuple):
     """What a look into a body gives: `form` is a number of `Forms`, `checksum` an Adler-32.
 
-    `text` is the JSON text that it holds, None where it holds none.
+    `text` is the text that it holds, without any coding: JSON, or a page or document that may
+    repeat what was asked for; None where it holds none.
     """
 
     form: int
@@ -36,14 +37,18 @@ class Bodies:
         if len(body) > limits.BODY and may_be_json(media_type):
             return self.too_long()
         checksum = adler32(body)
-        if not may_be_json(media_type):
-            return Look(self.forms.number(Form(media_type, None)), checksum)
+        json = may_be_json(media_type)
+        form = UNKNOWN_FORM if json else self.forms.number(Form(media_type, None))
+        if not may_repeat(media_type) or len(body) > limits.BODY:
+            return Look(form, checksum)
         if fields.content_coding:
             plain = content.decoded(body, fields.content_coding)
             if plain is None:
                 self._anomalies.count("body-undecodable")
-                return Look(UNKNOWN_FORM, checksum)
+                return Look(form, checksum)
             body = plain
+        if not json:
+            return Look(form, checksum, body)
         return Look(self.forms.of(media_type, body), checksum, body)
 
     def too_long(self) -> Look:

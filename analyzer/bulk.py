@@ -5,7 +5,7 @@ which targets, bodies and tokens are alike; the first of each kind is read by th
 read all others, and what the kernels decline is read by those too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from analyzer.endpoints import Routes
 from analyzer.http import content
 from analyzer.http.ordinary import CHUNKED, Glance, Template
 from analyzer.intervals import MASK
-from analyzer.shapes import Form, may_be_json
+from analyzer.shapes import Form, may_be_json, may_repeat
 from analyzer.tables import (
     CONNECTIONS,
     Array,
@@ -131,7 +131,8 @@ class Bulk:
                 for code, at in zip(kinds.tolist(), known[first].tolist(), strict=True)
             ]
             form[known] = np.array(numbers, dtype=np.int64)[kind]
-        singly = whole & (codes == 0) & (json | taken.chunked)
+        text: Mask = taken.of_answer(lambda t: may_repeat(t.fields.media_type)) != 0
+        singly = whole & (codes == 0) & (text | taken.chunked)
         for at in np.flatnonzero(singly).tolist():
             fields = taken.templates[taken.answered[at]].fields
             look = self._bodies.look(fields, taken.body_of(at))
@@ -152,7 +153,7 @@ class Bulk:
         for route, group in _groups(routes[good]):
             rows = good[group]
             alive = self._echoes.alive(route)
-            if self._echoes.tries(route) or len(alive) > _MOST_PLACES:
+            if self._echoes.tries(route) or not _searchable(alive):
                 singly.append(rows)
             elif alive:
                 alone = np.isin(rows, list(looks.texts))
@@ -178,8 +179,7 @@ class Bulk:
         wanted = []
         for search in searches:
             first = len(places)
-            for place in search.alive:
-                kind, number, name = echoes.parts(place)
+            for kind, number, name in filter(None, map(echoes.parts, search.alive)):
                 places.append((kind, number, len(names), len(name)))
                 names += name
             wanted += [np.full((len(search.rows), 2), (first, len(places)), dtype=np.int64)]
@@ -208,11 +208,17 @@ class Bulk:
         return left
 
 
+def _searchable(alive: Iterable[str]) -> bool:
+    """Whether the kernel can look for the tokens of these places."""
+    found = [echoes.parts(place) for place in alive]
+    return len(found) <= _MOST_PLACES and None not in found
+
+
 @dataclass(slots=True)
 class _Looks:
-    """What the bodies of the exchanges taken say; `plain`: whether one is JSON.
+    """What the bodies of the exchanges taken say; `plain`: whether one is a text.
 
-    `texts` has the JSON text of those that were not looked at where they lie.
+    `texts` has the text of those that were not looked at where they lie.
     """
 
     form: Ints

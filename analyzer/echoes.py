@@ -4,13 +4,16 @@ Law: what is learned does not depend on the order of the exchanges, so that any 
 learns the same; and it is small: counts, and where the few responses are that repeat nothing.
 
 A token is a value of a request that its response may repeat: a segment of the path, a value of the
-query, of a field of the JSON body, or of a header that carries an id. Its *place* is where it
-stands: `path[-1]`, `query:user`, `header:x-request-id`, `body:$.order.id`. Where all but few of a
+query, of a field of the JSON body, of a header that carries an id, of a cookie, or a claim of a
+JSON Web Token (RFC 7519). Its *place* is where it stands: `path[-1]`, `query:user`,
+`header:x-request-id`, `body:$.order.id`, `cookie:member`, `jwt:$.sub`. Where all but few of a
 route's responses repeat the token of a place, one that doesn't is suspicious, whatever its shape.
 """
 
+import binascii
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from urllib.parse import unquote_to_bytes
@@ -28,8 +31,13 @@ MOST_RULES = 65_536
 TRIED = 1_024  # requests of a route, after which only the places that are repeated are looked at
 _DEEPEST = 4
 _MOST_VALUES = 1_000  # of one object or array that are looked at for a token
-_KINDS = ("path", "query", "header", "body")
+_MOST_COOKIES = 8
+_KINDS = ("path", "query", "header", "body")  # that the kernel `search_tokens` knows, as it does
+# Places that say who asks, not what for: nobody else may be given the answer.
+_WHO = ("cookie", "jwt")
 _PATH_PLACES = tuple(f"path[-{n}]" for n in range(1, 9))
+
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")  # RFC 4648 §5
 
 Ints = npt.NDArray[np.int64]
 Token = tuple[str, bytes]  # place, value
@@ -39,22 +47,26 @@ Position = tuple[int, int, int]
 _ID_HEADER = re.compile(
     rb"(?im)^([a-z][a-z0-9-]*-id|idempotency-key|traceparent)[ \t]*:[ \t]*([!-~]{3,128})[ \t]*\r?$"
 )
+# What a client shows of itself: RFC 6265 §4.2, RFC 6750 §2.1.
+_WHO_HEADER = re.compile(rb"(?im)^(cookie|authorization)[ \t]*:[ \t]*([^\r\n]*)")
+_JWT = re.compile(rb"(?:[Bb]earer[ \t]+)?eyJ[\w-]*\.(eyJ[\w-]+)\.[\w-]*\Z")
 _DIGIT = re.compile(rb"\d")
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Places of a route's requests to look at, and whether any is in a header or in the body."""
+    """Places of a route's requests to look at, and of which kinds there are; `who`: who asks."""
 
     names: frozenset[str]
     header: bool
     body: bool
+    who: bool
 
     @classmethod
     def of(cls, names: frozenset[str]) -> "Places":
         """These places."""
         kinds = {name.partition(":")[0] for name in names}
-        return cls(names, "header" in kinds, "body" in kinds)
+        return cls(names, "header" in kinds, "body" in kinds, not kinds.isdisjoint(_WHO))
 
 
 _NO_PLACES = Places.of(frozenset())
@@ -80,22 +92,64 @@ def tokens(
     if wanted is None or wanted.header:
         for name, value in _ID_HEADER.findall(head):
             yield f"header:{_text(name).lower()}", value
-    if (wanted is None or wanted.body) and body.lstrip()[:1] == b"{":
-        try:
-            asked = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            return
-        for place, value in scalars(asked, "body:$"):
+    if wanted is None or wanted.body:
+        for place, value in _claims(body, "body:$"):
+            if wanted is None or place in wanted.names:
+                yield place, value
+    if wanted is None or wanted.who:
+        for place, value in _who(head):
             if wanted is None or place in wanted.names:
                 yield place, value
 
 
-def parts(place: str) -> tuple[int, int, bytes]:
-    """A place as the kernel `search_tokens` takes it: kind, number and name."""
+def _who(head: bytes) -> Iterator[Token]:
+    """The tokens of whoever asks: cookies, and what JSON Web Tokens claim."""
+    for header, line in _WHO_HEADER.findall(head):
+        if header.lower() == b"authorization":
+            yield from _jwt(line.strip())
+            continue
+        for pair in line.split(b";", _MOST_COOKIES)[:_MOST_COOKIES]:
+            name, _, value = pair.strip().partition(b"=")
+            value = value.strip(b'"')
+            if value and len(value) <= LONGEST_TOKEN:
+                yield f"cookie:{_text(name)}", _plain(value)
+            else:
+                yield from _jwt(value)
+
+
+def _jwt(text: bytes) -> Iterator[Token]:
+    found = _JWT.match(text)
+    if found:
+        payload = found[1]
+        with suppress(binascii.Error):
+            decoded = binascii.a2b_base64(payload.translate(_URL_SAFE) + b"=" * (-len(payload) % 4))
+            yield from _claims(decoded, "jwt:$")
+
+
+def _claims(text: bytes, place: str) -> Iterator[Token]:
+    """The tokens of a JSON object."""
+    if text.lstrip()[:1] != b"{":
+        return
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return
+    yield from scalars(value, place)
+
+
+def parts(place: str) -> tuple[int, int, bytes] | None:
+    """A place as the kernel `search_tokens` takes it: kind, number and name; None if it cannot."""
     if place in _PATH_PLACES:
         return 0, _PATH_PLACES.index(place) + 1, b""
     kind, _, name = place.partition(":")
+    if kind not in _KINDS:
+        return None
     return _KINDS.index(kind), 0, name.encode("utf-8" if kind == "body" else "latin-1")
+
+
+def says_who(place: str) -> bool:
+    """Whether the tokens of a place say who asks, and not what is asked for."""
+    return place.partition(":")[0] in _WHO
 
 
 def scalars(value: object, place: str = "$", deep: int = 0) -> Iterator[Token]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analyzer.echoes import says_who
 from analyzer.findings.learning import ENOUGH, MOST_OWNERS, Learned, says_something
 from analyzer.findings.pool import Pool
 from analyzer.findings.strays import How, Suspicion
@@ -78,12 +79,16 @@ def gather(search: Search, suspicion: Suspicion, *, copies: bool) -> bool:
     out += [(row, How.SLIPPED) for row in suspicion.before if tables.key(row)[0] in likes]
     out += [(row, How.STOLEN) for row in robbed if _could_own(tables, row, stray, likes)]
     # Both ways: what the other one got looks like what this one asked for.
-    out += [
+    crossed = [
         (other.stray, How.CROSSED)
         for other in strays
         if _could_own(tables, other.stray, stray, likes)
         and ((suspicion.mute and other.mute) or learned.looks_like(tables.key(other.stray), key[0]))
     ]
+    out += crossed
+    if suspicion.weak and not suspicion.foreign:
+        suspicion.candidates = crossed
+        return False
     # Those that were answered wrongly before: their own answer is still owed.
     known = {id(row) for row, _ in out}
     out += [
@@ -92,9 +97,14 @@ def gather(search: Search, suspicion: Suspicion, *, copies: bool) -> bool:
         if id(other.stray) not in known
         and _could_own(tables, other.stray, stray, likes, answered=True)
     ]
-    if out or not copies:
+    if not copies or (out and not any(map(says_who, suspicion.mute))):
         return False
-    out += [(row, How.COPIED) for row in _copies(tables, learned, suspicion, likes)]
+    known = {id(row) for row, _ in out}
+    out += [
+        (row, How.COPIED if row["response_end_time"] > stray["request_time"] else How.CACHED)
+        for row in _copies(tables, learned, suspicion, likes)
+        if id(row) not in known
+    ]
     return True
 
 
@@ -125,7 +135,8 @@ def _copies(
     """Exchanges of `endpoints` that overlap the stray and were sent the same bytes.
 
     Unless a token tells, only where the endpoint of the stray is well known and almost never
-    answers so: two equal responses at one time are otherwise no surprise.
+    answers so: two equal responses at one time are otherwise no surprise. Where a token tells
+    who asked, also those that were over before.
     """
     stray = suspicion.stray
     endpoint, status, form = tables.key(stray)
@@ -137,6 +148,8 @@ def _copies(
         return []
     wanted = np.array(sorted(endpoints), dtype=np.int64)
     start, end = stray["request_time"], stray["response_end_time"]
+    if any(map(says_who, suspicion.mute)):
+        start = 0
 
     def alike(rows: Array) -> np.ndarray:
         chosen: np.ndarray = (

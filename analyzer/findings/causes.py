@@ -18,6 +18,7 @@ from analyzer.findings.view import Row
 from analyzer.tables import Close, ConnectionFlag, Flag
 
 _SUPPORTED, _POSSIBLE, _RULED_OUT = Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict.RULED_OUT
+OPEN = "unknown/server-or-proxy"
 _ORDER = (_SUPPORTED, _POSSIBLE, _RULED_OUT)
 STALLED = 1_000_000_000  # ns without a byte, at least, before a response is said to have stalled
 _CLIENT_FIN_ACKED = int(ConnectionFlag.CLIENT_FIN_ACKED)
@@ -71,6 +72,8 @@ def of_swap(case: Case, swap: Swap) -> list[Cause]:
         return []
     if swap.how is How.LATE or swap.owner["flags"] & _DOUBTFUL:
         return _of_slipped_path(swap.owner, swap.victim, swap.how)
+    if swap.how is How.CACHED:
+        return _of_cached(swap.owner, swap.victim)
     found = _mixed_up(case, swap.victim, swap.owner, swap.how)
     if case.side(swap.victim) is not Side.CLIENT:
         # The process that answered may itself be a proxy; only its other side would show it.
@@ -87,7 +90,24 @@ def of_swap(case: Case, swap: Swap) -> list[Cause]:
         for c in found
     ]
     proxy = Cause("proxy/crossed", _POSSIBLE, "a proxy in between may have mixed them up", frames)
-    return ordered([Cause("unknown/server-or-proxy", _SUPPORTED, why, frames), *open_, proxy])
+    return ordered([Cause(OPEN, _SUPPORTED, why, frames), *open_, proxy])
+
+
+def _of_cached(owner: Row, victim: Row) -> list[Cause]:
+    """Causes of a response that another client had been given before."""
+    frames = (owner["response_frame"], victim["response_frame"])
+    why = (
+        "what one client had been given was given to another who asked later: something keeps "
+        "responses, and does not tell who asks; whether that is the server or a cache in front of "
+        "it, a capture behind the cache would show"
+    )
+    network = "the response was sent again when the later request came; a network keeps none"
+    return [
+        Cause(OPEN, _SUPPORTED, why, frames),
+        Cause("proxy/crossed", _POSSIBLE, "a proxy in between may keep responses", frames),
+        Cause("server/crossed", _POSSIBLE, "the server may keep responses itself", frames),
+        Cause("network/lost", _RULED_OUT, network, frames),
+    ]
 
 
 def _of_slipped_path(owner: Row, victim: Row, how: How) -> list[Cause]:

@@ -199,6 +199,7 @@ _WHAT_THE_OWNER_GOT = {
     How.STOLEN: "never got a response",
     How.CROSSED: "got another request's response",
     How.COPIED: "got the same response, byte for byte",
+    How.CACHED: "had been given the same response, byte for byte",
     How.SLIPPED: "had been given the response to an earlier request on this connection",
     How.LATE: "had been given another request's response before",
     How.INSIDE: "never got a response",
@@ -208,6 +209,8 @@ _PLACES = {
     "query": "the query parameter",
     "header": "the header",
     "body": "the field of its body",
+    "cookie": "the cookie",
+    "jwt": "its token's claim",
 }
 
 
@@ -258,9 +261,13 @@ def whose(case: Case, swap: Swap) -> Iterator[Fact]:
     if swap.score is not None and swap.score.hits:
         yield _hits(swap.score, asked, frame)
     waited = seconds(victim["response_time"] - owner["request_time"])
+    came = (
+        f"had come to the same server {waited} s before"
+        if swap.how is How.CACHED
+        else f"had waited at the same server for {waited} s"
+    )
     yield Fact(
-        f"the request in frame {asked} for {there} had waited at the same server for {waited} s "
-        f"and {_WHAT_THE_OWNER_GOT[swap.how]}",
+        f"the request in frame {asked} for {there} {came} and {_WHAT_THE_OWNER_GOT[swap.how]}",
         (asked,),
     )
     if swap.rivals:

@@ -74,9 +74,18 @@ def _tell(case: Case, picked: Odd, found: Swaps, out: Judgement) -> None:
     asked_before = histories(tables, lone)
     for row in found.undecided:
         _undecided(tables, row, out)
-    for row in found.unexplained:
-        text = "a shape that its endpoint seldom or never has otherwise, with no owner in sight"
-        out.notices.append(Notice(text, tables.request(row), tables.response(row)))
+    for rows, text in (
+        (
+            found.unexplained,
+            "a shape that its endpoint seldom or never has otherwise, with no owner in sight",
+        ),
+        (
+            found.impersonal,
+            "it doesn't say who asked, as its endpoint's other responses do; no owner in sight",
+        ),
+        (found.early, "sent before its request had arrived, and no request went without an answer"),
+    ):
+        out.notices += [Notice(text, tables.request(row), tables.response(row)) for row in rows]
     for row in picked.rows:
         refused = id(row) in picked.refused
         if id(row) in victims:

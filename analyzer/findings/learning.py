@@ -36,6 +36,8 @@ MOST_OWNERS = 3  # endpoints that share a form before it is nobody's in particul
 LEAST_TOKENS = 15  # at least so many requests had one,
 MOST_MUTE = 0.005  # and at most this share of the responses, or
 FEW_MUTE = 2  # so many, don't repeat it.
+WEAK_MUTE = 0.05  # up to this share the rule still tells of two that mirror each other,
+MOST_WEAK = 200  # if there are no more than so many.
 ENOUGH = 5  # responses of either endpoint from which on the comparison is `likely`
 # Beyond these there are so many forms that no one tells them by looking.
 MOST_FAMILIES = 24  # of an endpoint that gather the forms like them
@@ -153,15 +155,22 @@ class EchoRules:
     """The places of each endpoint whose tokens all but few of its responses repeat.
 
     `asked` counts, by endpoint and place, the requests with a token; `missed` has for the few
-    exchanges whose response doesn't repeat it the places, by where the exchange is.
+    exchanges whose response doesn't repeat it the places, by where the exchange is. `weak` and
+    `missed_weakly` are the same of places whose tokens a few more of the responses don't repeat.
     """
 
     asked: dict[int, dict[str, int]] = field(default_factory=dict)
     missed: dict[Position, tuple[str, ...]] = field(default_factory=dict)
+    weak: dict[int, dict[str, int]] = field(default_factory=dict)
+    missed_weakly: dict[Position, tuple[str, ...]] = field(default_factory=dict)
 
     def places(self, endpoint: int) -> Iterable[str]:
         """The places that matter for an endpoint."""
         return self.asked.get(endpoint, {})
+
+    def mute(self, position: Position) -> tuple[str, ...]:
+        """The places whose tokens the response to the request at `position` doesn't repeat."""
+        return self.missed.get(position) or self.missed_weakly.get(position, ())
 
     @classmethod
     def of(
@@ -192,11 +201,15 @@ class EchoRules:
             varies = rule.varies or len(constants[(endpoint, place)]) > 1
             if rule.dead or not varies or asked < LEAST_TOKENS:
                 continue
-            if len(misses) > max(FEW_MUTE, MOST_MUTE * asked):
+            if len(misses) <= max(FEW_MUTE, MOST_MUTE * asked):
+                places, missed = out.asked, out.missed
+            elif len(misses) <= min(MOST_WEAK, WEAK_MUTE * asked):
+                places, missed = out.weak, out.missed_weakly
+            else:
                 continue
-            out.asked.setdefault(endpoint, {})[place] = asked
+            places.setdefault(endpoint, {})[place] = asked
             for at in misses:
-                out.missed[at] = (*out.missed.get(at, ()), place)
+                missed[at] = (*missed.get(at, ()), place)
         return out
 
 

@@ -83,17 +83,22 @@ class Lens:
 
     def asked(self, row: Row) -> Asked | None:
         """What the request of `row` says."""
+        if self.message(row, CLIENT) is None:
+            return None
+        return Asked(self.tokens(row))
+
+    def tokens(self, row: Row) -> dict[str, bytes]:
+        """The tokens of the request of `row` by place; none if it was not seen."""
         message = self.message(row, CLIENT)
         if message is None:
-            return None
-        found = echoes.tokens(message.target, _field_lines(message), message.body or b"")
-        return Asked(
-            {
-                place: value
-                for place, value in found
-                if echoes.SHORTEST_TOKEN <= len(value) <= echoes.LONGEST_TOKEN
-            }
-        )
+            return {}
+        return {
+            place: value
+            for place, value in echoes.tokens(
+                message.target, _field_lines(message), message.body or b""
+            )
+            if echoes.SHORTEST_TOKEN <= len(value) <= echoes.LONGEST_TOKEN
+        }
 
     def said(self, row: Row) -> Said | None:
         """What the response of `row` says; None where its body is not all there."""

@@ -41,7 +41,9 @@ def pick(
     tables: Tables, foreign: set[Key], rules: EchoRules, serial: set[int], waits: dict[int, int]
 ) -> Odd:
     """Pick the odd exchanges; `serial` are clients that ask one at a time (see `swaps`)."""
-    missed = np.array(sorted({frame for _, frame, _ in rules.missed}), dtype=np.int64)
+    missed = np.array(
+        sorted({frame for _, frame, _ in (*rules.missed, *rules.missed_weakly)}), dtype=np.int64
+    )
     strange = _codes(foreign)
     early = np.array(sorted(serial), dtype=np.int64)
 

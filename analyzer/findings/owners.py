@@ -1,24 +1,29 @@
 """Whose a response is: every request that could have asked for it, scored by what it repeats.
 
 Law: a token counts only at a place that the endpoint's responses repeat as a rule, and only if the
-request that got the response does not have the same value. A request whose endpoint always repeats
-its tokens, and whose tokens this response lacks, did not ask for it. A tie is said to be one.
+request that got the response does not have the same value, or nearly the same word. A request
+whose endpoint always repeats its tokens, and whose tokens this response lacks, did not ask for it.
+A tie is said to be one.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 
 import orjson
 
 from analyzer import echoes
-from analyzer.echoes import repeats
+from analyzer.closeup.model import CLIENT
+from analyzer.echoes import repeats, says_who
 from analyzer.findings.learning import EchoRules
 from analyzer.findings.lens import Asked, Lens, Said
 from analyzer.findings.view import Row, Tables
 
-HEADER = "(header)"
+HEADER, TEXT = "(header)", "(text)"
+ALIKE = 0.75  # of two words, from which on they differ in their spelling only
+_DIGIT = re.compile(rb"\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +91,21 @@ class Scorer:
         endpoint = self.tables.key(row)[0]
         hits, lacks, where, usual = [], [], [], False
         unique = False
-        for place in sorted(self.rules.places(endpoint)):
+        strict = self.rules.places(endpoint)
+        for place in sorted({*strict, *self.rules.weak.get(endpoint, ())}):
             value = asked.tokens.get(place)
-            if value is None or value in own.tokens.values():
+            if (
+                value is None
+                or value in own.tokens.values()
+                or _spelt(value, own.tokens.get(place))
+            ):
                 continue
             found, expected = _where(value, said, body), self.usual(endpoint, place)
             if body is None:
                 found |= _in_text(value, said.body, expected)
             # Elsewhere than where the endpoint has it, a value stands by chance.
             if not (found & expected if expected else found):
-                lacks.append(place)
+                lacks += [place] * (place in strict)
                 continue
             hits.append(place)
             where += sorted(found & expected or found)
@@ -103,6 +113,42 @@ class Scorer:
             unique |= bearers[value] == 1
         return Score(
             row, tuple(hits), tuple(lacks), tuple(dict.fromkeys(where)), usual, unique, known=True
+        )
+
+    def same(self, one: Row, other: Row) -> bool:
+        """Whether two requests ask for the very same thing, for the same user as far as is said.
+
+        Request ids in headers then tell attempts apart, not what is asked for.
+        """
+        if one.target != other.target or self.tables.key(one)[0] != self.tables.key(other)[0]:
+            return False
+        asked = [self.lens.message(row, CLIENT) for row in (one, other)]
+        if asked[0] is None or asked[1] is None or asked[0].body != asked[1].body:
+            return False
+        who = [
+            {(p, v) for p, v in self.lens.tokens(row).items() if says_who(p)}
+            for row in (one, other)
+        ]
+        return who[0] == who[1]
+
+    def repeated(self, one: Row, other: Row) -> bool:
+        """Whether one of two such requests repeats the other, which may have been in vain.
+
+        They are one client's, or bear one idempotency key or the like.
+        """
+        client = [self.tables.connection(row)["client"] for row in (one, other)]
+        ids = [
+            {(p, v) for p, v in self.lens.tokens(row).items() if p.startswith("header:")}
+            for row in (one, other)
+        ]
+        return bool(client[0] == client[1] or ids[0] & ids[1])
+
+    def mirrored(self, one: Row, other: Row) -> bool:
+        """Whether each of two responses repeats what the other's request says."""
+        return all(
+            score.hits
+            for stray, owner in ((one, other), (other, one))
+            for score in self.scores(stray, [owner])
         )
 
     def usual(self, endpoint: int, place: str) -> frozenset[str]:
@@ -135,6 +181,8 @@ def margin(scores: Iterable[Score], winner: Score) -> tuple[int, int]:
 
 def _where(value: bytes, said: Said, body: object) -> set[str]:
     found = echoes.places_of(value, body)
+    if body is None and repeats(value, said.body):
+        found.add(TEXT)
     if repeats(value, said.head):
         found.add(HEADER)
     return found
@@ -148,6 +196,14 @@ def _in_text(value: bytes, text: bytes, expected: frozenset[str]) -> set[str]:
         if name and re.search(rb'"%s"\s*:\s*\[?\s*"?%s\b' % (name, re.escape(value)), text):
             found.add(place)
     return found
+
+
+def _spelt(one: bytes, other: bytes | None) -> bool:
+    """Whether two words differ in their spelling only: a server may have put one right."""
+    if other is None or _DIGIT.search(one + other):
+        return False
+    a, b = (word.decode("utf-8", "replace").casefold() for word in (one, other))
+    return a.startswith(b) or b.startswith(a) or SequenceMatcher(None, a, b).ratio() >= ALIKE
 
 
 def _parsed(body: bytes) -> object:

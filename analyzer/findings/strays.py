@@ -14,6 +14,7 @@ class How(Enum):
     STOLEN = auto()
     CROSSED = auto()
     COPIED = auto()
+    CACHED = auto()  # the owner had been given it before the victim asked
     REUSED = auto()
     SLIPPED = auto()
     LATE = auto()  # the owner had been given another request's before, on whatever connection
@@ -47,6 +48,8 @@ class Swaps:
     swaps: list[Swap] = field(default_factory=list)
     undecided: list[Row] = field(default_factory=list)
     unexplained: list[Row] = field(default_factory=list)  # foreign, with no owner in sight
+    impersonal: list[Row] = field(default_factory=list)  # don't say who asked, nor who else did
+    early: list[Row] = field(default_factory=list)  # sent before their request, and nobody else's
 
 
 @dataclass(slots=True)
@@ -60,6 +63,7 @@ class Suspicion:
     before: list[Row] = field(default_factory=list)  # the request before, where it had slipped
     nobody: bool = False  # nothing tells whose it could be
     broken: bool = False  # said to be JSON, and is not: another response may be in it
+    weak: bool = False  # so many are mute there that only two that mirror each other count
 
 
 @dataclass(slots=True)

@@ -2,7 +2,8 @@
 
 Law: a response has gone astray only with an owner in sight, or where the numbers show it.
 
-- By the numbers: it was sent before its request had arrived (a surplus).
+- By the numbers: it was sent before its request had arrived (a surplus), unless all that was asked
+  is answered all the same: a server may answer a connection rather than a request.
 - By its shape: it is foreign to its endpoint, and a request of an endpoint that answers so was
   waiting at the same server.
 - By a missing echo: it does not repeat a token of its request as the endpoint's others do, and it
@@ -15,15 +16,18 @@ Law: a response has gone astray only with an owner in sight, or where the number
 - By the client's habits: one that asks one at a time, and all the same asks on a connection that
   still owes an answer, takes that answer for its own (reused).
 
-What the owner got tells how it went: nothing (stolen), the other's response (crossed), or the same
-response (copied).
+What the owner got tells how it went: nothing (stolen), the other's response (crossed), the same
+response at the same time (copied), or before (cached). Two that ask for the very same thing may be
+given one answer, and whoever asks again the answer to the first attempt.
 """
 
+from bisect import bisect_left
 from collections import Counter
 
 import numpy as np
 
-from analyzer.findings.candidates import Search, gather
+from analyzer.echoes import says_who
+from analyzer.findings.candidates import LONGEST_WAIT, Search, gather
 from analyzer.findings.history import History, histories
 from analyzer.findings.inside import fits, inside
 from analyzer.findings.learning import EchoRules, Learned
@@ -42,6 +46,8 @@ LONGEST_PIPELINE = 1_000_000_000  # ns after which nobody adds a request to a pi
 AT_ONCE = 50_000_000  # ns after an answer in which nobody closes who keeps connections for later
 MOST_LOOKED_UP = 64  # strays whose copies are looked for among all exchanges
 
+# One thing may go by two names: where its own request got it too, more than a name must tell.
+_SAME = (How.COPIED, How.CACHED)
 _OPEN_AT_END = int(Flag.OPEN_AT_END)
 _PIPELINED = int(Flag.PIPELINED)
 _SURPLUS, _ECHOES = int(Flag.SURPLUS), int(Flag.ECHOES)
@@ -66,28 +72,33 @@ def suspects(
     strays: list[Suspicion] = []
     slipped: set[int] = set()  # connections that have had a surplus response
     before = histories(tables, [row for row in rows if row["flags"] & (_SURPLUS | _PIPELINED)])
-    for row in rows:
-        if row["outcome"] != Outcome.ANSWERED or id(row) in lost:
-            continue
-        mute = rules.missed.get(row.position, ())
-        # A body that repeats its own request's id is no stray, however it looks.
-        strange = tables.key(row) in foreign and not row["flags"] & _ECHOES
-        if row["flags"] & _SURPLUS:
-            slipped.add(row["connection"])
-            _surplus(tables, row, before, out.found)
-        elif strange or mute:
-            suspicion = Suspicion(row, strange, mute)
-            if row["connection"] in slipped:
-                suspicion.before = _earlier(row, before)[-1:]
-            strays.append(suspicion)
-        elif row["flags"] & _PIPELINED and tables.connection(row)["client"] in serial:
-            _reused(tables, row, before, out.found)
     out.robbed = [
         row
         for row in rows
         if id(row) in lost
         or (row["outcome"] == Outcome.UNANSWERED and not row["flags"] & _REQUEST_OPEN)
     ]
+    vain = _asked_in_vain(tables, out.robbed)
+    excess = {row["connection"] for row in rows if row["outcome"] == Outcome.UNSOLICITED}
+    for row in rows:
+        if row["outcome"] != Outcome.ANSWERED or id(row) in lost:
+            continue
+        mute = rules.mute(row.position)
+        # A body that repeats its own request's id is no stray, however it looks.
+        strange = tables.key(row) in foreign and not row["flags"] & _ECHOES
+        if row["flags"] & _SURPLUS:
+            slipped.add(row["connection"])
+            if row["connection"] in excess or _earlier(row, before) or _missed(tables, row, vain):
+                _surplus(tables, row, before, out.found)
+            else:
+                out.found.early.append(row)
+        elif strange or mute:
+            suspicion = Suspicion(row, strange, mute, weak=row.position not in rules.missed)
+            if row["connection"] in slipped:
+                suspicion.before = _earlier(row, before)[-1:]
+            strays.append(suspicion)
+        elif row["flags"] & _PIPELINED and tables.connection(row)["client"] in serial:
+            _reused(tables, row, before, out.found)
     looked_up = 0
     search = Search.among(tables, learned, strays, out.robbed)
     for suspicion in strays:
@@ -103,6 +114,21 @@ def _surplus(tables: Tables, row: Row, before: dict[int, History], out: Swaps) -
         return
     earlier = _earlier(row, before)
     out.swaps.append(Swap(row, earlier[-1] if earlier else None, How.SURPLUS))
+
+
+def _asked_in_vain(tables: Tables, robbed: list[Row]) -> dict[int, list[int]]:
+    """When the requests were made that got no response, in order, by server."""
+    found: dict[int, list[int]] = {}
+    for row in robbed:
+        found.setdefault(tables.server(row), []).append(row["request_time"])
+    return {server: sorted(times) for server, times in found.items()}
+
+
+def _missed(tables: Tables, row: Row, vain: dict[int, list[int]]) -> bool:
+    """Whether a request to the server was left without a response that could be this one."""
+    times = vain.get(tables.server(row), [])
+    latest = bisect_left(times, row["response_time"]) - 1
+    return latest >= 0 and row["response_time"] - times[latest] < LONGEST_WAIT
 
 
 def _earlier(row: Row, before: dict[int, History]) -> list[Row]:
@@ -168,6 +194,13 @@ def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer)
             continue
         left = [(row, how) for row, how in suspicion.candidates if id(row) not in taken]
         left = [(row, how) for row, how in left if how is not How.LATE or id(row) in misled]
+        left = [
+            (row, how)
+            for row, how in left
+            if not (scorer.same(row, stray) and (how in _SAME or scorer.repeated(row, stray)))
+        ]
+        if suspicion.weak and not suspicion.foreign:
+            left = [(row, how) for row, how in left if scorer.mirrored(row, stray)]
         within = None
         if suspicion.broken:
             said = scorer.lens.said(stray)
@@ -178,8 +211,12 @@ def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer)
         scores = scorer.scores(stray, [row for row, _ in left], within)
         swap = _best(tables, suspicion, dict(zip(map(id, scores), left, strict=True)), scores)
         if swap is None or swap.owner is None:
-            if suspicion.foreign and not touched(tables, stray):
+            if touched(tables, stray):
+                continue
+            if suspicion.foreign:
                 out.unexplained.append(stray)
+            elif not suspicion.weak and any(map(says_who, suspicion.mute)):
+                out.impersonal.append(stray)
             continue
         if touched(tables, stray) or (
             touched(tables, swap.owner, but=_OPEN_AT_END) and not only_doubtful(tables, swap.owner)
@@ -216,7 +253,12 @@ def _best(
     top = best([s for s in scores if s.hits or not _namesakes(tables, s.row, stray)])
     if not suspicion.foreign:
         # Where shapes say nothing, somebody's token must be there.
-        top = [score for score in top if score.hits]
+        top = [
+            score
+            for score in top
+            if score.hits
+            and (candidates[id(score)][1] not in _SAME or any(map(_personal, score.hits)))
+        ]
     if not top:
         return None
     crossed = [score for score in top if candidates[id(score)][1] is How.CROSSED]
@@ -235,6 +277,11 @@ def _best(
         candidates=len(scores),
         second=max(others, default=0),
     )
+
+
+def _personal(place: str) -> bool:
+    """Whether the token of a place is one client's or one request's, and not a name of a thing."""
+    return says_who(place) or place.startswith("header:")
 
 
 def _namesakes(tables: Tables, row: Row, stray: Row) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analyzer.echoes import Position
-from analyzer.findings.causes import ordered
+from analyzer.findings.causes import OPEN, ordered
 from analyzer.findings.model import Cause, Fact, Finding, Judgement, Kind, Seen, Vantage, Verdict
 from analyzer.findings.places import MARGIN, Place, Traced
 from analyzer.findings.proxies import Leg, Proxies
@@ -21,7 +21,6 @@ MOST = 500  # findings whose places are looked up
 
 _SUPPORTED, _POSSIBLE, _RULED_OUT = Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict.RULED_OUT
 _SERVERS = ("server/silent", "server/closed", "server/reset", "server/descriptor", "server/stolen")
-OPEN = "unknown/server-or-proxy"
 _DOUBTFUL = int(Flag.DOUBTFUL)
 _FRONT, _BACK = "front", "back"
 

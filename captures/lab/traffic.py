@@ -181,6 +181,7 @@ PORTAL_FRESH: list[tuple[int, Maker]] = [
     (3, get("/images/{id}.png", 1000, 99999)),
     (3, get("/export/{id}.ndjson", 100, 99999)),
 ]
+PORTAL_MEMBERS: list[tuple[int, Maker]] = [(12, _member), *PORTAL_FRESH]
 PORTAL_BODILESS: list[tuple[int, Maker]] = [
     (4, lambda rng: Request("HEAD", f"/news/{rng.randint(1, 90)}")),
     (3, lambda rng: Request("HEAD", f"/images/{rng.randint(1, 900)}.png")),
@@ -353,6 +354,7 @@ APIS: dict[str, list[tuple[int, Maker]]] = {
     "clinic": CLINIC,
     "portal": PORTAL,
     "portal-fresh": PORTAL_FRESH,
+    "portal-members": PORTAL_MEMBERS,
     "portal-bodiless": PORTAL_BODILESS,
     "catalog": CATALOG,
     "loans": LOANS,

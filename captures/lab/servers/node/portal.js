@@ -12,7 +12,13 @@ function image (id) {
   return Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), ...Array.from({ length: 6 + number(id, 30) }, () => bytes)])
 }
 
-function handle (request) {
+// A page that only its member may be given; `shared` are those of whom the header was forgotten.
+function account (member, now, config) {
+  const headers = (config.shared || []).includes(member) ? {} : { 'Cache-Control': 'private' }
+  return html(200, page('Your account', `<p>Member ${member}</p><p>${now.toISOString()}</p>`), headers)
+}
+
+function handle (request, config) {
   const { method, path, now, headers, query } = request
   const at = path.split('/').filter(Boolean)
   const member = /session=([0-9a-f]+)/.exec(headers.cookie || '')
@@ -20,7 +26,7 @@ function handle (request) {
   if (at[0] === 'login' && method === 'POST') return { status: 303, body: null, headers: { Location: '/account', 'Set-Cookie': `session=${hex(request.body, 16)}; HttpOnly; Path=/` } }
   if (at[0] === 'login') return html(200, page('Log in', '<form method="post"><input name="user"></form>'))
   if (at[0] === 'account' && !member) return { status: 302, body: null, headers: { Location: '/login' } }
-  if (at[0] === 'account') return html(200, page('Your account', `<p>Member ${member[1]}</p><p>${now.toISOString()}</p>`))
+  if (at[0] === 'account') return account(member[1], now, config)
   if (at[0] === 'old') return { status: 301, body: null, headers: { Location: `/news/${at[1]}` } }
   if (at[0] === 'news') {
     if (headers['if-none-match'] === `"${hex(path, 8)}"`) return { status: 304, body: null, headers: { ETag: headers['if-none-match'] } }
