@@ -83,6 +83,7 @@ def gather(search: Search, suspicion: Suspicion, *, copies: bool) -> bool:
         (other.stray, How.CROSSED)
         for other in strays
         if _could_own(tables, other.stray, stray, likes)
+        and not _equal(other.stray, stray)
         and ((suspicion.mute and other.mute) or learned.looks_like(tables.key(other.stray), key[0]))
     ]
     out += crossed
@@ -95,6 +96,7 @@ def gather(search: Search, suspicion: Suspicion, *, copies: bool) -> bool:
         (other.stray, How.LATE)
         for other in strays
         if id(other.stray) not in known
+        and not _equal(other.stray, stray)
         and _could_own(tables, other.stray, stray, likes, answered=True)
     ]
     if not copies or (out and not any(map(says_who, suspicion.mute))):
@@ -106,6 +108,13 @@ def gather(search: Search, suspicion: Suspicion, *, copies: bool) -> bool:
         if id(row) not in known
     ]
     return True
+
+
+def _equal(one: Row, other: Row) -> bool:
+    """Whether two were given the same bytes: then neither has the other's."""
+    return bool(one["response_sum"]) and all(
+        one[name] == other[name] for name in ("response_sum", "response_length", "status")
+    )
 
 
 def _is_broken(form: Form) -> bool:

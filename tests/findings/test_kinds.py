@@ -195,6 +195,25 @@ def test_incomplete(tmp_path: Path, incident: Incident, cause: str) -> None:
     assert finding.owner == finding.request
 
 
+def left_in_the_middle() -> Conversation:
+    return asked().answer(PART).close()
+
+
+def event_stream() -> Conversation:
+    head = "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    one = talk().ask(request("/events")).answer(b"HTTP/1.1 200 OK\r\n" + head.encode())
+    return one.answer(b"7\r\ndata: 1\r\n").wait(60 * SECOND).fin(CLIENT)
+
+
+@pytest.mark.parametrize("incident", [left_in_the_middle, event_stream])
+def test_a_client_that_has_seen_enough_is_a_notice(tmp_path: Path, incident: Incident) -> None:
+    report = judged(tmp_path, incident())
+    assert found(report) == []
+    assert [n.notice for n in report.judgement.notices] == [
+        "the client left in the middle of the response, which was still coming"
+    ]
+
+
 # --- more answers than requests ------------------------------------------------------------
 
 
@@ -234,6 +253,74 @@ def test_a_408_on_an_idle_connection_is_a_notice(tmp_path: Path) -> None:
     report = judged(tmp_path, one.answer(response(b"", 408)).close(SERVER))
     assert found(report) == []
     assert len(report.judgement.notices) == 1
+
+
+def test_an_answer_before_its_request_while_another_one_hangs(tmp_path: Path) -> None:
+    two = talk(2, start=LATER + SECOND).answer(ANSWER).ask(request(OCCUPANCY)).close()
+    report = judged(tmp_path, asked().wait(5 * SECOND).fin(CLIENT), two)
+    assert ("misdelivered", "connection/desync", OCCUPANCY, "") in found(report)
+
+
+# --- a connection that still owes an answer ------------------------------------------------
+
+
+def one_at_a_time(many: int = 30) -> list[Conversation]:
+    """What is usual at the client's address: ask, and wait."""
+    found = []
+    for number in range(many):
+        start = LATER - 60 * SECOND + number * SECOND
+        one = Conversation(("10.0.9.1", 50_000 + number), isns=(number + 1, 9), start=start).open()
+        found.append(one.ask(request(VET)).answer(ANSWER).close())
+    return found
+
+
+def asking_early(first: int = 0) -> Conversation:
+    """From that address, after `first` exchanges a request that does not wait for its turn."""
+    one = Conversation(("10.0.9.1", 60_000), isns=(77, 88), start=LATER).open()
+    for _ in range(first):
+        one.ask(request(VET)).answer(ANSWER).wait(SECOND)
+    return one.ask(request(VET)).wait(60 * MILLISECOND).ask(request(OCCUPANCY))
+
+
+def reused() -> Conversation:
+    return asking_early(1).wait(SECOND).answer(ANSWER).wait(SECOND).answer(response(occupancy()))
+
+
+def reused_and_closed() -> Conversation:
+    return asking_early().wait(SECOND).answer(ANSWER).answer(response(occupancy())).close()
+
+
+def reused_and_used_again() -> Conversation:
+    one = asking_early(1).wait(SECOND).answer(ANSWER).ask(request(VET)).wait(SECOND)
+    return one.answer(response(occupancy())).wait(SECOND).answer(ANSWER)
+
+
+def pipelined_by_one_of_many() -> Conversation:
+    one = asking_early().wait(20 * MILLISECOND).ask(request(VET)).wait(60 * MILLISECOND)
+    return one.answer(ANSWER).answer(response(occupancy())).answer(ANSWER).close()
+
+
+def pipelined_once() -> Conversation:
+    one = asking_early(1).wait(SECOND).answer(ANSWER).answer(response(occupancy()))
+    return one.wait(SECOND).ask(request(VET)).answer(ANSWER).close()
+
+
+@pytest.mark.parametrize(
+    ("incident", "victims"),
+    [
+        (reused, 1),
+        (reused_and_closed, 1),
+        (reused_and_used_again, 2),
+        (pipelined_by_one_of_many, 0),
+        (pipelined_once, 0),
+    ],
+)
+def test_a_connection_used_again_too_early(
+    tmp_path: Path, incident: Incident, victims: int
+) -> None:
+    report = judged(tmp_path, *one_at_a_time(), incident())
+    told = [(kind, cause) for kind, cause, *_ in found(report)]
+    assert told == [("misdelivered", "client/pool-reuse")] * victims
 
 
 # --- somebody else's answer ----------------------------------------------------------------
@@ -343,6 +430,10 @@ def half_closed_client() -> Conversation:
 
 def half_closed_client_and_reset_server() -> Conversation:
     return asked().fin(CLIENT).wait(SECOND).answer(ANSWER).reset(SERVER)
+
+
+def answered_at_accept() -> Conversation:
+    return talk().answer(ANSWER).ask(request(VET)).close(SERVER)
 
 
 def late_syn() -> Conversation:
@@ -475,6 +566,7 @@ def test_variants_of_one_program_under_two_hosts_are_no_swap(tmp_path: Path) -> 
         early_answer_and_close,
         half_closed_client,
         half_closed_client_and_reset_server,
+        answered_at_accept,
         late_syn,
         keep_alive_probes,
         head_and_not_modified,

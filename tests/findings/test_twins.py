@@ -1,0 +1,210 @@
+"""Requests that are alike: one answer for several is honest, unless it says whose it is."""
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from analyzer.findings.model import Confidence, Finding, Kind
+from analyzer.report.result import Report
+from tests.builder import (
+    CLIENT,
+    MILLISECOND,
+    SECOND,
+    START,
+    Conversation,
+    as_json,
+    in_time,
+    request,
+    response,
+)
+from tests.findings.stable import LATER, talk
+from tests.tools import scanned
+
+Asking = Callable[[int], bytes]
+Answering = Callable[[int], bytes]
+
+
+def judged(folder: Path, ask: Asking, answer: Answering, *incident: Conversation) -> Report:
+    """The report on twenty ordinary exchanges and these conversations."""
+    parts = []
+    for number in range(1000, 1020):
+        one = talk(100 + number - 1000, start=START + (number - 1000) * SECOND)
+        parts.append(one.ask(ask(number)).answer(answer(number)).close().frames)
+    end = talk(99, start=LATER + 300 * SECOND).ask(ask(5000)).answer(answer(5000)).close()
+    return scanned(folder, in_time(*parts, *(one.frames for one in incident), end.frames))
+
+
+def strayed(report: Report) -> list[Finding]:
+    return [f for f in report.judgement.findings if f.kind is Kind.MISDELIVERED]
+
+
+# --- a request id of its own, and the same thing asked for ---------------------------------
+
+
+def traced(number: int, target: str = "/assets/logo", fields: str = "") -> bytes:
+    return request(target, fields=f"X-Request-Id: req-{number}\r\n{fields}")
+
+
+def tracing(number: int) -> bytes:
+    fields = f"Content-Type: application/json\r\nX-Request-Id: req-{number}\r\n"
+    return response(as_json({"asset": "logo", "size": 7, "tags": ["a"]}), fields=fields)
+
+
+@pytest.mark.parametrize(("target", "strays"), [("/assets/2020", 0), ("/assets/2021", 1)])
+def test_one_answer_for_two_that_ask_for_one_thing(
+    tmp_path: Path, target: str, strays: int
+) -> None:
+    """A cache passes on one of them; what it answers has that one's header, for both."""
+    one = talk(1).ask(traced(2001, "/assets/2020")).wait(SECOND).answer(tracing(2001)).close()
+    two = talk(2, start=LATER + MILLISECOND).ask(traced(2002, target)).wait(SECOND)
+    two.answer(tracing(2001)).close()
+    report = judged(tmp_path, lambda n: traced(n, f"/assets/{n}"), tracing, one, two)
+    assert len(strayed(report)) == strays
+
+
+def again(client: str) -> Conversation:
+    """Another connection, two seconds later."""
+    return Conversation((client, 42_000), isns=(7, 70_000), start=LATER + 2 * SECOND).open()
+
+
+@pytest.mark.parametrize(
+    ("client", "fields"), [("10.0.1.1", ""), ("10.0.1.2", "Idempotency-Key: pay-77\r\n")]
+)
+def test_the_answer_to_the_first_attempt_is_the_seconds_too(
+    tmp_path: Path, client: str, fields: str
+) -> None:
+    one = talk(1).ask(traced(2001, fields=fields)).wait(SECOND).fin(CLIENT)
+    two = again(client).ask(traced(2002, fields=fields)).answer(tracing(2001)).close()
+    assert strayed(judged(tmp_path, traced, tracing, one, two)) == []
+
+
+def test_the_answer_to_another_clients_attempt_is_not(tmp_path: Path) -> None:
+    one = talk(1).ask(traced(2001)).wait(20 * SECOND).fin(CLIENT)
+    two = talk(2, start=LATER + SECOND).ask(traced(2002)).answer(tracing(2001)).close()
+    (finding,) = strayed(judged(tmp_path, traced, tracing, one, two))
+    assert finding.confidence is Confidence.CERTAIN
+
+
+# --- one thing with two names --------------------------------------------------------------
+
+
+def horse(number: int) -> bytes:
+    return request(f"/horses/{number}")
+
+
+def of_horse(number: int) -> bytes:
+    return response(as_json({"id": number, "name": "Juniper", "stall": 4}))
+
+
+def test_a_thing_asked_for_by_both_its_names_at_once(tmp_path: Path) -> None:
+    one = talk(1).ask(horse(2001)).wait(SECOND).answer(of_horse(2001)).close()
+    two = talk(2, start=LATER + MILLISECOND).ask(horse(2777)).wait(SECOND)
+    two.answer(of_horse(2001)).close()
+    assert strayed(judged(tmp_path, horse, of_horse, one, two)) == []
+
+
+def searched(word: str) -> bytes:
+    return request(f"/search?q={word}")
+
+
+def found(word: str) -> bytes:
+    return response(as_json({"query": word, "hits": [1, 2]}))
+
+
+@pytest.mark.parametrize(
+    ("asked", "strays"), [("barcelonna", 0), ("barcel", 0), ("BARCELONA", 0), ("madrid", 1)]
+)
+def test_a_word_put_right_is_its_own(tmp_path: Path, asked: str, strays: int) -> None:
+    words = [f"{a}{b}ova" for a in "bcdfg" for b in "lmnpr"]
+    one = talk(1).ask(searched("barcelona")).wait(20 * SECOND).fin(CLIENT)
+    two = talk(2, start=LATER + SECOND).ask(searched(asked)).answer(found("barcelona")).close()
+    report = judged(
+        tmp_path,
+        lambda n: searched(words[n % len(words)]),
+        lambda n: found(words[n % len(words)]),
+        one,
+        two,
+    )
+    assert len(strayed(report)) == strays
+
+
+# --- who asks ------------------------------------------------------------------------------
+
+
+def web_token(claims: object) -> str:
+    head, body = (
+        base64.urlsafe_b64encode(as_json(part)).rstrip(b"=").decode()
+        for part in ({"alg": "HS256", "typ": "JWT"}, claims)
+    )
+    return f"{head}.{body}.c2lnbmVk"
+
+
+def with_cookie(number: int) -> bytes:
+    return request("/account", fields=f"Cookie: theme=dark; member=m{number}; x\r\n")
+
+
+def with_token(number: int) -> bytes:
+    token = web_token({"sub": f"m{number}", "iat": 1_700_000_000})
+    return request("/account", fields=f"Authorization: Bearer {token}\r\n")
+
+
+def page(number: int) -> bytes:
+    text = f"<html><p>Hello <b>m{number}</b></p><p>{number * 7}</p></html>".encode()
+    return response(text, fields="Content-Type: text/html; charset=utf-8\r\n")
+
+
+def profile(number: int) -> bytes:
+    return response(as_json({"member": f"m{number}", "points": number * 7}))
+
+
+@pytest.mark.parametrize("answer", [page, profile])
+@pytest.mark.parametrize("ask", [with_cookie, with_token])
+def test_what_one_member_was_given_is_given_to_another(
+    tmp_path: Path, ask: Asking, answer: Answering
+) -> None:
+    one = talk(1).ask(ask(2001)).answer(answer(2001)).close()
+    two = talk(2, start=LATER + SECOND).ask(ask(2002)).answer(answer(2001)).close()
+    (finding,) = strayed(judged(tmp_path, ask, answer, one, two))
+    assert finding.request is not None
+    assert finding.owner is not None
+    assert (finding.request.client, finding.owner.client) == ("10.0.1.2:41002", "10.0.1.1:41001")
+    assert {c.cause: c.verdict.value for c in finding.causes} == {
+        "unknown/server-or-proxy": "supported",
+        "proxy/crossed": "possible",
+        "server/crossed": "possible",
+        "network/lost": "ruled-out",
+    }
+    said = " ".join(fact.fact for fact in finding.evidence)
+    assert "had been given the same response, byte for byte" in said
+    assert "m2001" not in said
+
+
+@pytest.mark.parametrize("ask", [with_cookie, with_token])
+def test_a_page_that_says_nobody_is_a_notice(tmp_path: Path, ask: Asking) -> None:
+    html = "Content-Type: text/html; charset=utf-8\r\n"
+    two = talk(2).ask(ask(2002)).answer(response(b"<p>Welcome</p>", fields=html)).close()
+    report = judged(tmp_path, ask, page, two)
+    assert strayed(report) == []
+    assert any("who asked" in notice.notice for notice in report.judgement.notices)
+
+
+# --- so many mute that a rule is weak ------------------------------------------------------
+
+
+@pytest.mark.parametrize(("mirrored", "strays"), [(True, 2), (False, 0)])
+def test_two_that_mirror_each_other_among_many_that_repeat_nothing(
+    tmp_path: Path, mirrored: bool, strays: int
+) -> None:
+    many = []
+    for number in range(100):
+        one = talk(number % 100 + 1, start=START + (30 + number // 2) * SECOND, address="10.0.7")
+        body = of_horse(3000 + number if number % 33 else 9_999)
+        many.append(one.ask(horse(3000 + number)).answer(body).close())
+    one = talk(1).ask(horse(2001)).wait(SECOND).answer(of_horse(2002)).close()
+    two = talk(2, start=LATER + MILLISECOND).ask(horse(2002)).wait(SECOND)
+    two.answer(of_horse(2001 if mirrored else 9_998)).close()
+    report = judged(tmp_path, horse, of_horse, *many, one, two)
+    assert len(strayed(report)) == strays
+    assert all(f.confidence is Confidence.CERTAIN for f in strayed(report))
