@@ -248,7 +248,7 @@ def look(
         return {}
     watch = Watch(connections, limits or Limits())
     for frames, link_types, found, rows in _again(captures, interfaces, connections, block, spool):
-        watch.block(frames, link_types, found, rows)
+        watch.block(frames, link_types, found.segments, rows)
     return watch.finish()
 
 
@@ -270,7 +270,7 @@ def copy(
         return {}
     copier = Copier(connections, most)
     for frames, _, found, rows in _again(captures, interfaces, connections, block, spool):
-        copier.block(frames, found, rows)
+        copier.block(frames, found.segments, rows, found.parts)
     every = zip(connections, copier.finish(), strict=True)
     return {wanted.number: copies for wanted, copies in every if copies is not None}
 
@@ -281,19 +281,19 @@ def _again(
     connections: list[Wanted],
     block: int,
     spool: files.Spool | None,
-) -> Iterator[tuple[Frames, np.ndarray, Segments, Rows]]:
+) -> Iterator[tuple[Frames, np.ndarray, Found, Rows]]:
     """The captures that have any of the connections, a block at a time, read once more."""
     series = {interfaces.series[w.interface] for w in connections}
     for known in captures:
         if known.series not in series:
             continue
         capture = Capture(known.path, index=known.index, series=known.series)
-        decoder = Decoder(capture.fates, capture.anomalies)
+        decoder = Decoder(capture.fates, capture.anomalies, keep=True)
         for frames in files.read(known.path, capture, block=block, spool=spool):
             link_types = _link_types(capture, frames)
             found = decoder.segments(frames, link_types)
             rows = _rows(frames, found, capture, interfaces)
-            yield frames, link_types, found.segments, rows
+            yield frames, link_types, found, rows
 
 
 def _link_types(capture: Capture, frames: Frames) -> np.ndarray:

@@ -20,6 +20,7 @@ import zstandard
 
 from analyzer.errors import InputError
 from analyzer.findings.model import Finding, Request
+from analyzer.rejoined import Rejoined
 from analyzer.report.result import Report, Verified
 
 _PIECE = 1 << 20
@@ -123,8 +124,8 @@ def _ends(report: Report, request: Request) -> tuple[Place, Place]:
 # --- what stands there ----------------------------------------------------------------------------
 
 
-def _frames(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Time in ns and bytes of every frame."""
+def _frames(path: Path) -> Iterator[tuple[int, bytes, int]]:
+    """Time in ns, bytes and link type of every frame."""
     with path.open("rb") as raw:
         stream = _decompressed(raw)
         start = stream.read(4)
@@ -135,10 +136,12 @@ def _frames(path: Path) -> Iterator[tuple[int, bytes]]:
             reader: Any = RawPcapNgReader(cast(Any, whole))
             for data, about in reader:
                 ticks = (about.tshigh or 0) << 32 | (about.tslow or 0)
-                yield ticks * 1_000_000_000 // (about.tsresol or 1_000_000), data
+                time = ticks * 1_000_000_000 // (about.tsresol or 1_000_000)
+                yield time, data, about.linktype
             return
-        for time, data in dpkt.pcap.Reader(whole):
-            yield round(time * 1_000_000_000), data
+        plain = dpkt.pcap.Reader(whole)
+        for seconds, data in plain:
+            yield round(seconds * 1_000_000_000), data, plain.datalink()
 
 
 def _decompressed(raw: BinaryIO) -> BinaryIO:
@@ -174,21 +177,42 @@ class _Again:
 
 def _check(path: Path, claims: dict[int, list[Claim]]) -> list[str]:
     """The claims that don't hold, a sentence each."""
-    if not claims:
+    failed = _failed(path, claims, None)
+    frames = {claim.frame for claim, _ in failed}
+    if not frames:
         return []
-    failures: list[str] = []
+    # What is not in a frame may be in the packet that it is the last fragment of.
+    left = {number: some for number, some in claims.items() if number in frames}
+    pairs = {
+        ip_address(claim.source[0]).packed + ip_address(claim.target[0]).packed
+        for some in left.values()
+        for claim in some
+        if claim.source is not None and claim.target is not None
+    }
+    failed = _failed(path, left, Rejoined(sorted(pairs)))
+    return [f"{claim.finding}: frame {claim.frame}{what}" for claim, what in failed]
+
+
+def _failed(
+    path: Path, claims: dict[int, list[Claim]], rejoined: Rejoined | None
+) -> list[tuple[Claim, str]]:
+    """The claims that don't hold, with what is wrong, in the order of the frames."""
+    failures: list[tuple[Claim, str]] = []
     left = dict(claims)
+    if not left:
+        return []
     try:
-        for number, (time, data) in enumerate(_frames(path), 1):
+        for number, (time, data, link_type) in enumerate(_frames(path), 1):
+            contents = rejoined.contents(data, link_type) if rejoined else [data]
             for claim in left.pop(number, ()):
-                wrong = _wrong(claim, time, data)
-                failures += [f"{claim.finding}: frame {number}: {what}" for what in wrong]
+                wrong = min((list(_wrong(claim, time, one)) for one in reversed(contents)), key=len)
+                failures += [(claim, f": {what}") for what in wrong]
             if not left:
                 break
     except (dpkt.Error, EOFError, OSError, ValueError, zstandard.ZstdError, lzma.LZMAError):
         pass  # a damaged end: what is left was not found
-    for number, missing in left.items():
-        failures += [f"{claim.finding}: frame {number} is not there" for claim in missing]
+    for missing in left.values():
+        failures += [(claim, " is not there") for claim in missing]
     return failures
 
 

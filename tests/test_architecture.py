@@ -58,7 +58,8 @@ ALLOWED: dict[str, set[str]] = {
     "tables": set(),
     "stopping": set(),
     # shares nothing with the stages but their result
-    "verification": {"findings", "report"},
+    "verification": {"findings", "report", "rejoined"},
+    "rejoined": set(),
 }  # fmt: skip
 # Of these only the table's module may be imported.
 TABLE_ONLY = {("packets", "capture"): "analyzer.capture.frames",

@@ -4,13 +4,15 @@ Law: bounded. Wanted connections come in the order of their importance: when the
 all, the last ones are left out whole, because half a connection proves nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from analyzer.blocks import Rows
 from analyzer.capture.frames import Frames
 from analyzer.closeup.model import Wanted
 from analyzer.closeup.select import Selection
+from analyzer.packets.fragments import Part
 from analyzer.packets.segments import Segments
 
 
@@ -34,25 +36,23 @@ class Copier:
         self._left_out = [False] * len(connections)
         self._room = most
 
-    def block(self, frames: Frames, found: Segments, rows: Rows) -> None:
-        """Take a block."""
+    def block(
+        self,
+        frames: Frames,
+        found: Segments,
+        rows: Rows,
+        parts: Mapping[int, Sequence[Part]] = MappingProxyType({}),
+    ) -> None:
+        """Take a block; `parts` has the frames of packets that came in fragments, by row."""
         chosen, owner = self._selection.of(rows)
         of_frame = found.row[chosen]
         for n, row in zip(owner.tolist(), of_frame.tolist(), strict=True):
             if self._left_out[n]:
                 continue
-            start, size = int(frames.offset[row]), int(frames.captured[row])
-            self._room -= size
-            self._copies[n].append(
-                Copied(
-                    int(rows.frame[0]) >> 32,
-                    int(frames.number[row]),
-                    int(frames.interface[row]),
-                    int(frames.time[row]),
-                    int(frames.wire[row]),
-                    frames.data[start : start + size],
-                )
-            )
+            capture = int(rows.frame[0]) >> 32
+            for part in parts.get(row) or (_whole(frames, row),):
+                self._room -= len(part.data)
+                self._copies[n].append(Copied(capture, *part))
             while self._room < 0:
                 self._let_go()
 
@@ -69,6 +69,18 @@ class Copier:
             None if out else copies
             for copies, out in zip(self._copies, self._left_out, strict=True)
         ]
+
+
+def _whole(frames: Frames, row: int) -> Part:
+    """A frame with a whole packet in it."""
+    start = int(frames.offset[row])
+    return Part(
+        int(frames.number[row]),
+        int(frames.interface[row]),
+        int(frames.time[row]),
+        int(frames.wire[row]),
+        frames.data[start : start + int(frames.captured[row])],
+    )
 
 
 def merged(connections: Iterable[list[Copied]]) -> list[Copied]:

@@ -6,6 +6,7 @@ end of the capture or beyond the limits is let go and counted.
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -37,14 +38,28 @@ class Fragment(NamedTuple):
     headers: int
 
 
+class Part(NamedTuple):
+    """A frame with a fragment in it, as it was captured; `local` is its interface in the file."""
+
+    number: int
+    local: int
+    time: int  # ns since 1970
+    wire: int
+    data: bytes
+
+
 class Whole(NamedTuple):
-    """A packet put together: its header, what was captured of its beginning, its length."""
+    """A packet put together: its header, what was captured of its beginning, its length.
+
+    `parts` are the frames that it came in, where they are kept.
+    """
 
     header: bytes
     data: bytes
     wire: int
     scope: int
     headers: int
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(slots=True)
@@ -59,6 +74,7 @@ class _Packet:
     covered: int = 0
     held: int = 0  # bytes
     frames: int = 0
+    parts: list[Part] = field(default_factory=list)
 
 
 class Fragments:
@@ -69,12 +85,16 @@ class Fragments:
         self._anomalies = anomalies
         self._packets: dict[Key, _Packet] = {}
         self._bytes = 0
+        self._kept = 0  # bytes of parts
 
-    def add(self, fragment: Fragment, key: Key, time: int) -> Whole | None:
+    def add(
+        self, fragment: Fragment, key: Key, time: int, parts: Sequence[Part] = ()
+    ) -> Whole | None:
         """Take a fragment seen at `time` (ns since 1970); the packet when it is whole with it.
 
         `key` is the fragment's own, and where it was seen. A frame that is kept waiting is counted
-        when its packet is whole, or let go.
+        when its packet is whole, or let go. `parts` are the frames that it came in, to be kept with
+        the packet; there is room for as many bytes of them as of packets.
         """
         self._expire(time)
         packet = self._packets.get(key)
@@ -83,16 +103,20 @@ class Fragments:
         self._insert(packet, fragment)
         if packet.length is None or packet.covered < packet.length:
             packet.frames += 1
+            size = sum(len(part.data) for part in parts)
+            if self._kept + size <= MOST_BYTES:
+                packet.parts += parts
+                self._kept += size
             if len(packet.pieces) > MOST_PIECES:
                 self._refuse(key)
             while len(self._packets) > MOST_PACKETS or self._bytes > MOST_BYTES:
                 self._refuse(next(iter(self._packets)))
             return None
-        del self._packets[key]
-        self._bytes -= packet.held
+        self._forget(key)
         self._fates.count("ip-fragment", packet.frames)
         header = packet.header or fragment.header
-        return Whole(header, _beginning(packet), packet.length, fragment.scope, fragment.headers)
+        whole = Whole(header, _beginning(packet), packet.length, fragment.scope, fragment.headers)
+        return whole._replace(parts=(*packet.parts, *parts)) if parts else whole
 
     def finish(self) -> None:
         """The capture is over."""
@@ -112,9 +136,14 @@ class Fragments:
         self._drop(key)
 
     def _drop(self, key: Key) -> None:
+        packet = self._forget(key)
+        self._fates.count("ip-fragment-incomplete", packet.frames)
+
+    def _forget(self, key: Key) -> _Packet:
         packet = self._packets.pop(key)
         self._bytes -= packet.held
-        self._fates.count("ip-fragment-incomplete", packet.frames)
+        self._kept -= sum(len(part.data) for part in packet.parts)
+        return packet
 
     def _insert(self, packet: _Packet, fragment: Fragment) -> None:
         """Put the bytes that are new in their place."""

@@ -173,7 +173,7 @@ def test_blocks_of_any_size_put_fragments_together(path: Path, size: int) -> Non
     decoder = Decoder(capture.fates, capture.anomalies)
     for frames in files.read(str(path), capture, block=size):
         links = np.array([i.link_type for i in capture.interfaces])[frames.interface]
-        data, found, _ = decoder.segments(frames, links)
+        data, found, *_ = decoder.segments(frames, links)
         starts, sizes = found.payload.tolist(), found.captured.tolist()
         payloads += [data[at : at + n] for at, n in zip(starts, sizes, strict=True)]
     decoder.finish()

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 import analyzer
+from analyzer import dossier, pipeline
+from analyzer.verification import verify
 from tests.formats.make import geneve, pieces, vxlan
 from tests.golden.rewriting import Record, pcap, records
 from tests.recordings import recording
@@ -44,3 +46,53 @@ def test_findings_are_those_without_the_tunnel(tmp_path: Path, name: str) -> Non
     if name == "two networks":
         assert report.tables.interfaces == ["vxlan 42", "vxlan 7"]
         assert report.totals["connections"] == expected.totals["connections"]
+
+
+def in_fragments(data: bytes) -> list[bytes]:
+    return pieces(data, 200) if len(data) > 300 else [data]
+
+
+@pytest.mark.parametrize("name", ["inner", "outer", "both", "last first", "repeated"])
+def test_what_came_in_fragments_can_be_checked_and_copied(tmp_path: Path, name: str) -> None:
+    link_type, frames = records(recording("story-node12", "bridge"))
+    made: list[Record] = []
+    for time, data, _ in frames:
+        inner = [data] if name == "outer" else in_fragments(data)
+        if name in ("outer", "both"):
+            inner = [part for one in inner for part in in_fragments(tunnelled(VXLAN, one))]
+        if name == "last first":
+            inner.reverse()
+        if name == "repeated":
+            inner = [*inner[:1], *inner] if len(inner) > 1 else inner
+        made += [Record(time, part, len(part)) for part in inner]
+    path = tmp_path / "made.pcap"
+    path.write_bytes(pcap(link_type, made))
+    examined = pipeline.examine([str(path)])
+    assert verify(examined.report).failures == []
+    found = dossier.write(examined, str(tmp_path), force=False)
+    assert found
+    for one in found:
+        assert one.found == one.incident
+        again = analyzer.scan(one.path)
+        assert again.captures[0].fates["ip-fragment"] > 0
+        assert not again.captures[0].fates["ip-fragment-incomplete"]
+        assert not again.anomalies["gap"]
+
+
+def test_a_fragment_that_was_changed_is_noticed(tmp_path: Path) -> None:
+    link_type, frames = records(recording("story-node12", "bridge"))
+    path = tmp_path / "made.pcap"
+
+    def put(changed: bytes) -> None:
+        made = [
+            Record(time, part.replace(b"HTTP/1.1 200", changed), len(part))
+            for time, data, _ in frames
+            for part in in_fragments(data)
+        ]
+        path.write_bytes(pcap(link_type, made))
+
+    put(b"HTTP/1.1 200")
+    report = analyzer.scan(path)
+    assert verify(report).failures == []
+    put(b"HTTP/1.1 201")
+    assert any("200" in failure for failure in verify(report).failures)

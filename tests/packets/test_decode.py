@@ -68,8 +68,8 @@ def both_decoders(frames: Frames, link_types: Sequence[int]) -> Both:
     fast, slow = (Capture(str(n), frames=len(frames)) for n in range(2))
     by_block, alone = (Decoder(c.fates, c.anomalies) for c in (fast, slow))
     alone.scopes = by_block.scopes
-    data, found, _ = by_block.segments(frames, links)
-    other_data, one, _ = alone.one_by_one(frames, links, np.arange(len(frames)))
+    data, found, *_ = by_block.segments(frames, links)
+    other_data, one, *_ = alone.one_by_one(frames, links, np.arange(len(frames)))
     both = Both(found, data, fast.fates, fast.anomalies)
     assert rows(found) == rows(one)
     assert both.payloads() == Both(one, other_data, slow.fates, slow.anomalies).payloads()
