@@ -18,7 +18,7 @@ BODY = 1 << 20
 OUTSTANDING = 4_096
 ROUTES = 32_768
 FORMS = 16_384
-ODD = 200_000
+ODD = 100_000
 
 
 class Limit(NamedTuple):

@@ -259,6 +259,26 @@ def many_shapes(size: int) -> Iterator[bytes]:
     return _with(one.close().frames)
 
 
+def many_strays(size: int) -> Iterator[bytes]:
+    """Responses of another endpoint's shape, and as many requests there that get none."""
+    red, blue = b'{"r": 1, "e": 2, "d": 3}', b'{"b": "x", "l": [], "u": true}'
+
+    def frames() -> Iterator[Frame]:
+        first = witness()[0].time
+        for n in range(size):
+            at = first + n * 1_000_000
+            ends = (f"10.9.{n // 60_000}.9", 1_024 + n % 60_000), ("10.9.9.8", 80)
+            one = Conversation(*ends, start=at, step=1_000).open()
+            for body in (red, red, blue if n % 2 else red):
+                one.ask(request("/red")).answer(response(body))
+            ends = (f"10.8.{n // 60_000}.9", 1_024 + n % 60_000), ("10.9.9.8", 80)
+            two = Conversation(*ends, start=at, step=1_000).open()
+            two.ask(request("/blue")).answer(response(blue)).ask(request("/blue"))
+            yield from in_time(one.close().frames, two.frames)
+
+    return _with(frames())
+
+
 def tiny_chunks(size: int) -> Iterator[bytes]:
     one = _talk().open().ask(request("/x"))
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -341,6 +361,8 @@ CASES = (
          (40_000, 100_000)),
     Case("many shapes", "each response of another one", many_shapes, ("shapes-limit",),
          (20_000, 60_000)),
+    Case("many strays", "each response of two might have been for any of the requests left waiting",
+         many_strays, (), (2_000, 60_000)),
     Case("tiny chunks", "a body in chunks of one byte", tiny_chunks, (), (10_000, 1_000_000)),
     Case("interim responses", "100 Continue again and again", interim, (), (5_000, 500_000)),
     Case("lonely fragments", "IP fragments, each of another packet", lonely_fragments,
