@@ -13,7 +13,8 @@ import pytest
 
 from analyzer import pipeline
 from analyzer.extraction import Extraction
-from tests.differential import known, verdict
+from analyzer.packets import single
+from tests.differential import decoders, known, verdict
 from tests.differential.theirs import TSHARK
 from tests.differential.variants import VARIANTS
 from tests.recordings import Recording, recordings
@@ -78,6 +79,20 @@ def test_a_mistake_of_ours_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert {text.partition(":")[0] for text in verdict.of(path).left} >= {"requests", "h11"}
     spared = 0
     assert {text.partition(":")[0] for text in verdict.of(path).left} >= {"body", "h11"}
+
+
+def test_decoders_that_differ_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "c.pcap"
+    path.write_bytes(VARIANTS["vlan"](1))
+    assert decoders.apart(path) == []
+    decode = single.decode
+
+    def off_by_one(*arguments: object) -> object:
+        found = decode(*arguments)  # type: ignore[arg-type]
+        return found._replace(ack=found.ack + 1) if isinstance(found, single.Segment) else found
+
+    monkeypatch.setattr(single, "decode", off_by_one)
+    assert [one.what for one in decoders.apart(path)] == ["decoders"]
 
 
 def test_what_is_listed_has_a_reason() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from click.testing import CliRunner
 
 from analyzer.cli import main
-from tests.differential import compare, known, ours, reference, theirs
+from tests.differential import compare, decoders, known, ours, reference, theirs
 from tests.differential.known import Evidence
 from tests.differential.model import Difference, Seen, Side, Talk
 
@@ -45,6 +45,8 @@ def of(path: Path, *, faults: bool = False) -> Verdict:
     try:
         scanned = _scan(path, out, digest, faults=faults)
         if scanned:
+            for difference in decoders.apart(path):
+                _settle(str(difference), None, out)
             with tempfile.TemporaryDirectory() as folder:
                 for view in ours.views(path, Path(folder)):
                     _compare(view, out, digest)
