@@ -1,8 +1,8 @@
 """`python -m tests.fuzz [TARGET...] --seconds N`: drive the targets with atheris.
 
-Every target runs in processes of its own (libFuzzer ends them) for its share of the time. What it
-finds to be worth keeping goes to a folder outside of the repository, so that a later run goes on
-from there; an input that breaks something is written to `tests/fuzz/regressions/TARGET-*`.
+Every target runs in processes of its own (libFuzzer ends them) for its share of the time, beginning
+with the seeds and the kept corpus. What it finds to be worth keeping goes to `--folder`, and with
+`--keep` into the corpus; what breaks something is written to `tests/fuzz/regressions/TARGET-*`.
 Exit status: 0 when nothing broke, 1 when something did.
 """
 
@@ -35,14 +35,16 @@ def _fuzz_here(name: str, options: list[str]) -> None:
 
 def _run(name: str, seconds: int, folder: Path) -> bool:
     """Fuzz one target in a process of its own; whether nothing broke."""
+    from tests.fuzz.corpus import kept
     from tests.fuzz.seeds import seeds
 
     corpus = folder / name
     corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds(name)):
         (corpus / f"seed-{number}").write_bytes(seed)
+    for known, data in kept(name).items():
+        (corpus / known).write_bytes(data)
     REGRESSIONS.mkdir(exist_ok=True)
-    kept = [str(path) for path in (HERE / "corpus" / name,) if path.is_dir()]
     options = [
         f"-max_total_time={seconds}",
         f"-max_len={LONGEST.get(name, _LONGEST)}",
@@ -52,7 +54,6 @@ def _run(name: str, seconds: int, folder: Path) -> bool:
         "-print_final_stats=1",
         "-verbosity=0",
         str(corpus),
-        *kept,
     ]
     command = [sys.executable, "-m", "tests.fuzz", "--here", name, "--", *options]
     done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
@@ -78,6 +79,8 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", help="default: all")
     parser.add_argument("--seconds", type=int, default=90, help="in all")
     parser.add_argument("--folder", type=Path, help="where inputs worth keeping are kept")
+    parser.add_argument("--keep", action="store_true", help="put what is in the folder by then "
+                        "into the kept corpus")  # fmt: skip
     parser.add_argument("--here", help=argparse.SUPPRESS)
     if "--here" in sys.argv:
         _fuzz_here(sys.argv[2], sys.argv[4:])
@@ -93,6 +96,12 @@ def main() -> int:
         failed = sum(
             not _run(name, share // rounds, folder) for _ in range(rounds) for name in names
         )
+        if given.keep:
+            from tests.fuzz.corpus import keep
+
+            for name in names:
+                inputs = [path.read_bytes() for path in sorted((folder / name).iterdir())]
+                print(f"{name}: {keep(name, inputs)} inputs kept", flush=True)
         return int(failed > 0)
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from analyzer.http import grammar
+from tests.fuzz import corpus
+from tests.fuzz.corpus import kept
 from tests.fuzz.seeds import seeds
 from tests.fuzz.targets import TARGETS
 
@@ -20,9 +22,20 @@ def test_what_once_broke(path: Path) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_seeds_and_corpus(name: str) -> None:
-    kept = sorted((HERE / "corpus" / name).glob("*"))
-    for data in [b"", *seeds(name), *(path.read_bytes() for path in kept)]:
+    known = kept(name)
+    assert known
+    for data in [b"", *seeds(name), *known.values()]:
         TARGETS[name](data)
+
+
+def test_a_corpus_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpus, "FOLDER", tmp_path)
+    assert kept("heads") == {}
+    assert corpus.keep("heads", [b"b", b"", b"a", b"b"]) == 3
+    assert sorted(kept("heads").values()) == [b"", b"a", b"b"]
+    first = (tmp_path / "heads.tar.xz").read_bytes()
+    corpus.keep("heads", [b"a", b"b", b""])
+    assert (tmp_path / "heads.tar.xz").read_bytes() == first
 
 
 def test_a_target_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
