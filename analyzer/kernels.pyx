@@ -51,7 +51,7 @@ cdef inline bint same(Text *text, Py_ssize_t at, Text *literal, Py_ssize_t begin
     """Whether `size` bytes from `at` are those of `literal` from `begin`."""
     if not (0 <= at <= text.end - size and 0 <= begin <= literal.end - size):
         return False
-    return memcmp(text.bytes + at, literal.bytes + begin, size) == 0
+    return size <= 0 or memcmp(text.bytes + at, literal.bytes + begin, size) == 0
 
 
 cdef inline bint is_digit(int byte) noexcept nogil:
@@ -765,7 +765,7 @@ def look(
     uint8_t[::1] echoes,
 ):
     cdef Text text, target
-    cdef Py_ssize_t row
+    cdef Py_ssize_t row, token
     with nogil:
         for row in range(start.shape[0]):
             text = text_of(data, end[row])
@@ -774,10 +774,9 @@ def look(
                 continue
             codes[row] = json_code(&text, start[row])
             target = text_of(data, tokens[row, 1])
-            if tokens[row, 1] > tokens[row, 0]:
-                echoes[row] = repeats(
-                    &text, start[row], &target, tokens[row, 0], tokens[row, 1] - tokens[row, 0]
-                )
+            token = within(&target, tokens[row, 0])
+            if token < target.end:
+                echoes[row] = repeats(&text, start[row], &target, token, target.end - token)
 
 
 def body_code(const uint8_t[::1] body):
