@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from tests.differential import compare, reference
@@ -286,6 +287,39 @@ def _within(few: Talk, many: Talk) -> bool:
     return asked <= Counter((r.method, r.target) for r in many.requests) and said <= Counter(
         r.status for r in many.responses
     )
+
+
+@rule("a body that was refused (Expect, RFC 9110 §10.1.1) is not sent: the next request follows")
+def _refused_expectation(difference: Difference, evidence: Evidence) -> bool:
+    if difference.what not in ("requests", "h11: requests"):
+        return False
+    mine, _ = evidence.both(difference.stream)
+    direction = evidence.direction(difference.stream, server=False)
+    refused = {r.asked for r in mine.responses if r.status >= 400}
+    sent = b"".join(data for _, data in sorted(direction.pieces)) if direction else b""
+    for place, pair in enumerate(pairwise(mine.requests)):
+        one, two = (re.escape(f"{r.method} {r.target} HTTP/1".encode("latin-1")) for r in pair)
+        head = one + rb"\.1\r\n" + _FIELDS + rb"Expect: *100-continue\r\n" + _FIELDS + rb"\r\n"
+        if place in refused and re.search(head + two, sent, re.IGNORECASE):
+            return True
+    return False
+
+
+_FIELDS = rb"(?:[^\r\n]+\r\n)*"
+
+
+@rule(
+    "a request with Content-Length and Transfer-Encoding: what follows is in question, not paired"
+)
+def _two_lengths(difference: Difference, evidence: Evidence) -> bool:
+    direction = evidence.direction(difference.stream, server=False)
+    named = evidence.ours.anomalies.get("content-length-and-chunked")
+    if difference.what != "h11: responses" or direction is None or not named:
+        return False
+    sent = b"".join(data for _, data in sorted(direction.pieces))
+    heads = re.findall(rb"[A-Z]+ [^\r\n]+ HTTP/1\.1\r\n" + _FIELDS, sent)
+    names = [{line.partition(b":")[0].lower() for line in head.split(b"\r\n")} for head in heads]
+    return any({b"content-length", b"transfer-encoding"} <= some for some in names)
 
 
 @rule("the connection does not begin with HTTP/1.x (SOCKS, HTTP/0.9 ...): counted as not-http")
