@@ -8,6 +8,7 @@ from tests.builder import (
     CLIENT,
     COOKED,
     COOKED2,
+    ETHERNET,
     IPV4_ONLY,
     LOOP,
     NULL,
@@ -16,11 +17,14 @@ from tests.builder import (
     Conversation,
     Frame,
     as_json,
+    linked,
     pcap,
     pcapng,
     request,
     response,
 )
+from tests.formats.make import WRAPS, pieces
+from tests.golden import rewriting as records
 
 CHUNKED = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -119,6 +123,39 @@ def six(seed: int) -> list[Frame]:
     return spoken(seed, 700, (1_000, 500_000), server="2001:db8::2").frames
 
 
+def tunnelled(name: str) -> Callable[[int], bytes]:
+    """A conversation in a tunnel: cut small, mixed up, with losses or repeated, by the seed."""
+
+    def made(seed: int) -> bytes:
+        link_type, wrap = WRAPS[name]
+        frames = (segmented, reordered, lossy, repeated)[seed % 4](seed)
+        first = frames[0].packet[12:16]
+        return records.pcap(
+            link_type,
+            [
+                records.Record(time, whole := wrap(inner, data[12:16] == first), len(whole))
+                for time, data, *_ in frames
+                for inner in [linked(data, ETHERNET)]
+            ],
+        )
+
+    return made
+
+
+def fragmented(seed: int) -> bytes:
+    """Packets in IP fragments, every other one's last first."""
+    found = []
+    for number, frame in enumerate(spoken(seed, 900, (1_000, 500_000)).frames):
+        parts = pieces(linked(frame.packet, ETHERNET), 200)
+        for part in parts[::-1] if number % 2 else parts:
+            found.append(records.Record(frame.time, part, len(part)))
+    return records.pcap(ETHERNET, found)
+
+
+TUNNELS = (
+    "vxlan-over-ipv6", "vxlan-in-vxlan", "geneve-around-vxlan", "gre-key-sequence-checksum",
+    "erspan2", "erspan3", "ip-in-ipv4", "mpls", "pppoe",
+)  # fmt: skip
 Disguise = Callable[[int], bytes]
 
 VARIANTS: dict[str, Disguise] = {
@@ -136,5 +173,7 @@ VARIANTS: dict[str, Disguise] = {
     "null": lambda seed: pcap(plain(seed), link_type=NULL),
     "loop": lambda seed: pcap(six(seed), link_type=LOOP),
     "raw": lambda seed: pcap(wrapped(seed), link_type=IPV4_ONLY),
+    **{f"in {name}": tunnelled(name) for name in TUNNELS},
+    "fragmented": fragmented,
     "snaplen": lambda seed: pcap(plain(seed), snaplen=400),
 }  # fmt: skip
