@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from analyzer.explain.words import title
 from analyzer.findings.model import Confidence, Finding, Kind
 from analyzer.findings.view import Tables
-from analyzer.tables import Array
 
 _KINDS = (Kind.MISDELIVERED, Kind.UNANSWERED, Kind.INCOMPLETE, Kind.UNSOLICITED)
 _CONFIDENCES = (Confidence.CERTAIN, Confidence.LIKELY, Confidence.POSSIBLE)
@@ -62,31 +60,13 @@ def _time(finding: Finding) -> int:
 def _connections(findings: list[Finding], tables: Tables) -> tuple[int, ...]:
     asked: dict[int, int] = {}
     for finding in findings:
-        for request in (finding.owner, finding.request):
-            if request is not None:
-                number = _of_stream(tables, request.connection)
-                asked[number] = min(asked.get(number, request.time), request.time)
-        if finding.request is None and finding.owner is None:
-            asked.setdefault(_of_response(tables, finding), _time(finding))
+        for what in (finding.owner, finding.request, finding.response):
+            if what is not None:
+                number = _of_stream(tables, what.connection)
+                asked[number] = min(asked.get(number, what.time), what.time)
     return tuple(sorted(asked, key=lambda n: (asked[n], n)))
 
 
 def _of_stream(tables: Tables, stream: int) -> int:
     """The number of the connection that Wireshark gives this one."""
     return int(np.flatnonzero(tables.connections["stream"] == stream)[0])
-
-
-def _of_response(tables: Tables, finding: Finding) -> int:
-    """The number of the connection of a response that nobody asked for."""
-    response = finding.response
-    assert response is not None
-
-    def its_own(rows: Array) -> npt.NDArray[np.bool_]:
-        chosen: npt.NDArray[np.bool_] = (
-            (rows["response_frame"] == response.frame)
-            & (rows["response_capture"] == response.capture)
-            & (rows["response_time"] == response.time)
-        )
-        return chosen
-
-    return tables.pick(its_own)[0]["connection"]

@@ -15,7 +15,7 @@ from analyzer.explain.bodies import bodies
 from analyzer.explain.events import Moment, Part, moments, placed
 from analyzer.explain.incidents import Incident
 from analyzer.explain.model import Bodies, Event, Exhibit, Lane, Manner, Proof, Sighting, Story
-from analyzer.explain.words import alike, asked, duration
+from analyzer.explain.words import alike, asked, duration, strayed
 from analyzer.findings.model import (
     CAUSES,
     Cause,
@@ -25,6 +25,7 @@ from analyzer.findings.model import (
     Judgement,
     Kind,
     Request,
+    Response,
     Verdict,
 )
 from analyzer.findings.view import Tables
@@ -55,10 +56,10 @@ class Scene:
     captures: Sequence[Capture]
     looks: Mapping[int, Closeup]  # of every vantage of the incident's connections
 
-    def connection(self, request: Request) -> int:
-        """The number of a request's connection; -1: none of the incident's."""
+    def connection(self, message: Request | Response) -> int:
+        """The number of a message's connection; -1: none of the incident's."""
         streams = self.tables.connections["stream"]
-        return next((n for n in self.shown if int(streams[n]) == request.connection), -1)
+        return next((n for n in self.shown if int(streams[n]) == message.connection), -1)
 
     @property
     def shown(self) -> tuple[int, ...]:
@@ -71,11 +72,11 @@ class Scene:
         causes = {f.cause for f in self.incident.findings}
         return "proxy" if any(cause.startswith("proxy/") for cause in causes) else "server"
 
-    def client(self, request: Request) -> str:
-        """What the story calls the client of a request."""
+    def client(self, message: Request | Response) -> str:
+        """What the story calls the client of a request, or whoever was sent a response."""
         if len(self.shown) < 2:
             return "the client"
-        number = self.connection(request)
+        number = self.connection(message)
         return f"client {self.shown.index(number) + 1}" if number >= 0 else "another client"
 
 
@@ -112,7 +113,7 @@ def tell(scene: Scene, *, show_bodies: bool = False) -> Story:
         evidence=tuple(_evidence(scene)),
         causes=causes,
         steps=steps.steps(
-            causes, _places(scene), swapped=scene.incident.worst.kind is Kind.MISDELIVERED
+            causes, _places(scene), swapped=any(map(strayed, scene.incident.findings))
         ),
         caveats=tuple(_caveats(scene)),
         exhibits=tuple(_exhibits(scene)) if show_bodies else (),
@@ -161,9 +162,8 @@ def _part(scene: Scene, number: int, sides: tuple[int, int]) -> Part:
         for request in (finding.request, finding.owner):
             if request is not None and scene.connection(request) == number:
                 part.requests.add((request.capture, request.frame))
-        # A response is on the connection of the request that it was taken for.
-        response, on = finding.response, finding.request or finding.owner
-        here = on is None or scene.connection(on) == number
+        response = finding.response
+        here = response is not None and scene.connection(response) == number
         if response is not None and here and finding.kind in (Kind.MISDELIVERED, Kind.UNSOLICITED):
             part.astray[(response.capture, response.frame)] = _what_it_is(scene, finding)
     return part
@@ -173,7 +173,11 @@ def _what_it_is(scene: Scene, finding: Finding) -> str:
     """What is said of a stray response where it is shown."""
     owner, request = finding.owner, finding.request
     if finding.kind is Kind.UNSOLICITED:
-        return "nobody asked for it" if owner is None else "one more than was asked for"
+        if owner is None:
+            return "nobody asked for it"
+        if strayed(finding):
+            return f"the answer to {scene.client(owner)}'s request"
+        return "one more than was asked for"
     if owner is None or request is None:
         return "not the answer to this request"
     if scene.connection(owner) != scene.connection(request):
@@ -231,7 +235,7 @@ def _summary(scene: Scene, causes: Sequence[Cause]) -> Iterable[str]:
     supported = [c for c in causes if c.verdict is Verdict.SUPPORTED]
     possible = [c for c in causes if c.verdict is Verdict.POSSIBLE]
     for cause in supported[:1]:
-        swapped = any(f.kind is Kind.MISDELIVERED for f in scene.incident.findings)
+        swapped = any(map(strayed, scene.incident.findings))
         if cause.cause == "server/descriptor" and not swapped:
             yield f"Why: {words.LOST_DESCRIPTOR}"
         else:
@@ -248,8 +252,9 @@ def _how(scene: Scene, cause: Cause) -> str:
         return _sentence(cause.because)
     one, two = ("client 1", "client 2") if len(scene.shown) > 1 else ("the client", "another")
     for finding in scene.incident.findings:
-        if finding.kind is Kind.MISDELIVERED and finding.owner and finding.request:
-            one, two = scene.client(finding.owner), scene.client(finding.request)
+        read_by = finding.request or finding.response
+        if strayed(finding) and finding.owner and read_by:
+            one, two = scene.client(finding.owner), scene.client(read_by)
             break
     return how.format(one=one, two=two)
 
@@ -363,6 +368,12 @@ def _of_incomplete(scene: Scene, finding: Finding) -> str:
 def _of_unsolicited(scene: Scene, finding: Finding) -> str:
     response, owner = finding.response, finding.owner
     assert response is not None
+    if owner is not None and strayed(finding):
+        return (
+            f"{duration(response.time - owner.time)} after {scene.client(owner)} asked for "
+            f"{asked(owner)} the {scene.server} sent {scene.client(response)}, which was waiting for nothing, a "
+            f"response that {_SURE[finding.confidence]}is {scene.client(owner)}'s."
+        )
     last = "" if owner is None else f"; the last request was {asked(owner)}"
     return (
         f"The {scene.server} sent one more response (status {response.status}, "
@@ -379,8 +390,8 @@ def _causes(findings: Sequence[Finding]) -> tuple[Cause, ...]:
     """The causes considered, each once: those of the finding that says most come first."""
     order = (Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict.RULED_OUT)
     found: dict[str, Cause] = {}
-    misdelivered_first = sorted(findings, key=lambda f: f.kind is not Kind.MISDELIVERED)
-    for finding in misdelivered_first:
+    strayed_first = sorted(findings, key=lambda f: not strayed(f))
+    for finding in strayed_first:
         for cause in finding.causes:
             found.setdefault(cause.cause, cause)
     return tuple(sorted(found.values(), key=lambda c: order.index(c.verdict)))
@@ -391,7 +402,7 @@ def _evidence(scene: Scene) -> Iterable[Proof]:
     for finding in scene.incident.findings:
         facts = tuple(fact for fact in finding.evidence if fact not in told)
         told.update(facts)
-        whose = finding.request or finding.owner
+        whose = finding.request or finding.response
         who = "" if whose is None or len(scene.shown) < 2 else f"{scene.client(whose)}: "
         what = "" if finding.request is None else f" ({asked(finding.request)})"
         yield Proof(f"{who}{words.TITLES[finding.kind]}{what}", facts)

@@ -94,7 +94,20 @@ def title(findings: tuple[Finding, ...], worst: Finding) -> str:
         return "one request hung, and its response went to another"
     if kinds.count(Kind.MISDELIVERED) > 1:
         return f"{kinds.count(Kind.MISDELIVERED)} responses went to the wrong requests"
+    if Kind.UNANSWERED in kinds and any(map(strayed, findings)):
+        return "one request hung, and its response went to another connection"
     return TITLES[worst.kind]
+
+
+def strayed(finding: Finding) -> bool:
+    """Whether a response went to a request or a connection that had not asked for it."""
+    owner, response = finding.owner, finding.response
+    return finding.kind is Kind.MISDELIVERED or (
+        finding.kind is Kind.UNSOLICITED
+        and owner is not None
+        and response is not None
+        and owner.connection != response.connection
+    )
 
 
 def _crossed(findings: tuple[Finding, ...]) -> bool:

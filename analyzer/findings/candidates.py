@@ -18,6 +18,7 @@ from analyzer.shapes import Form, may_be_json
 from analyzer.tables import Array, Outcome
 
 LONGEST_WAIT = 600_000_000_000  # ns that an owner may have been waiting
+NOWHERE = -1  # the endpoint of a response without a request
 MOST_COPIES = 2  # responses of one form that an endpoint may have received as copies
 
 
@@ -108,6 +109,20 @@ def gather(search: Search, suspicion: Suspicion, *, copies: bool) -> bool:
         if id(row) not in known
     ]
     return True
+
+
+def gather_unasked(search: Search, suspicion: Suspicion) -> None:
+    """Find who may have asked for a response that no request is left for on its connection."""
+    stray, learned = suspicion.stray, search.learned
+    _, status, form = search.tables.key(stray)
+    likes = set(learned.endpoints_like((NOWHERE, status, form)))
+    if len(likes) > MOST_OWNERS or not says_something(learned.forms[form]):
+        return
+    suspicion.candidates += [
+        (row, How.STOLEN)
+        for row in search.robbed.near(stray, likes, LONGEST_WAIT)
+        if _could_own(search.tables, row, stray, likes)
+    ]
 
 
 def _equal(one: Row, other: Row) -> bool:

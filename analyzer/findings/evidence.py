@@ -69,13 +69,14 @@ class Case:
 
 def completeness(case: Case, rows: list[Row]) -> Iterator[Fact]:
     """Whether the capture has the connections whole, and how long it watched."""
-    whole = []
-    for row in rows:
-        connection = case.tables.connection(row)
-        if int(connection["flags"]) & _SYNS == _SYNS:
-            whole.append(int(connection["first_frame"]))
-    if len(whole) == len(rows):
-        which = "the connection" if len(rows) == 1 else "both connections"
+    connections = {row["connection"]: case.tables.connection(row) for row in rows}
+    whole = [
+        int(connection["first_frame"])
+        for connection in connections.values()
+        if int(connection["flags"]) & _SYNS == _SYNS
+    ]
+    if len(whole) == len(connections):
+        which = "the connection" if len(whole) == 1 else "both connections"
         begin = " and ".join(f"frame {frame}" for frame in whole)
         yield Fact(
             f"the capture has {which} from the first SYN on ({begin}), and no byte is missing",
@@ -230,11 +231,12 @@ def whose(case: Case, swap: Swap) -> Iterator[Fact]:
     frame, asked = victim["response_frame"], owner["request_frame"]
     endpoint = case.tables.endpoint_name(victim)
     there = case.tables.endpoint_name(owner)
-    yield Fact(
-        f"the response in frame {frame} answers, by its place on the connection, "
-        f"the request in frame {victim['request_frame']}",
-        (victim["request_frame"], frame),
-    )
+    if victim["request_frame"]:
+        yield Fact(
+            f"the response in frame {frame} answers, by its place on the connection, "
+            f"the request in frame {victim['request_frame']}",
+            (victim["request_frame"], frame),
+        )
     if swap.mute:
         places = _and([place_text(place) for place in swap.mute])
         yield Fact(
@@ -246,6 +248,14 @@ def whose(case: Case, swap: Swap) -> Iterator[Fact]:
         yield Fact(
             f"its body is said to be JSON and is not: it has another response in it, with its own "
             f"status line, whose fields are those of {there}",
+            (frame,),
+        )
+    elif not victim["request_frame"]:
+        learned, theirs = case.learned, case.tables.key(owner)[0]
+        form = case.tables.key(victim)[2]
+        yield Fact(
+            f"its shape is that of {there}, seen {learned.count(theirs, form)} times in "
+            f"{learned.total(theirs)} responses there",
             (frame,),
         )
     elif swap.foreign:
@@ -416,11 +426,11 @@ def _habit(habit: Habit, client: int) -> Iterator[Fact]:
 
 def places(case: Case, rows: list[Row]) -> Iterator[Fact]:
     """Where the connections were seen."""
-    for row in rows:
-        members = case.tables.joined.members(row["connection"])
+    for number in dict.fromkeys(row["connection"] for row in rows):
+        members = case.tables.joined.members(number)
         if len(members) < 2:
             continue
-        frame = int(case.tables.connection(row)["first_frame"])
+        frame = int(case.tables.connections[number]["first_frame"])
         yield Fact(
             f"the connection that begins in frame {frame} was seen at {len(members)} places, with "
             "the same sequence numbers: nothing in between opened another one",

@@ -1,8 +1,8 @@
 """Findings that are one incident: the request that hung, and the one that got its response.
 
 Law: two findings are of one incident if one's request is the other's owner, or if both are of one
-connection. An incident's name depends on its first request alone, not on files or frame numbers,
-so that it is the same from run to run and from vantage to vantage.
+connection that slipped. An incident's name depends on its first request alone, not on files or frame
+numbers, so that it is the same from run to run and from vantage to vantage.
 """
 
 import hashlib
@@ -11,6 +11,8 @@ from dataclasses import replace
 
 from analyzer.findings.model import Finding, Request, Response
 from analyzer.findings.unions import Unions
+
+_SLIPS = ("connection/", "client/pool-reuse")
 
 
 def grouped(findings: list[Finding]) -> list[Finding]:
@@ -39,10 +41,10 @@ def _ties(finding: Finding) -> Iterator[Hashable]:
     for request in (finding.request, finding.owner):
         if request is not None:
             yield "request", request.capture, request.frame, request.target, request.connection
-    if finding.request is not None:
-        yield "connection", finding.request.capture, finding.request.connection
-    elif finding.owner is not None:
-        yield "connection", finding.owner.capture, finding.owner.connection
+    # A connection that slips goes on doing so; other faults on one connection are several.
+    where = finding.request or finding.owner
+    if where is not None and finding.cause.startswith(_SLIPS):
+        yield "connection", where.capture, where.connection
 
 
 def _name(members: list[Finding]) -> str:

@@ -88,10 +88,13 @@ def _tell(case: Case, picked: Odd, found: Swaps, out: Judgement) -> None:
         out.notices += [Notice(text, tables.request(row), tables.response(row)) for row in rows]
     for row in picked.rows:
         refused = id(row) in picked.refused
-        if id(row) in victims:
+        if row["outcome"] == Outcome.UNSOLICITED:
+            if id(row) in victims:
+                out.findings.append(telling.unsolicited(case, row, victims[id(row)]))
+            else:
+                _unsolicited(case, row, asked_before.get(row["connection"]), out)
+        elif id(row) in victims:
             out.findings.append(telling.misdelivered(case, victims[id(row)]))
-        elif row["outcome"] == Outcome.UNSOLICITED:
-            _unsolicited(case, row, asked_before.get(row["connection"]), out)
         elif row["outcome"] in (Outcome.UNANSWERED, Outcome.INCOMPLETE) or refused:
             told = id(row) in robbed and only_doubtful(tables, row)
             if touched(tables, row) and not told:
@@ -122,7 +125,7 @@ def _unsolicited(case: Case, row: Row, asked: History | None, out: Judgement) ->
         return
     # What was asked last on the connection is what a second answer most likely answers.
     before = asked.before(response.time) if asked and response.status != REQUEST_TIMEOUT else None
-    out.findings.append(telling.unsolicited(case, row, before))
+    out.findings.append(telling.surplus(case, row, before))
 
 
 def _undecided(tables: Tables, row: Row, out: Judgement) -> None:

@@ -70,13 +70,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response as the report names it; `length` in bytes."""
+    """A response as the report names it; `length` in bytes, `connection` is what it came on."""
 
     status: int
     time: int
     frame: int
     length: int
     shape: str
+    connection: int
     capture: int
 
 

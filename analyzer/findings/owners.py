@@ -67,7 +67,7 @@ class Scorer:
 
     def scores(self, stray: Row, candidates: list[Row], said: Said | None = None) -> list[Score]:
         """The candidates' scores, in their order; of `said` if it isn't all that `stray` says."""
-        own = self.lens.asked(stray)
+        own = self.lens.asked(stray) if stray["request_frame"] else Asked({})
         said = said or self.lens.said(stray)
         if said is None or own is None:
             return [Score(row) for row in candidates]

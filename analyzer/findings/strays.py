@@ -60,7 +60,7 @@ class Suspicion:
     foreign: bool
     mute: tuple[str, ...]
     candidates: list[tuple[Row, How]] = field(default_factory=list)
-    before: list[Row] = field(default_factory=list)  # the request before, where it had slipped
+    before: list[Row] = field(default_factory=list)  # the request before, where there is one more
     nobody: bool = False  # nothing tells whose it could be
     broken: bool = False  # said to be JSON, and is not: another response may be in it
     weak: bool = False  # so many are mute there that only two that mirror each other count
@@ -71,13 +71,14 @@ class Suspects:
     """What looks odd, before anybody has looked at the messages."""
 
     suspicions: list[Suspicion] = field(default_factory=list)
+    unasked: list[Suspicion] = field(default_factory=list)  # responses that no request is left for
     found: Swaps = field(default_factory=Swaps)
     robbed: list[Row] = field(default_factory=list)  # requests that got no response
 
     def rows(self) -> list[Row]:
         """The exchanges whose messages decide."""
         some: list[Row] = []
-        for suspicion in self.suspicions:
+        for suspicion in (*self.suspicions, *self.unasked):
             if suspicion.candidates:
                 some += [suspicion.stray, *(row for row, _ in suspicion.candidates)]
         return some

@@ -27,7 +27,7 @@ from collections import Counter
 import numpy as np
 
 from analyzer.echoes import says_who
-from analyzer.findings.candidates import LONGEST_WAIT, Search, gather
+from analyzer.findings.candidates import LONGEST_WAIT, Search, gather, gather_unasked
 from analyzer.findings.history import History, histories
 from analyzer.findings.inside import fits, inside
 from analyzer.findings.learning import EchoRules, Learned
@@ -104,7 +104,23 @@ def suspects(
     for suspicion in strays:
         looked_up += gather(search, suspicion, copies=looked_up < MOST_LOOKED_UP)
     out.suspicions = strays
+    out.unasked = _unasked(tables, rows) if out.robbed else []
+    for suspicion in out.unasked:
+        gather_unasked(search, suspicion)
     return out
+
+
+def _unasked(tables: Tables, rows: list[Row]) -> list[Suspicion]:
+    """The responses that no request was left for, each with what was asked before it."""
+    lone = [row for row in rows if row["outcome"] == Outcome.UNSOLICITED]
+    lone = [row for row in lone if not touched(tables, row, but=_OPEN_AT_END)]
+    before = histories(tables, lone)
+    found = []
+    for row in lone:
+        known = before.get(row["connection"])
+        last = known.before(row["response_time"]) if known else None
+        found.append(Suspicion(row, True, (), before=[] if last is None else [last]))
+    return found
 
 
 def _surplus(tables: Tables, row: Row, before: dict[int, History], out: Swaps) -> None:
@@ -227,6 +243,11 @@ def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer)
         claimed[key] = claimed.get(key, 0) + 1
         taken.add(id(swap.owner))
         found.append(swap)
+    for suspicion in suspects.unasked:
+        unasked = _of_nobody(tables, suspicion, scorer, taken)
+        if unasked is not None and unasked.owner is not None:
+            taken.add(id(unasked.owner))
+            out.swaps.append(unasked)
     for swap in found:
         key = tables.key(swap.victim)
         sure = swap.mute or (swap.score is not None and swap.score.proven)
@@ -236,6 +257,32 @@ def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer)
         else:
             out.swaps.append(swap)
     return out
+
+
+def _of_nobody(
+    tables: Tables, suspicion: Suspicion, scorer: Scorer, taken: set[int]
+) -> Swap | None:
+    """Whose a response is that no request was left for: somebody's who got none.
+
+    Unless it may as well answer what was asked before it, on its connection, once more.
+    """
+    left = [
+        (row, how)
+        for row, how in suspicion.candidates
+        if id(row) not in taken and not touched(tables, row, but=_OPEN_AT_END)
+    ]
+    scores = scorer.scores(suspicion.stray, [row for row, _ in left])
+    swap = _best(tables, suspicion, dict(zip(map(id, scores), left, strict=True)), scores)
+    if swap is None or swap.owner is None or swap.rivals:
+        return None
+    for row in suspicion.before:
+        again = scorer.scores(suspicion.stray, [row])[0]
+        hits = len(swap.score.hits) if swap.score is not None else 0
+        if len(again.hits) >= hits and (
+            again.hits or tables.key(row)[0] == tables.key(swap.owner)[0]
+        ):
+            return None
+    return swap
 
 
 def _fits(within: Said | None, learned: Learned, endpoint: int) -> bool:

@@ -184,7 +184,42 @@ def incomplete(case: Case, row: Row) -> Finding:
     )
 
 
-def unsolicited(case: Case, row: Row, asked_before: Row | None) -> Finding:
+def unsolicited(case: Case, row: Row, swap: Swap) -> Finding:
+    """A response on a connection where nobody was waiting, that another one had asked for."""
+    response = case.tables.response(row)
+    assert response is not None and swap.owner is not None
+    rows = [swap.owner, row]
+    facts = [
+        _nobody_waited(response),
+        *evidence.whose(case, swap),
+        *evidence.in_sequence(case, row),
+        *evidence.flight(case, row),
+        *evidence.accepted(case, swap.owner, row),
+        *evidence.aftermath(case, row),
+        *evidence.places(case, rows),
+        *evidence.completeness(case, rows),
+    ]
+    return _finding(
+        case,
+        Kind.UNSOLICITED,
+        _confidence(case, swap),
+        causes.of_swap(case, swap),
+        facts,
+        rows=rows,
+        response=response,
+        owner=case.tables.request(swap.owner),
+    )
+
+
+def _nobody_waited(response: Response) -> Fact:
+    return Fact(
+        f"a response begins in frame {response.frame}, when every request that the "
+        "server had received was answered",
+        (response.frame,),
+    )
+
+
+def surplus(case: Case, row: Row, asked_before: Row | None) -> Finding:
     """A response that nobody had asked for; `asked_before` is what it most likely answers again."""
     response = case.tables.response(row)
     assert response is not None
@@ -193,13 +228,7 @@ def unsolicited(case: Case, row: Row, asked_before: Row | None) -> Finding:
         Kind.UNSOLICITED,
         Confidence.LIKELY,
         causes.of_slip((response.frame,)),
-        [
-            Fact(
-                f"a response begins in frame {response.frame}, when every request that the "
-                "server had received was answered",
-                (response.frame,),
-            )
-        ],
+        [_nobody_waited(response)],
         rows=[row],
         response=response,
         owner=None if asked_before is None else case.tables.request(asked_before),

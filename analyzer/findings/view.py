@@ -231,6 +231,7 @@ class Tables:
             frame=row["response_frame"],
             length=row["response_length"],
             shape=form_text(self.forms[row["form"]]),
+            connection=int(self.connection(row)["stream"]),
             capture=row["response_capture"],
         )
 

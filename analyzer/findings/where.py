@@ -315,8 +315,12 @@ class _Where:
         assert place.response is not None
         seen[first] = replace(seen[first], first_wrong=True)
         if len(having) > 1:
+            elsewhere = finding.owner is None or (
+                finding.owner.connection != finding.response.connection
+            )
+            how = "on the wrong connection" if elsewhere else "sent so"
             said = (
-                f"it was on the wrong connection already at {self._name(place)}, of the vantages "
+                f"it was {how} already at {self._name(place)}, of the vantages "
                 f"that saw it the nearest to the server (frame {place.response.frame})"
             )
         else:

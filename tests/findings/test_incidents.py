@@ -25,7 +25,7 @@ def asked(number: int, connection: int, *, frame: int = 0) -> Request:
 
 
 def finding(kind: Kind, request: Request | None, owner: Request | None = None) -> Finding:
-    response = None if kind is Kind.UNANSWERED else Response(200, 9, 9, 9, "{}", 0)
+    response = None if kind is Kind.UNANSWERED else Response(200, 9, 9, 9, "{}", 2, 0)
     return Finding(kind, Confidence.LIKELY, "server/stolen", (), request, response, owner, (), "")
 
 

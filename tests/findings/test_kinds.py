@@ -692,3 +692,29 @@ def test_the_identity_of_a_finding_does_not_depend_on_the_file(tmp_path: Path) -
         names.append(sorted(f.id for f in report.judgement.findings))
     assert names[0] == names[1]
     assert len(set(names[0])) == 2
+
+
+# --- nobody's, and somebody's all the same -------------------------------------------------
+
+
+def test_an_answer_on_a_connection_where_nothing_was_asked(tmp_path: Path) -> None:
+    two = talk(2, start=LATER + 6 * SECOND).wait(SECOND).answer(ANSWER).wait(SECOND).close()
+    report = judged(tmp_path, asked().wait(5 * SECOND).fin(CLIENT), two)
+    assert found(report) == [
+        ("unanswered", "server/descriptor", VET, ""),
+        ("unsolicited", "server/descriptor", "", VET),
+    ]
+    one, other = report.judgement.findings
+    assert one.incident == other.incident
+    assert other.response is not None
+    assert other.response.connection != other.owner.connection  # type: ignore[union-attr]
+
+
+def test_a_second_answer_is_not_anothers_who_hangs(tmp_path: Path) -> None:
+    two = talk(2, start=LATER + SECOND).ask(request("/horses/418/vet-report"))
+    two.answer(response(vet_report(418))).wait(SECOND).answer(response(vet_report(418))).close()
+    report = judged(tmp_path, asked().wait(5 * SECOND).close(), two)
+    assert found(report) == [
+        ("unanswered", "server/silent", VET, ""),
+        ("unsolicited", "connection/desync", "", "/horses/418/vet-report"),
+    ]
