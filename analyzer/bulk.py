@@ -147,7 +147,8 @@ class Bulk:
 
     def _learn(self, taken: "_Taken", routes: Ints, looks: "_Looks") -> None:
         """Learn which tokens of the requests their responses repeat."""
-        good = np.flatnonzero(looks.plain & (taken.of_answer(lambda t: t.status) < 400))
+        telling = taken.of_answer(lambda t: echoes.may_repeat(t.status)) != 0
+        good = np.flatnonzero(looks.plain & telling)
         singly: list[Ints] = []
         searched: list[_Search] = []
         for route, group in _groups(routes[good]):
@@ -196,15 +197,12 @@ class Bulk:
             at += len(search.rows)
             rules = search.alive.values()
             constant = sum(1 << bit for bit, rule in enumerate(rules) if not rule.varies)
-            read = (declined != 0) | (asked & np.uint64(constant) != 0)
+            # What was not found may be there in another spelling.
+            read = (declined != 0) | (missed != 0) | (asked & np.uint64(constant) != 0)
             left.append(search.rows[read])
             for bit, place in enumerate(search.alive):
-                mask = np.uint64(1 << bit)
-                misses = search.rows[~read & (missed & mask != 0)].tolist()
-                count = int(np.count_nonzero(asked[~read] & mask))
-                if count:
-                    where = [taken.position(row) for row in misses]
-                    self._echoes.count(search.route, place, count, where)
+                count = int(np.count_nonzero(asked[~read] & np.uint64(1 << bit)))
+                self._echoes.count(search.route, place, count)
         return left
 
 

@@ -11,6 +11,7 @@ route's responses repeat the token of a place, one that doesn't is suspicious, w
 """
 
 import binascii
+import html
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -51,6 +52,14 @@ _ID_HEADER = re.compile(
 _WHO_HEADER = re.compile(rb"(?im)^(cookie|authorization)[ \t]*:[ \t]*([^\r\n]*)")
 _JWT = re.compile(rb"(?:[Bb]earer[ \t]+)?eyJ[\w-]*\.(eyJ[\w-]+)\.[\w-]*\Z")
 _DIGIT = re.compile(rb"\d")
+_ENDING = re.compile(rb"\.[a-z]{2,5}\Z")
+_UNRESERVED = re.compile(rb"[\w.~-]*")  # RFC 3986 section 2.3: what no format escapes
+# Ids of one request, or of what it is a part of; other ids in headers say who asks.
+_REQUEST_ID = re.compile(
+    r"header:(?:traceparent|idempotency-key|.*(?:request|correlation|trace|span|transaction|message"
+    r"|operation|attempt|call|event)-id)"
+)
+_LONGEST_ESCAPED = 1 << 20  # bytes of a text that is read without its escapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +158,8 @@ def parts(place: str) -> tuple[int, int, bytes] | None:
 
 def says_who(place: str) -> bool:
     """Whether the tokens of a place say who asks, and not what is asked for."""
-    return place.partition(":")[0] in _WHO
+    kind = place.partition(":")[0]
+    return kind in _WHO or (kind == "header" and not _REQUEST_ID.fullmatch(place))
 
 
 def scalars(value: object, place: str = "$", deep: int = 0) -> Iterator[Token]:
@@ -182,6 +192,11 @@ def places_of(token: bytes, value: object, place: str = "$", deep: int = 0) -> s
     return found
 
 
+def may_repeat(status: int) -> bool:
+    """Whether a response of this status has all that was asked for: no error, and not a part."""
+    return status < 400 and status != 206
+
+
 def repeats(token: bytes, text: bytes) -> bool:
     """Whether `text` has `token` in it as a whole: not as a part of a longer word or number."""
     at = text.find(token)
@@ -191,6 +206,40 @@ def repeats(token: bytes, text: bytes) -> bool:
             return True
         at = text.find(token, end)
     return False
+
+
+def echoed(token: bytes, text: bytes) -> bool:
+    """Whether `text` repeats `token`, also in another spelling that names the same.
+
+    In capitals or small letters, with other leading zeros, without the ending of a file name, or
+    escaped as URLs, HTML, XML and JSON have it.
+    """
+    if repeats(token, text):
+        return True
+    if len(text) > _LONGEST_ESCAPED:
+        return False
+    if token.isdigit():
+        padded = rb"(?<![0-9A-Za-z])0*%s(?![0-9A-Za-z])" % token.lstrip(b"0")
+        return re.search(padded, text) is not None
+    token, text = token.lower(), text.lower()
+    stem = _ENDING.sub(b"", token)
+    if repeats(token, text) or (len(stem) >= SHORTEST_TOKEN and repeats(stem, text)):
+        return True
+    if _UNRESERVED.fullmatch(token):
+        return False
+    return any(repeats(token, reading) for reading in _readings(text))
+
+
+def _readings(text: bytes) -> Iterator[bytes]:
+    """A text without the escapes that it may have."""
+    if b"&" in text:
+        yield html.unescape(text.decode("utf-8", "replace")).encode("utf-8", "replace")
+    if b"%" in text or b"+" in text:
+        yield unquote_to_bytes(text.replace(b"+", b" "))
+    if b"\\" in text:
+        # Every escape of JSON (RFC 8259 section 7) but those that a URL's token does not have.
+        with suppress(orjson.JSONDecodeError):
+            yield orjson.dumps(orjson.loads(text)).decode().lower().encode()
 
 
 def token_of(target: bytes) -> bytes:
@@ -321,7 +370,7 @@ class Echoes:
                 continue
             rule.asked += 1
             rule.value(value)
-            if not repeats(value, body) and not repeats(value, head):
+            if not echoed(value, body) and not repeats(value, head):
                 rule.miss([position()])
             if rule.dead or rule.is_constant:
                 rule.kill()
@@ -334,13 +383,9 @@ class Echoes:
     def _give_up(self, route: int, place: str) -> None:
         self._alive[route] = Places.of(self._alive[route].names - {place})
 
-    def count(self, route: int, place: str, asked: int, misses: list[Position]) -> None:
-        """Learn from many exchanges with a token at a place that is alive and whose values vary."""
-        rule = self.rules[(route, place)]
-        rule.asked += asked
-        rule.miss(misses)
-        if rule.dead:
-            self._give_up(route, place)
+    def count(self, route: int, place: str, asked: int) -> None:
+        """Learn from responses that repeat the token of a place whose values are known to vary."""
+        self.rules[(route, place)].asked += asked
 
 
 def renumbered(rules: Rules, connections: Ints) -> Rules:

@@ -165,7 +165,7 @@ class Recorder:
             look = self._bodies.look(response.fields, b"".join(parts))
             if look.text is None or request is None or position is None:
                 return look.form, 0, look.checksum
-            if response.status < 400 and self._echoes.wants(route):
+            if echoes.may_repeat(response.status) and self._echoes.wants(route):
                 asked = b"".join(request.body or ())
                 places = self._echoes.places(route)
                 found = echoes.tokens(request.target, request.head, asked, places)

@@ -371,8 +371,8 @@ def _of_unsolicited(scene: Scene, finding: Finding) -> str:
     if owner is not None and strayed(finding):
         return (
             f"{duration(response.time - owner.time)} after {scene.client(owner)} asked for "
-            f"{asked(owner)} the {scene.server} sent {scene.client(response)}, which was waiting for nothing, a "
-            f"response that {_SURE[finding.confidence]}is {scene.client(owner)}'s."
+            f"{asked(owner)} the {scene.server} sent {scene.client(response)}, which was waiting "
+            f"for nothing, a response that {_SURE[finding.confidence]}is {scene.client(owner)}'s."
         )
     last = "" if owner is None else f"; the last request was {asked(owner)}"
     return (

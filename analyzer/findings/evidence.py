@@ -261,11 +261,12 @@ def whose(case: Case, swap: Swap) -> Iterator[Fact]:
     elif swap.foreign:
         number, _, form = case.tables.key(victim)
         learned, theirs = case.learned, case.tables.key(owner)[0]
-        own = learned.total(number) - learned.count(number, form)
+        same = learned.count(number, form) - 1
+        have = "1 has" if same == 1 else f"{same or 'none'} have"
         yield Fact(
             f"its shape is that of {there}, seen {learned.count(theirs, form)} times in "
-            f"{learned.total(theirs)} responses there; none of the {own} other responses of "
-            f"{endpoint} is like it",
+            f"{learned.total(theirs)} responses there; of the {learned.total(number) - 1} other "
+            f"responses of {endpoint} {have} it",
             (frame,),
         )
     if swap.score is not None and swap.score.hits:

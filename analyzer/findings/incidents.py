@@ -1,8 +1,8 @@
 """Findings that are one incident: the request that hung, and the one that got its response.
 
 Law: two findings are of one incident if one's request is the other's owner, or if both are of one
-connection that slipped. An incident's name depends on its first request alone, not on files or frame
-numbers, so that it is the same from run to run and from vantage to vantage.
+connection that slipped. An incident's name depends on its first request alone, not on files or
+frame numbers, so that it is the same from run to run and from vantage to vantage.
 """
 
 import hashlib

@@ -13,10 +13,19 @@ from analyzer.findings import causes, odd, swaps, telling
 from analyzer.findings.evidence import Case, outstanding
 from analyzer.findings.habits import habits
 from analyzer.findings.history import History, histories
+from analyzer.findings.honest import SAME
 from analyzer.findings.incidents import finding_id, grouped
 from analyzer.findings.learning import EchoRules, Learned, families
 from analyzer.findings.lens import Lens, Look
-from analyzer.findings.model import EndpointSummary, Judgement, Notice, ShapeCount, Undecided
+from analyzer.findings.model import (
+    NOT_SAID,
+    EndpointSummary,
+    Judgement,
+    Notice,
+    ShapeCount,
+    Undecided,
+    Verdict,
+)
 from analyzer.findings.odd import REQUEST_TIMEOUT, Odd
 from analyzer.findings.owners import Scorer
 from analyzer.findings.strays import How, Suspects, Swaps
@@ -60,9 +69,25 @@ def judge(tables: Tables, look: Look | None = None) -> Judgement:
         waits,
         outstanding(tables, [swap.victim for swap in found.swaps][:MOST_LOOKED_AT]),
     )
+    _corroborate(case, found)
     _tell(case, picked, found, out)
     out.findings = grouped([replace(f, id=finding_id(f)) for f in out.findings])
+    doubtful = {tables.request(s.victim) for s in found.swaps if s.by_name and s.how in SAME}
+    out.provisional = {f.id for f in out.findings if f.response and f.request in doubtful}
     return out
+
+
+def _corroborate(case: Case, found: Swaps) -> None:
+    """Drop what only says who asked, unless the owner's connection shows that it was lost."""
+    left = []
+    for swap in found.swaps:
+        if swap.by_name and swap.how in (How.STOLEN, How.LATE):
+            cause = causes.of_swap(case, swap)[0]
+            if (cause.cause, cause.verdict) != ("server/descriptor", Verdict.SUPPORTED):
+                found.impersonal.append(swap.victim)
+                continue
+        left.append(swap)
+    found.swaps = left
 
 
 def _tell(case: Case, picked: Odd, found: Swaps, out: Judgement) -> None:
@@ -81,7 +106,7 @@ def _tell(case: Case, picked: Odd, found: Swaps, out: Judgement) -> None:
         ),
         (
             found.impersonal,
-            "it doesn't say who asked, as its endpoint's other responses do; no owner in sight",
+            NOT_SAID,
         ),
         (found.early, "sent before its request had arrived, and no request went without an answer"),
     ):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from analyzer.echoes import Position, Rule, Rules
+from analyzer.echoes import Position, Rule, Rules, says_who
 from analyzer.shapes import (
     NO_FORM,
     UNKNOWN_FORM,
@@ -167,6 +167,10 @@ class EchoRules:
     def places(self, endpoint: int) -> Iterable[str]:
         """The places that matter for an endpoint."""
         return self.asked.get(endpoint, {})
+
+    def says_what(self, endpoint: int) -> bool:
+        """Whether an endpoint's responses repeat what is asked for, and not only who asks."""
+        return any(not says_who(place) for place in self.places(endpoint))
 
     def mute(self, position: Position) -> tuple[str, ...]:
         """The places whose tokens the response to the request at `position` doesn't repeat."""

@@ -165,6 +165,9 @@ class Undecided:
     why: str
 
 
+NOT_SAID = "it doesn't say who asked, as its endpoint's other responses do"
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """Worth a look, no finding."""
@@ -204,6 +207,8 @@ class Judgement:
     connections: int = 0
     endpoints: list[EndpointSummary] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    # Ids of findings that stand only if the other side of a proxy confirms them.
+    provisional: set[str] = field(default_factory=set)
     notices: list[Notice] = field(default_factory=list)
     undecided: list[Undecided] = field(default_factory=list)
     undecided_total: int = 0

@@ -100,6 +100,8 @@ class Scorer:
                 or _spelt(value, own.tokens.get(place))
             ):
                 continue
+            if says_who(place) and not _DIGIT.search(value):
+                continue  # a language or a theme is many people's
             found, expected = _where(value, said, body), self.usual(endpoint, place)
             if body is None:
                 found |= _in_text(value, said.body, expected)
@@ -116,7 +118,7 @@ class Scorer:
         )
 
     def same(self, one: Row, other: Row) -> bool:
-        """Whether two requests ask for the very same thing, for the same user as far as is said.
+        """Whether two requests ask for the very same thing, for all that its responses show.
 
         Request ids in headers then tell attempts apart, not what is asked for.
         """
@@ -125,8 +127,10 @@ class Scorer:
         asked = [self.lens.message(row, CLIENT) for row in (one, other)]
         if asked[0] is None or asked[1] is None or asked[0].body != asked[1].body:
             return False
+        endpoint = self.tables.key(one)[0]
+        shown = {*self.rules.places(endpoint), *self.rules.weak.get(endpoint, ())}
         who = [
-            {(p, v) for p, v in self.lens.tokens(row).items() if says_who(p)}
+            {(p, v) for p, v in self.lens.tokens(row).items() if p in shown and says_who(p)}
             for row in (one, other)
         ]
         return who[0] == who[1]
@@ -181,8 +185,8 @@ def margin(scores: Iterable[Score], winner: Score) -> tuple[int, int]:
 
 def _where(value: bytes, said: Said, body: object) -> set[str]:
     found = echoes.places_of(value, body)
-    if body is None and repeats(value, said.body):
-        found.add(TEXT)
+    if body is None and _DIGIT.search(value) and echoes.echoed(value, said.body):
+        found.add(TEXT)  # a mere word may stand on any page
     if repeats(value, said.head):
         found.add(HEADER)
     return found
@@ -200,7 +204,11 @@ def _in_text(value: bytes, text: bytes, expected: frozenset[str]) -> set[str]:
 
 def _spelt(one: bytes, other: bytes | None) -> bool:
     """Whether two words differ in their spelling only: a server may have put one right."""
-    if other is None or _DIGIT.search(one + other):
+    if other is None:
+        return False
+    if echoes.echoed(one, other) or echoes.echoed(other, one):
+        return True
+    if _DIGIT.search(one + other):
         return False
     a, b = (word.decode("utf-8", "replace").casefold() for word in (one, other))
     return a.startswith(b) or b.startswith(a) or SequenceMatcher(None, a, b).ratio() >= ALIKE

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from analyzer.echoes import says_who
 from analyzer.findings.owners import Score
 from analyzer.findings.view import Row
 
@@ -36,9 +37,19 @@ class Swap:
     rivals: int = 0
     mute: tuple[str, ...] = ()
     foreign: bool = False
+    weak: bool = False  # several others of the endpoint don't repeat their tokens either
     score: Score | None = None
     candidates: int = 0
     second: int = 0
+
+    @property
+    def by_name(self) -> bool:
+        """Whether only who asked tells it: a server may know the same user by another name.
+
+        It may have merged two sessions, or show one user what another one sees.
+        """
+        told = self.score.hits if self.score is not None else ()
+        return bool(self.mute) and not self.foreign and all(map(says_who, (*self.mute, *told)))
 
 
 @dataclass(slots=True)

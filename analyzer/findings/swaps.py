@@ -29,6 +29,7 @@ import numpy as np
 from analyzer.echoes import says_who
 from analyzer.findings.candidates import LONGEST_WAIT, Search, gather, gather_unasked
 from analyzer.findings.history import History, histories
+from analyzer.findings.honest import SAME, by_chance, meant, shared, still_waits
 from analyzer.findings.inside import fits, inside
 from analyzer.findings.learning import EchoRules, Learned
 from analyzer.findings.lens import Said
@@ -46,8 +47,6 @@ LONGEST_PIPELINE = 1_000_000_000  # ns after which nobody adds a request to a pi
 AT_ONCE = 50_000_000  # ns after an answer in which nobody closes who keeps connections for later
 MOST_LOOKED_UP = 64  # strays whose copies are looked for among all exchanges
 
-# One thing may go by two names: where its own request got it too, more than a name must tell.
-_SAME = (How.COPIED, How.CACHED)
 _OPEN_AT_END = int(Flag.OPEN_AT_END)
 _PIPELINED = int(Flag.PIPELINED)
 _SURPLUS, _ECHOES = int(Flag.SURPLUS), int(Flag.ECHOES)
@@ -84,6 +83,8 @@ def suspects(
         if row["outcome"] != Outcome.ANSWERED or id(row) in lost:
             continue
         mute = rules.mute(row.position)
+        if all(map(says_who, mute)) and rules.says_what(tables.key(row)[0]):
+            mute = ()  # it is what was asked for, whoever else it may belong to
         # A body that repeats its own request's id is no stray, however it looks.
         strange = tables.key(row) in foreign and not row["flags"] & _ECHOES
         if row["flags"] & _SURPLUS:
@@ -200,23 +201,22 @@ def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer)
     """The swaps: each stray response is given to the request that fits it best."""
     out = suspects.found
     found: list[Swap] = []
-    claimed: dict[Key, int] = {}
     taken: set[int] = set()  # owners found already: each asked for one response
     misled: set[int] = set()  # victims found already: their own responses are still owed
     for suspicion in suspects.suspicions:
-        stray, key = suspicion.stray, tables.key(suspicion.stray)
+        stray = suspicion.stray
         if suspicion.nobody:
             out.unexplained.append(stray)
             continue
         left = [(row, how) for row, how in suspicion.candidates if id(row) not in taken]
         left = [(row, how) for row, how in left if how is not How.LATE or id(row) in misled]
-        left = [
-            (row, how)
-            for row, how in left
-            if not (scorer.same(row, stray) and (how in _SAME or scorer.repeated(row, stray)))
-        ]
-        if suspicion.weak and not suspicion.foreign:
-            left = [(row, how) for row, how in left if scorer.mirrored(row, stray)]
+        left = [(row, how) for row, how in left if not shared(tables, scorer, row, stray, how)]
+        if suspicion.mute and not suspicion.foreign:
+            # Whatever else may fit: two that have each other's answers.
+            mirrored = _mirrored(scorer, stray, left)
+            left = mirrored if mirrored or suspicion.weak else left
+            if all(map(says_who, suspicion.mute)):
+                left = mirrored or [(row, how) for row, how in left if how is not How.CROSSED]
         within = None
         if suspicion.broken:
             said = scorer.lens.said(stray)
@@ -240,7 +240,6 @@ def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer)
             out.undecided.append(stray)
             continue
         misled.add(id(stray))
-        claimed[key] = claimed.get(key, 0) + 1
         taken.add(id(swap.owner))
         found.append(swap)
     for suspicion in suspects.unasked:
@@ -248,15 +247,15 @@ def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer)
         if unasked is not None and unasked.owner is not None:
             taken.add(id(unasked.owner))
             out.swaps.append(unasked)
-    for swap in found:
-        key = tables.key(swap.victim)
-        sure = swap.mute or (swap.score is not None and swap.score.proven)
-        # An endpoint that answers so at other times too, with nobody left waiting, is honest.
-        if not sure and claimed[key] * 2 < learned.count(key[0], key[2]):
-            out.unexplained.append(swap.victim)
-        else:
-            out.swaps.append(swap)
+    honest = by_chance(tables, learned, found, suspects.robbed)
+    out.unexplained += [swap.victim for swap in found if id(swap.victim) in honest]
+    honest |= meant(tables, found)
+    out.swaps += [swap for swap in found if id(swap.victim) not in honest]
     return out
+
+
+def _mirrored(scorer: Scorer, stray: Row, some: list[tuple[Row, How]]) -> list[tuple[Row, How]]:
+    return [(row, how) for row, how in some if how is How.CROSSED and scorer.mirrored(row, stray)]
 
 
 def _of_nobody(
@@ -304,13 +303,14 @@ def _best(
             score
             for score in top
             if score.hits
-            and (candidates[id(score)][1] not in _SAME or any(map(_personal, score.hits)))
+            and (candidates[id(score)][1] not in SAME or any(map(says_who, score.hits)))
         ]
     if not top:
         return None
     crossed = [score for score in top if candidates[id(score)][1] is How.CROSSED]
-    top = crossed or top
-    waiting = [score for score in top if _still_waits(tables, score.row, stray)]
+    robbed = [score for score in top if candidates[id(score)][1] not in (*SAME, How.LATE)]
+    top = crossed or robbed or top
+    waiting = [score for score in top if still_waits(tables, score.row, stray)]
     chosen = max(waiting or top, key=lambda score: score.row["request_time"])
     others = [len(score.hits) for score in scores if score is not chosen]
     return Swap(
@@ -321,14 +321,10 @@ def _best(
         mute=suspicion.mute,
         foreign=suspicion.foreign,
         score=chosen if chosen.known else None,
+        weak=suspicion.weak,
         candidates=len(scores),
         second=max(others, default=0),
     )
-
-
-def _personal(place: str) -> bool:
-    """Whether the token of a place is one client's or one request's, and not a name of a thing."""
-    return says_who(place) or place.startswith("header:")
 
 
 def _namesakes(tables: Tables, row: Row, stray: Row) -> bool:
@@ -338,10 +334,3 @@ def _namesakes(tables: Tables, row: Row, stray: Row) -> bool:
     """
     one, two = tables.names[tables.key(row)[0]], tables.names[tables.key(stray)[0]]
     return one.name == two.name and one.host != two.host
-
-
-def _still_waits(tables: Tables, row: Row, stray: Row) -> bool:
-    """Whether the client of `row` had not closed its connection when `stray` was answered."""
-    connection = tables.connection(row)
-    left = int(connection["client_fin_time"]) or int(connection["reset_time"])
-    return not left or left >= stray["response_time"]

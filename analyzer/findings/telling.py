@@ -7,7 +7,6 @@ decided before.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from analyzer.echoes import says_who
 from analyzer.findings import causes, evidence
 from analyzer.findings.evidence import Case
 from analyzer.findings.learning import ENOUGH
@@ -67,6 +66,8 @@ def _confidence(case: Case, swap: Swap) -> Confidence:
     assert swap.owner is not None
     if swap.rivals:
         return Confidence.POSSIBLE
+    if (swap.by_name and swap.how is not How.CROSSED) or (swap.weak and not swap.foreign):
+        return Confidence.LIKELY
     if swap.score is not None and swap.score.proven and _twice_told(swap):
         return Confidence.CERTAIN
     if swap.score is not None and swap.score.hits:
@@ -88,7 +89,7 @@ def _twice_told(swap: Swap) -> bool:
         swap.foreign
         or swap.how is How.CROSSED
         or len(swap.score.hits) > 1
-        or any(says_who(p) or p.startswith("header:") for p in swap.score.hits)
+        or any(place.startswith("header:") for place in swap.score.hits)
     )
 
 

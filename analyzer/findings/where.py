@@ -10,7 +10,18 @@ import numpy as np
 
 from analyzer.echoes import Position
 from analyzer.findings.causes import OPEN, ordered
-from analyzer.findings.model import Cause, Fact, Finding, Judgement, Kind, Seen, Vantage, Verdict
+from analyzer.findings.model import (
+    NOT_SAID,
+    Cause,
+    Fact,
+    Finding,
+    Judgement,
+    Kind,
+    Notice,
+    Seen,
+    Vantage,
+    Verdict,
+)
 from analyzer.findings.places import MARGIN, Place, Traced
 from analyzer.findings.proxies import Leg, Proxies
 from analyzer.findings.unions import Unions
@@ -28,9 +39,26 @@ _FRONT, _BACK = "front", "back"
 def locate(tables: Tables, judged: Judgement) -> Judgement:
     """Say for each finding what was seen where, and revise its causes by that."""
     judged.vantages = vantages(tables)
+    _place(tables, judged)
+    _withhold(judged)
+    return judged
+
+
+def _withhold(judged: Judgement) -> None:
+    """Make notices of the provisional findings that no proxy's other side confirms."""
+    kept = []
+    for finding in judged.findings:
+        if finding.id in judged.provisional and not finding.cause.startswith("proxy/"):
+            judged.notices.append(Notice(NOT_SAID, finding.request, finding.response))
+        else:
+            kept.append(finding)
+    judged.findings = kept
+
+
+def _place(tables: Tables, judged: Judgement) -> None:
     rows = _rows(tables, judged.findings[:MOST])
     if not rows:
-        return judged
+        return
     proxies = Proxies.around(tables, rows.values())
     sides: list[Row] = []
     for row in rows.values():
@@ -40,7 +68,6 @@ def locate(tables: Tables, judged: Judgement) -> Judgement:
     where = _Where(tables, Traced.of(tables, [*rows.values(), *sides]), proxies, rows)
     found = [where.placed(finding) for finding in judged.findings]
     judged.findings = _one_incident(where.inherited(found), where.same)
-    return judged
 
 
 def vantages(tables: Tables) -> list[Vantage]:
