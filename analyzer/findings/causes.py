@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from analyzer.closeup.model import CLIENT, SERVER, Packet
 from analyzer.findings.evidence import Case, milliseconds, seconds
 from analyzer.findings.model import Cause, Verdict
-from analyzer.findings.sides import Side, strange_reset
+from analyzer.findings.sides import Side, missed_fin, strange_reset
 from analyzer.findings.strays import How, Swap
 from analyzer.findings.view import Row
 from analyzer.tables import Close, ConnectionFlag, Flag
@@ -20,6 +20,9 @@ from analyzer.tables import Close, ConnectionFlag, Flag
 _SUPPORTED, _POSSIBLE, _RULED_OUT = Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict.RULED_OUT
 OPEN = "unknown/server-or-proxy"
 _ORDER = (_SUPPORTED, _POSSIBLE, _RULED_OUT)
+# A client that leaves within so many times the longest wait that was seen, and so many ns: of
+# those who leave at a short deadline the longer waits are not seen.
+IMPATIENT, DEADLINE = 3, 1_000_000_000
 STALLED = 1_000_000_000  # ns without a byte, at least, before a response is said to have stalled
 _CLIENT_FIN_ACKED = int(ConnectionFlag.CLIENT_FIN_ACKED)
 _BODY_SKIPPED, _DOUBTFUL = int(Flag.BODY_SKIPPED), int(Flag.DOUBTFUL)
@@ -205,6 +208,8 @@ def _orphaned(case: Case, row: Row) -> tuple[Verdict, str]:
     unclear = "how the owner's connection ended does not tell whether the process owned it"
     if not one["client_fin_frame"] or not one["flags"] & _CLIENT_FIN_ACKED:
         return _POSSIBLE, unclear
+    if missed_fin(case.packets(row)):
+        return _POSSIBLE, "the server closed too, by the client's acknowledgement; when is not seen"
     if one["server_fin_frame"]:
         delay = one["server_fin_time"] - one["client_fin_time"]
         if delay <= habit.patience:
@@ -219,6 +224,12 @@ def _orphaned(case: Case, row: Row) -> tuple[Verdict, str]:
     if habit.known and not habit.closes_too:
         return _POSSIBLE, (
             "no FIN of the server followed the client's, but this server often leaves it at that"
+        )
+    if habit.holding and not habit.owing:
+        return _POSSIBLE, (
+            "no FIN of the server followed the client's, but this server has kept connections "
+            f"open until an answer was ready that nobody waited for any more ({habit.holding} "
+            "times): it may be at work still"
         )
     usual = f", as it did on {habit.closed} others" if habit.known else ""
     return _SUPPORTED, (
@@ -362,12 +373,13 @@ def _unsent(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
     waited = left - row["request_time"]
     at = tuple(f for f in (frame, connection["client_fin_frame"] or reset) if f)
     usual = case.waits.get(int(case.tables.endpoint_of[row["route"]]), 0)
-    if usual and waited < usual:
+    if usual and waited < max(usual, min(IMPATIENT * usual, DEADLINE)):
         return [
             Cause(
                 "client/gave-up",
                 _SUPPORTED,
-                f"the client left after {seconds(waited)} s; answers take up to {seconds(usual)} s",
+                f"the client left after {seconds(waited)} s; answers that others waited for took "
+                f"up to {seconds(usual)} s",
                 at,
             ),
             Cause(
@@ -408,13 +420,18 @@ def _lost_before(case: Case, row: Row) -> Cause:
     """
     frame = row["request_frame"]
     sent = [p for p in case.packets(row) if p.side == SERVER and not p.flags & _RST]
-    seen = 1
+    # What was sent before the request is another matter, and what is missing of that too.
+    seen = max((p.end for p in sent if p.time <= row["request_time"]), default=1)
     for packet in sorted(sent, key=lambda p: p.seq):
         if packet.seq <= seen:
             seen = max(seen, packet.end)
+    if missed_fin(case.packets(row)):
+        why = "the capture itself misses packets of the server's end of the connection"
+        return Cause("network/lost", _POSSIBLE, why, (frame,))
     elsewhere = [
         packet
         for number in case.tables.joined.members(row["connection"])
+        if number != row["connection"]
         for packet in case.lens.packets(number)
         if packet.side == SERVER and packet.length and packet.end > seen + (packet.flags & 1)
     ]

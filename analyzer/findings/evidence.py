@@ -20,7 +20,7 @@ from analyzer.findings.learning import Learned
 from analyzer.findings.lens import Lens
 from analyzer.findings.model import Fact
 from analyzer.findings.owners import Score
-from analyzer.findings.sides import Side, side_of, strange_reset, ttl_of
+from analyzer.findings.sides import Side, missed_fin, side_of, strange_reset, ttl_of
 from analyzer.findings.strays import How, Swap
 from analyzer.findings.view import Row, Tables
 from analyzer.intervals import covers
@@ -32,6 +32,7 @@ LONGEST_FLIGHT = 600_000_000_000  # ns that a request counts as in flight, at mo
 _FIN, _RST = 0x01, 0x04
 _WORD = 0xFFFFFFFF
 _SYNS = ConnectionFlag.CLIENT_SYN | ConnectionFlag.SERVER_SYN
+_GAPS = ConnectionFlag.CLIENT_GAP | ConnectionFlag.SERVER_GAP
 
 
 @dataclass(slots=True)
@@ -73,7 +74,7 @@ def completeness(case: Case, rows: list[Row]) -> Iterator[Fact]:
     whole = [
         int(connection["first_frame"])
         for connection in connections.values()
-        if int(connection["flags"]) & _SYNS == _SYNS
+        if int(connection["flags"]) & (_SYNS | _GAPS) == _SYNS
     ]
     if len(whole) == len(connections):
         which = "the connection" if len(whole) == 1 else "both connections"
@@ -395,6 +396,9 @@ def ending(case: Case, row: Row) -> Iterator[Fact]:
             after = seconds(int(connection["server_fin_time"]) - asked)
             text = f"the server closed in frame {server}, {after} s after the request"
         yield Fact(text, (server,))
+    elif client and missed_fin(case.packets(row)):
+        told = "the client's host acknowledged a FIN of the server that the capture doesn't have"
+        yield Fact(told, (client,))
     elif client and not int(connection["reset_frame"]):
         left = case.tables.watched_until(row) - int(connection["client_fin_time"])
         yield Fact(

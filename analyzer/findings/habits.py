@@ -4,18 +4,20 @@ Law: learned from the connections themselves, those of findings left out; and wh
 few of them, nothing is said to be usual.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
 from analyzer.findings.view import Tables
-from analyzer.tables import Array, Close, ConnectionFlag
+from analyzer.tables import Array, Close, ConnectionFlag, Flag
 
 LEAST_CLOSES = 3  # ordinary closes that make a habit
 USUAL_SHARE = 0.9  # of them, at least, that go one way
 PROMPT = 1_000_000_000  # ns within which a process that owns a socket closes it after its client
 SLOWEST = 0.99  # quantile of the ordinary delays that still counts as ordinary
 
+_AFTER_CLIENT_CLOSE = int(Flag.AFTER_CLIENT_CLOSE)
 _DAMAGED = int(
     ConnectionFlag.CLIENT_GAP | ConnectionFlag.SERVER_GAP
     | ConnectionFlag.ONE_WAY | ConnectionFlag.OPEN_AT_END
@@ -27,13 +29,15 @@ class Habit:
     """How a server answered its clients' FINs: `closed` of `closes` with its own FIN.
 
     `slowest` is how long that took at most, in ns (the 99th percentile). `owing` counts those that
-    it closed in turn though it still owed an answer: not every server does.
+    it closed in turn though it still owed an answer: not every server does. `holding` counts the
+    answers that it sent after their clients had closed, on connections that it had kept open.
     """
 
     closes: int = 0
     closed: int = 0
     slowest: int = 0
     owing: int = 0
+    holding: int = 0
 
     @property
     def known(self) -> bool:
@@ -60,14 +64,22 @@ def habits(tables: Tables, but: set[int]) -> dict[int, Habit]:
     whole[sorted(but)] = False
     owing = ended & (rows["answered"] < rows["requests"]) & (rows["server_fin_frame"] > 0)
     owing &= rows["server_fin_time"] - rows["client_fin_time"] < PROMPT
+    holding: Counter[int] = Counter()
+    for exchanges, _ in tables.judged():
+        late = exchanges["connection"][exchanges["flags"] & _AFTER_CLIENT_CLOSE != 0]
+        holding.update(service[late].tolist())
     return {
-        number: _habit(rows[whole & (service == number)], int((owing & (service == number)).sum()))
+        number: _habit(
+            rows[whole & (service == number)],
+            int((owing & (service == number)).sum()),
+            holding[number],
+        )
         for number in np.unique(service[whole | owing]).tolist()
     }
 
 
-def _habit(rows: Array, owing: int) -> Habit:
+def _habit(rows: Array, owing: int, holding: int) -> Habit:
     closed = rows[rows["server_fin_frame"] > 0]
     delays = np.sort(closed["server_fin_time"] - closed["client_fin_time"])
     slowest = int(delays[int(SLOWEST * (len(delays) - 1))]) if len(delays) else 0
-    return Habit(len(rows), len(closed), max(0, slowest), owing)
+    return Habit(len(rows), len(closed), max(0, slowest), owing, holding)

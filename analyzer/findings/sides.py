@@ -48,6 +48,19 @@ def mac_of(packets: Iterable[Packet], side: int) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
+def missed_fin(packets: Iterable[Packet]) -> bool:
+    """Whether the client acknowledged more than was captured of the server: its FIN at least."""
+    sent = acked = 0
+    for packet in packets:
+        if packet.flags & _RST:
+            continue
+        if packet.side == SERVER:
+            sent = max(sent, packet.end)
+        else:
+            acked = max(acked, packet.ack)
+    return 0 < sent < acked
+
+
 def strange_reset(packets: Iterable[Packet], side: int) -> tuple[Packet, str] | None:
     """A reset in a side's name that another host sent, and what shows it.
 

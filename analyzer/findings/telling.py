@@ -80,14 +80,13 @@ def _confidence(case: Case, swap: Swap) -> Confidence:
 
 
 def _twice_told(swap: Swap) -> bool:
-    """Whether more than one id in the path speaks for the owner, which may have two names.
+    """Whether more than one id speaks for the owner, which may go by another's: two names.
 
-    Its shape, its id header, a second token, or the owner's own response, which is the victim's.
+    Its shape, its id header, or a second token.
     """
     assert swap.score is not None
     return (
         swap.foreign
-        or swap.how is How.CROSSED
         or len(swap.score.hits) > 1
         or any(place.startswith("header:") for place in swap.score.hits)
     )
