@@ -4,10 +4,11 @@ Law: what is learned does not depend on the order of the exchanges, so that any 
 learns the same; and it is small: counts, and where the few responses are that repeat nothing.
 
 A token is a value of a request that its response may repeat: a segment of the path, a value of the
-query, of a field of the JSON body, of a header that carries an id, of a cookie, or a claim of a
-JSON Web Token (RFC 7519). Its *place* is where it stands: `path[-1]`, `query:user`,
-`header:x-request-id`, `body:$.order.id`, `cookie:member`, `jwt:$.sub`. Where all but few of a
-route's responses repeat the token of a place, one that doesn't is suspicious, whatever its shape.
+query, of a field of a form or of the JSON body, of a header that carries an id, of a cookie, a
+claim of a JSON Web Token (RFC 7519), or the user of a basic authorization. Its *place* is where it
+stands: `path[-1]`, `query:user`, `header:x-request-id`, `body:$.order.id`, `form:order`,
+`cookie:member`, `jwt:$.sub`, `basic:user`. Where all but few of a route's responses repeat the
+token of a place, one that doesn't is suspicious, whatever its shape.
 """
 
 import binascii
@@ -35,7 +36,7 @@ _MOST_VALUES = 1_000  # of one object or array that are looked at for a token
 _MOST_COOKIES = 8
 _KINDS = ("path", "query", "header", "body")  # that the kernel `search_tokens` knows, as it does
 # Places that say who asks, not what for: nobody else may be given the answer.
-_WHO = ("cookie", "jwt")
+_WHO = ("cookie", "jwt", "basic")
 _PATH_PLACES = tuple(f"path[-{n}]" for n in range(1, 9))
 
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")  # RFC 4648 §5
@@ -50,6 +51,7 @@ _ID_HEADER = re.compile(
 )
 # What a client shows of itself: RFC 6265 §4.2, RFC 6750 §2.1.
 _WHO_HEADER = re.compile(rb"(?im)^(cookie|authorization)[ \t]*:[ \t]*([^\r\n]*)")
+_FORM = re.compile(rb"(?im)^content-type[ \t]*:[ \t]*application/x-www-form-urlencoded")
 _JWT = re.compile(rb"(?:[Bb]earer[ \t]+)?eyJ[\w-]*\.(eyJ[\w-]+)\.[\w-]*\Z")
 _DIGIT = re.compile(rb"\d")
 _ENDING = re.compile(rb"\.[a-z]{2,5}\Z")
@@ -75,7 +77,8 @@ class Places:
     def of(cls, names: frozenset[str]) -> "Places":
         """These places."""
         kinds = {name.partition(":")[0] for name in names}
-        return cls(names, "header" in kinds, "body" in kinds, not kinds.isdisjoint(_WHO))
+        body = not kinds.isdisjoint(("body", "form"))
+        return cls(names, "header" in kinds, body, not kinds.isdisjoint(_WHO))
 
 
 _NO_PLACES = Places.of(frozenset())
@@ -93,11 +96,7 @@ def tokens(
         if segment and (wanted is None or place in wanted.names):
             yield place, _plain(segment)
     if query:
-        for pair in query.split(b"&")[:MOST_PLACES]:
-            name, _, value = pair.partition(b"=")
-            place = f"query:{_text(name)}"
-            if value and (wanted is None or place in wanted.names):
-                yield place, _plain(value.replace(b"+", b" "))
+        yield from _pairs("query", query, wanted)
     if wanted is None or wanted.header:
         for name, value in _ID_HEADER.findall(head):
             yield f"header:{_text(name).lower()}", value
@@ -105,17 +104,28 @@ def tokens(
         for place, value in _claims(body, "body:$"):
             if wanted is None or place in wanted.names:
                 yield place, value
+        if body and _FORM.search(head):
+            yield from _pairs("form", body, wanted)
     if wanted is None or wanted.who:
         for place, value in _who(head):
             if wanted is None or place in wanted.names:
                 yield place, value
 
 
+def _pairs(kind: str, text: bytes, wanted: Places | None) -> Iterator[Token]:
+    """The values of a query or a form (application/x-www-form-urlencoded)."""
+    for pair in text.split(b"&", MOST_PLACES)[:MOST_PLACES]:
+        name, _, value = pair.partition(b"=")
+        place = f"{kind}:{_text(name)}"
+        if value and (wanted is None or place in wanted.names):
+            yield place, _plain(value.replace(b"+", b" "))
+
+
 def _who(head: bytes) -> Iterator[Token]:
     """The tokens of whoever asks: cookies, and what JSON Web Tokens claim."""
     for header, line in _WHO_HEADER.findall(head):
         if header.lower() == b"authorization":
-            yield from _jwt(line.strip())
+            yield from _authorized(line.strip())
             continue
         for pair in line.split(b";", _MOST_COOKIES)[:_MOST_COOKIES]:
             name, _, value = pair.strip().partition(b"=")
@@ -124,6 +134,18 @@ def _who(head: bytes) -> Iterator[Token]:
                 yield f"cookie:{_text(name)}", _plain(value)
             else:
                 yield from _jwt(value)
+
+
+def _authorized(line: bytes) -> Iterator[Token]:
+    """Whom credentials name: RFC 7617 §2, RFC 6750 §2.1."""
+    scheme, _, credentials = line.partition(b" ")
+    if scheme.lower() == b"basic":
+        with suppress(binascii.Error):
+            user = binascii.a2b_base64(credentials).partition(b":")[0]
+            if user:
+                yield "basic:user", user
+    else:
+        yield from _jwt(line)
 
 
 def _jwt(text: bytes) -> Iterator[Token]:

@@ -64,10 +64,11 @@ def gather(search: Search, suspicion: Suspicion, *, copies: bool) -> bool:
         some = [row for row in robbed if _could_own(tables, row, stray, None)]
         suspicion.candidates += [(row, How.INSIDE) for row in some]
         return False
-    likes = set(learned.endpoints_like(key))
     telling = says_something(learned.forms[key[2]])
+    likes = set(learned.endpoints_like(key)) if telling else set()
     if suspicion.mute:
         likes.add(key[0])
+        suspicion.foreign &= telling
     elif not likes or len(likes) > MOST_OWNERS or not telling:
         suspicion.nobody = True
         return False
@@ -84,7 +85,6 @@ def gather(search: Search, suspicion: Suspicion, *, copies: bool) -> bool:
         (other.stray, How.CROSSED)
         for other in strays
         if _could_own(tables, other.stray, stray, likes)
-        and not _equal(other.stray, stray)
         and ((suspicion.mute and other.mute) or learned.looks_like(tables.key(other.stray), key[0]))
     ]
     out += crossed
@@ -97,7 +97,7 @@ def gather(search: Search, suspicion: Suspicion, *, copies: bool) -> bool:
         (other.stray, How.LATE)
         for other in strays
         if id(other.stray) not in known
-        and not _equal(other.stray, stray)
+        and not equal(other.stray, stray)
         and _could_own(tables, other.stray, stray, likes, answered=True)
     ]
     if not copies or (out and not any(map(says_who, suspicion.mute))):
@@ -125,8 +125,8 @@ def gather_unasked(search: Search, suspicion: Suspicion) -> None:
     ]
 
 
-def _equal(one: Row, other: Row) -> bool:
-    """Whether two were given the same bytes: then neither has the other's."""
+def equal(one: Row, other: Row) -> bool:
+    """Whether two were given the same body: then it is hardly the other's."""
     return bool(one["response_sum"]) and all(
         one[name] == other[name] for name in ("response_sum", "response_length", "status")
     )
@@ -182,14 +182,16 @@ def _copies(
             & (rows["response_length"] == stray["response_length"])
             & (rows["response_sum"] == stray["response_sum"])
             & (rows["outcome"] == Outcome.ANSWERED)
-            & (rows["request_time"] < end)
-            & (rows["response_end_time"] > start)
             & np.isin(tables.endpoint_of[rows["route"]], wanted)
         )
         return chosen
 
-    return [
+    equal = [
         row
         for row in tables.pick(alike)
         if row.position != stray.position and tables.server(row) == tables.server(stray)
     ]
+    # What many are given is nobody's own.
+    if len(equal) > MOST_COPIES and not any(map(says_who, suspicion.mute)):
+        return []
+    return [r for r in equal if r["request_time"] < end and r["response_end_time"] > start]

@@ -211,7 +211,9 @@ _PLACES = {
     "query": "the query parameter",
     "header": "the header",
     "body": "the field of its body",
+    "form": "the field of its form",
     "cookie": "the cookie",
+    "basic": "its authorization's",
     "jwt": "its token's claim",
 }
 

@@ -18,6 +18,7 @@ from analyzer.tables import Array, Outcome
 # One thing may go by two names, and be given to two who ask at once under the id of one of them:
 # where its own request got it too, it must say who asked.
 SAME = (How.COPIED, How.CACHED)
+CONSTANT = 5  # times that an endpoint gives the same bytes, and they are nobody's own
 FEW_ROBBED, MOST_ROBBED = 4, 2  # requests without an answer, and per stray, of an owner's endpoint
 
 
@@ -48,18 +49,8 @@ def meant(tables: Tables, found: Iterable[Swap]) -> set[int]:
     the requests tell two answers apart this says nothing.
     """
     swaps = [swap for swap in found if swap.owner is not None and _by_content(swap)]
-    sums = np.array(sorted({swap.victim["response_sum"] for swap in swaps} - {0}), dtype=np.uint32)
-    if not len(sums):
-        return set()
-
-    def alike(rows: Array) -> np.ndarray:
-        chosen: np.ndarray = (rows["outcome"] == Outcome.ANSWERED) & np.isin(
-            rows["response_sum"], sums
-        )
-        return chosen
-
     equal: dict[tuple[bytes, int, int], list[Row]] = {}
-    for row in tables.pick(alike):
+    for row in _given(tables, swaps):
         equal.setdefault(_said(row), []).append(row)
     return {
         id(swap.victim)
@@ -70,6 +61,21 @@ def meant(tables: Tables, found: Iterable[Swap]) -> set[int]:
             for row in equal.get(_said(swap.victim), ())
         )
     }
+
+
+def _given(tables: Tables, swaps: list[Swap]) -> list[Row]:
+    """All exchanges with a response that is, as far as sums tell, one of these victims'."""
+    sums = np.array(sorted({swap.victim["response_sum"] for swap in swaps} - {0}), dtype=np.uint32)
+    if not len(sums):
+        return []
+
+    def alike(rows: Array) -> np.ndarray:
+        chosen: np.ndarray = (rows["outcome"] == Outcome.ANSWERED) & np.isin(
+            rows["response_sum"], sums
+        )
+        return chosen
+
+    return tables.pick(alike)
 
 
 def _by_content(swap: Swap) -> bool:
@@ -98,18 +104,27 @@ def by_chance(
 ) -> set[int]:
     """The ids of victims whose shape alone tells, where that says little.
 
-    An endpoint that answers so at other times too, with nobody left waiting, is honest; and where
-    many requests are given up one always waits.
+    An endpoint that answers so at other times too, with nobody left waiting, is honest; where many
+    requests are given up one always waits; and what the owner's endpoint gives to everybody may be
+    what the victim's gives to some.
     """
     claimed = Counter(tables.key(swap.victim) for swap in found)
     given_up = Counter(tables.key(row)[0] for row in robbed)
     accused = Counter(tables.key(swap.owner)[0] for swap in found if swap.owner is not None)
     little = set()
-    for swap in found:
-        if swap.mute or swap.owner is None or (swap.score is not None and swap.score.proven):
-            continue
+    by_shape = [
+        swap
+        for swap in found
+        if swap.owner is not None
+        and not swap.mute
+        and (swap.score is None or not swap.score.proven)
+    ]
+    given = Counter((tables.key(row)[0], *_said(row)[1:]) for row in _given(tables, by_shape))
+    for swap in by_shape:
+        assert swap.owner is not None
         key, owner = tables.key(swap.victim), tables.key(swap.owner)[0]
         often = claimed[key] * 2 < learned.count(key[0], key[2])
-        if often or given_up[owner] > FEW_ROBBED + MOST_ROBBED * accused[owner]:
+        always = given[(owner, *_said(swap.victim)[1:])] >= CONSTANT
+        if often or always or given_up[owner] > FEW_ROBBED + MOST_ROBBED * accused[owner]:
             little.add(id(swap.victim))
     return little

@@ -105,7 +105,10 @@ class Scorer:
             found, expected = _where(value, said, body), self.usual(endpoint, place)
             if body is None:
                 found |= _in_text(value, said.body, expected)
-            # Elsewhere than where the endpoint has it, a value stands by chance.
+            # Elsewhere than where the endpoint has it, a value stands by chance; and one that stands
+            # in answers to others tells nothing.
+            if self._in_others(endpoint, value):
+                continue
             if not (found & expected if expected else found):
                 lacks += [place] * (place in strict)
                 continue
@@ -117,23 +120,33 @@ class Scorer:
             row, tuple(hits), tuple(lacks), tuple(dict.fromkeys(where)), usual, unique, known=True
         )
 
+    def _in_others(self, endpoint: int, value: bytes) -> bool:
+        """Whether the endpoint's ordinary responses have a value that their requests don't name."""
+        for row in self.examples.get(endpoint, ()):
+            asked, said = self.lens.asked(row), self.lens.said(row)
+            if asked is None or said is None or value in asked.tokens.values():
+                continue
+            if repeats(value, said.body) or repeats(value, said.head):
+                return True
+        return False
+
     def same(self, one: Row, other: Row) -> bool:
         """Whether two requests ask for the very same thing, for all that its responses show.
 
         Request ids in headers then tell attempts apart, not what is asked for.
         """
-        if one.target != other.target or self.tables.key(one)[0] != self.tables.key(other)[0]:
+        endpoint = self.tables.key(one)[0]
+        if _path(one) != _path(other) or endpoint != self.tables.key(other)[0]:
             return False
         asked = [self.lens.message(row, CLIENT) for row in (one, other)]
         if asked[0] is None or asked[1] is None or asked[0].body != asked[1].body:
             return False
-        endpoint = self.tables.key(one)[0]
         shown = {*self.rules.places(endpoint), *self.rules.weak.get(endpoint, ())}
-        who = [
-            {(p, v) for p, v in self.lens.tokens(row).items() if p in shown and says_who(p)}
-            for row in (one, other)
+        shown = {p for p in shown if says_who(p) or not p.startswith("header:")}
+        said = [
+            {(p, v) for p, v in self.lens.tokens(row).items() if p in shown} for row in (one, other)
         ]
-        return who[0] == who[1]
+        return said[0] == said[1]
 
     def repeated(self, one: Row, other: Row) -> bool:
         """Whether one of two such requests repeats the other, which may have been in vain.
@@ -200,6 +213,11 @@ def _in_text(value: bytes, text: bytes, expected: frozenset[str]) -> set[str]:
         if name and re.search(rb'"%s"\s*:\s*\[?\s*"?%s\b' % (name, re.escape(value)), text):
             found.add(place)
     return found
+
+
+def _path(row: Row) -> bytes:
+    """What is asked for, without a query: whether that matters the responses show."""
+    return row.target.partition(b"?")[0]
 
 
 def _spelt(one: bytes, other: bytes | None) -> bool:

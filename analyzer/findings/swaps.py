@@ -27,7 +27,7 @@ from collections import Counter
 import numpy as np
 
 from analyzer.echoes import says_who
-from analyzer.findings.candidates import LONGEST_WAIT, Search, gather, gather_unasked
+from analyzer.findings.candidates import LONGEST_WAIT, Search, equal, gather, gather_unasked
 from analyzer.findings.history import History, histories
 from analyzer.findings.honest import SAME, by_chance, meant, shared, still_waits
 from analyzer.findings.inside import fits, inside
@@ -214,9 +214,13 @@ def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer)
         if suspicion.mute and not suspicion.foreign:
             # Whatever else may fit: two that have each other's answers.
             mirrored = _mirrored(scorer, stray, left)
-            left = mirrored if mirrored or suspicion.weak else left
-            if all(map(says_who, suspicion.mute)):
-                left = mirrored or [(row, how) for row, how in left if how is not How.CROSSED]
+            by_name = all(map(says_who, suspicion.mute))
+            left = mirrored or [
+                (row, how)
+                for row, how in left
+                if not suspicion.weak
+                and (how is not How.CROSSED or not (by_name or equal(row, stray)))
+            ]
         within = None
         if suspicion.broken:
             said = scorer.lens.said(stray)
