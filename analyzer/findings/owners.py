@@ -105,7 +105,7 @@ class Scorer:
             found, expected = _where(value, said, body), self.usual(endpoint, place)
             if body is None:
                 found |= _in_text(value, said.body, expected)
-            # Elsewhere than where the endpoint has it, a value stands by chance; and one that stands
+            # Elsewhere than where the endpoint has it, a value stands by chance; one that stands
             # in answers to others tells nothing.
             if self._in_others(endpoint, value):
                 continue
