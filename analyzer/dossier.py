@@ -7,8 +7,9 @@ as that takes; the file is scanned to find out, and says what came of it.
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePath
-from typing import Any
+from typing import IO, Any
 
 from analyzer import __version__, pipeline
 from analyzer.capture.frames import Capture
@@ -27,6 +28,7 @@ MOST_INCIDENTS = 50  # written; the worst
 MOST_BYTES = 256 << 20  # of packets in one file
 # How many ordinary connections go in, at first and when that was not enough.
 COMPANY = (48, 512, 8_192)
+MOST_SEARCHED = 8_192  # ordinary connections that are tried so, of all incidents together
 
 SAME_MOMENT = 1_000_000_000  # ns between two sightings of one request
 
@@ -66,19 +68,37 @@ def write(examination: Examination, folder: str, *, force: bool) -> list[Written
     report = as_dict(examination.report)
     scenes = examination.scenes([incident for incident, _, _ in wanted])
     casts = [_cast(scene) for scene in scenes]
-    # One pass for what nearly always is enough, for all incidents: their own connections first.
-    own = [n for cast in casts for n in cast.own]
-    along = [n for cast in casts for n in cast.along(COMPANY[0])]
-    copies = examination.copy([*own, *along], MOST_BYTES)
-    found = []
-    for (incident, packets, facts), scene, cast in zip(wanted, scenes, casts, strict=True):
-        story = tell(scene)
-        content, name = _content(examination, scene, story, cast, copies)
-        files.write(packets, lambda file: file.write(content), force=force)  # noqa: B023
-        its = _facts(report, story, packets, name)
-        files.write(facts, lambda file: file.write(evidence.as_json(its)), force=force)  # noqa: B023
-        found.append(Written(incident.id, packets, name))
-    return found
+    found: dict[int, Written] = {}
+    left = list(range(len(wanted)))
+    for most, next_most in zip(COMPANY, (*COMPANY[1:], MOST_SEARCHED + 1), strict=True):
+        # One pass for all that are left: their own connections first.
+        own = [n for number in left for n in casts[number].own]
+        along = [n for number in left for n in casts[number].along(most)]
+        copies = examination.copy([*own, *along], MOST_BYTES)
+        later: list[int] = []
+        for number in left:
+            (incident, packets, facts), scene, cast = wanted[number], scenes[number], casts[number]
+            story = tell(scene)
+            mine = copies
+            if any(n not in copies for n in cast.own):
+                # There was no room for all incidents at once.
+                mine = examination.copy([*cast.own, *cast.along(most)], MOST_BYTES)
+            content, name = _content(scene, story, cast, mine, most)
+            if not name and cast.has_more(most) and len(later) < MOST_SEARCHED // next_most:
+                later.append(number)
+                continue
+            files.write(packets, partial(_put, content), force=force)
+            its = evidence.as_json(_facts(report, story, packets, name))
+            files.write(facts, partial(_put, its), force=force)
+            found[number] = Written(incident.id, packets, name)
+        left = later
+        if not left:
+            break
+    return [found[number] for number in range(len(wanted))]
+
+
+def _put(content: bytes, file: IO[bytes]) -> None:
+    file.write(content)
 
 
 def _facts(report: dict[str, Any], story: Story, packets: str, found: str) -> dict[str, Any]:
@@ -115,6 +135,10 @@ class _Cast:
         every = self.alike if most == COMPANY[0] else (*self.alike, *self.others)
         return every[:most]
 
+    def has_more(self, most: int) -> bool:
+        """Whether there are more ordinary connections than so many."""
+        return len(self.ordinary(most)) < len(self.alike) + len(self.others)
+
     def along(self, most: int) -> list[int]:
         """The same, as numbers."""
         return [n for members in self.ordinary(most) for n in members]
@@ -131,30 +155,16 @@ def _cast(scene: Scene) -> _Cast:
 
 
 def _content(
-    examination: Examination,
-    scene: Scene,
-    story: Story,
-    cast: _Cast,
-    copies: dict[int, list[Copied]],
+    scene: Scene, story: Story, cast: _Cast, copies: dict[int, list[Copied]], most: int
 ) -> tuple[bytes, str]:
-    """The pcapng, and the incident as which a scan of it finds the same; "": it does not.
-
-    `copies` has what was copied so far.
-    """
-    content = b""
-    for most in COMPANY:
-        numbers = [*cast.own, *cast.along(most)]
-        if any(n not in copies for n in numbers):
-            copies = examination.copy(numbers, MOST_BYTES)
-        packets = merged(copies[n] for n in numbers if n in copies)
-        about = _about(story, scene.captures, len(cast.own), len(cast.ordinary(most)))
-        found = ""
-        if all(n in copies for n in cast.own):
-            found = _found_as(_pcapng(about, scene, story, packets), scene.incident)
-        content = _pcapng(f"{about}\n{_result(story.id, found)}", scene, story, packets)
-        if found or len(cast.ordinary(most)) == len(cast.alike) + len(cast.others):
-            return content, found
-    return content, ""
+    """The pcapng, and the incident as which a scan of it finds the same; "": it does not."""
+    numbers = [*cast.own, *cast.along(most)]
+    packets = merged(copies[n] for n in numbers if n in copies)
+    about = _about(story, scene.captures, len(cast.own), len(cast.ordinary(most)))
+    found = ""
+    if all(n in copies for n in cast.own):
+        found = _found_as(_pcapng(about, scene, story, packets), scene.incident)
+    return _pcapng(f"{about}\n{_result(story.id, found)}", scene, story, packets), found
 
 
 def _about(story: Story, captures: Sequence[Capture], own: int, along: int) -> str:

@@ -106,8 +106,8 @@ class Tables:
     def pick(self, wanted: Callable[[Array], npt.NDArray[np.bool_]]) -> list[Row]:
         """The judged exchanges for which `wanted` holds, in the order of their frames.
 
-        Of more than the limit the first ones of every connection, so that one with very many does
-        not hide the others.
+        Of more than the limit the first ones of every service and of every connection, so that one
+        with very many does not hide the others.
         """
         found: list[Row] = []
         places: list[npt.NDArray[np.int64]] = []
@@ -116,7 +116,7 @@ class Tables:
         for rows, targets in self.judged():
             at = np.flatnonzero(wanted(rows))
             places.append(at)
-            order.append(_order(rows[at]))
+            order.append(_order(rows[at], self.joined.service))
             total += len(at)
             if total <= limits.ODD:
                 found += [Row(rows[i], targets[i]) for i in at.tolist()]
@@ -260,30 +260,37 @@ def _in_order(row: Row) -> tuple[int, int, int]:
     return row["response_time"], row["response_capture"], row["response_frame"]
 
 
-def _order(rows: Array) -> npt.NDArray[np.int64]:
-    """Connection, time and frame id of rows, shape (3, n): what `_in_order` sorts by."""
+def _order(rows: Array, service: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Service, connection, time and frame id of rows, shape (4, n); `service` by connection."""
     asked = rows["request_frame"] > 0
     columns = [
         np.where(asked, rows[f"request_{name}"], rows[f"response_{name}"]).astype(np.int64)
         for name in ("time", "capture", "frame")
     ]
-    return np.stack(
-        [rows["connection"].astype(np.int64), columns[0], columns[1] << 32 | columns[2]]
-    )
+    number = rows["connection"].astype(np.int64)
+    return np.stack([service[number], number, columns[0], columns[1] << 32 | columns[2]])
 
 
 def _first_of_each(order: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.bool_]:
-    """Which `most` rows to keep: the first of every connection, then the second of every one."""
-    connection, time, frame = order
-    sequence = np.lexsort((frame, time, connection))
-    ordered = connection[sequence]
-    begun = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    sizes = np.diff(np.r_[begun, len(ordered)])
-    rank = np.empty(len(ordered), dtype=np.int64)
-    rank[sequence] = np.arange(len(ordered)) - np.repeat(begun, sizes)
-    kept = np.zeros(len(ordered), dtype=np.bool_)
+    """Which `most` rows to keep: the first of every service, then the second of every one.
+
+    Of a service first the first of every connection, then the second of every one.
+    """
+    service, connection, time, frame = order
+    rank = _rank(connection, np.lexsort((frame, time, connection)))
+    rank = _rank(service, np.lexsort((frame, time, rank, service)))
+    kept = np.zeros(len(rank), dtype=np.bool_)
     kept[np.lexsort((frame, time, rank))[:most]] = True
     return kept
+
+
+def _rank(group: npt.NDArray[np.int64], order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The place from 0 of every row in its group, in an order that has groups together."""
+    ordered = group[order]
+    begun = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order)) - np.repeat(begun, np.diff(np.r_[begun, len(order)]))
+    return rank
 
 
 def _add_keys(counter: Counter[Key], keys: npt.NDArray[np.int64]) -> None:

@@ -133,7 +133,7 @@ def test_beyond_a_limit_no_connection_hides_another(
     for n, (connection, time) in enumerate(wanted):
         table[n]["connection"], table[n]["request_time"] = connection, time
         table[n]["request_frame"] = n + 1
-    kept = _first_of_each(_order(table), most)
+    kept = _first_of_each(_order(table, np.zeros(4, np.int64)), most)
     assert kept.sum() == min(most, len(wanted))
     counts = {c: sum(kept[n] for n, (which, _) in enumerate(wanted) if which == c)
               for c, _ in wanted}  # fmt: skip
@@ -146,3 +146,12 @@ def test_beyond_a_limit_no_connection_hides_another(
         assert {n for _, n in times[:count]} == {
             n for n, (which, _) in enumerate(wanted) if which == connection and kept[n]
         }
+
+
+def test_beyond_a_limit_no_service_hides_another() -> None:
+    table = np.zeros(12, dtype=EXCHANGE)
+    table["connection"] = np.arange(12)
+    table["request_frame"] = table["request_time"] = np.arange(1, 13)
+    service = np.array([7] * 10 + [5] * 2)
+    kept = _first_of_each(_order(table, service), 6)
+    assert np.flatnonzero(kept).tolist() == [0, 1, 2, 3, 10, 11]
