@@ -180,7 +180,7 @@ def _what_it_is(scene: Scene, finding: Finding) -> str:
         return "one more than was asked for"
     if owner is None or request is None:
         return "not the answer to this request"
-    if scene.connection(owner) != scene.connection(request):
+    if owner.connection != request.connection:
         return f"the answer to {scene.client(owner)}'s request"
     response = finding.response
     if response is not None and response.time < request.time:
@@ -276,7 +276,7 @@ def _of_misdelivered(scene: Scene, finding: Finding, told: Sequence[Finding]) ->
             f"{_sentence(who)[:-1]} ({_host(request)}) asked for {asked(request)} and was sent a "
             f"response that does not belong to it."
         )
-    if scene.connection(owner) == scene.connection(request):
+    if owner.connection == request.connection:
         if any(alike(f.request, owner) for f in told):
             return (
                 f"The next request there, {asked(request)} (frame {request.frame}), was given the "

@@ -261,7 +261,7 @@ def of_silence(case: Case, row: Row, *, refused: bool, lost: bool) -> list[Cause
             ),
             Cause("server/silent", _POSSIBLE, "the server did not answer this request", (frame,)),
         ]
-    if not row.acknowledged(case.tables.connection(row)):
+    if not row.acknowledged(case.tables.connection(row)) and not _acknowledged(case, row):
         return _undelivered(case, row, connection)
     if lost:
         at: tuple[int, ...] = (row["response_frame"],)
@@ -281,6 +281,16 @@ def of_silence(case: Case, row: Row, *, refused: bool, lost: bool) -> list[Cause
             ),
         ]
     return _unsent(case, row, connection)
+
+
+def _acknowledged(case: Case, row: Row) -> bool:
+    """Whether any packet of the server's host acknowledges the request, also after both FINs."""
+    request = case.lens.message(row, CLIENT)
+    if request is None or not request.end:
+        return False
+    return any(
+        p.side == SERVER and not p.flags & _RST and p.ack >= request.end for p in case.packets(row)
+    )
 
 
 def _undelivered(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:

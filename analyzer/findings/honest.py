@@ -19,7 +19,8 @@ from analyzer.tables import Array, Outcome
 # where its own request got it too, it must say who asked.
 SAME = (How.COPIED, How.CACHED)
 CONSTANT = 5  # times that an endpoint gives the same bytes, and they are nobody's own
-FEW_ROBBED, MOST_ROBBED = 4, 2  # requests without an answer, and per stray, of an owner's endpoint
+# Requests without an answer of an owner's endpoint: so many, so many a stray, and this share.
+FEW_ROBBED, MOST_ROBBED, OFTEN_ROBBED = 4, 2, 0.2
 
 
 def shared(tables: Tables, scorer: Scorer, row: Row, stray: Row, how: How) -> bool:
@@ -45,8 +46,8 @@ def still_waits(tables: Tables, row: Row, stray: Row) -> bool:
 def meant(tables: Tables, found: Iterable[Swap]) -> set[int]:
     """The ids of victims that were answered so at another time too, when the owner didn't wait.
 
-    What the server always says to a request is what it means, whatever it names. Where only ids of
-    the requests tell two answers apart this says nothing.
+    What the server always says to a request is what it means, whatever it names. Where only who
+    asked, or the ids of requests, tell two answers apart this says nothing.
     """
     swaps = [swap for swap in found if swap.owner is not None and _by_content(swap)]
     equal: dict[tuple[bytes, int, int], list[Row]] = {}
@@ -61,6 +62,20 @@ def meant(tables: Tables, found: Iterable[Swap]) -> set[int]:
             for row in equal.get(_said(swap.victim), ())
         )
     }
+
+
+def _over(tables: Tables, owner: Row, victim: Row) -> bool:
+    """Whether both sides had closed the owner's connection before the victim was answered.
+
+    And the victim's was open already, so that it cannot have taken the other one's number.
+    """
+    one, two = tables.connection(owner), tables.connection(victim)
+    closed = int(one["client_fin_time"]), int(one["server_fin_time"])
+    return (
+        all(closed)
+        and max(closed) < victim["response_time"]
+        and int(two["first_time"]) < min(closed)
+    )
 
 
 def _given(tables: Tables, swaps: list[Swap]) -> list[Row]:
@@ -80,7 +95,7 @@ def _given(tables: Tables, swaps: list[Swap]) -> list[Row]:
 
 def _by_content(swap: Swap) -> bool:
     return not swap.foreign and any(
-        says_who(place) or not place.startswith("header:") for place in swap.mute
+        not says_who(place) and not place.startswith("header:") for place in swap.mute
     )
 
 
@@ -125,6 +140,10 @@ def by_chance(
         key, owner = tables.key(swap.victim), tables.key(swap.owner)[0]
         often = claimed[key] * 2 < learned.count(key[0], key[2])
         always = given[(owner, *_said(swap.victim)[1:])] >= CONSTANT
-        if often or always or given_up[owner] > FEW_ROBBED + MOST_ROBBED * accused[owner]:
+        some = given_up[owner]
+        many = some > FEW_ROBBED + MOST_ROBBED * accused[owner] or (
+            some > FEW_ROBBED and some > OFTEN_ROBBED * (some + learned.total(owner))
+        )
+        if often or always or many or _over(tables, swap.owner, swap.victim):
             little.add(id(swap.victim))
     return little

@@ -28,13 +28,15 @@ class Odd:
     """The odd rows, in the order of their frames.
 
     `refused` has the ids of rows whose response was sent and never arrived, `lost` of those it was
-    lost on the way. `unanswered` counts rows that were taken for answered and are not.
+    lost on the way. `unanswered` counts rows that got no response though one was seen;
+    `not_answered` those of them that had been taken for answered.
     """
 
     rows: list[Row] = field(default_factory=list)
     refused: set[int] = field(default_factory=set)
     lost: set[int] = field(default_factory=set)
     unanswered: int = 0
+    not_answered: int = 0
 
 
 def pick(
@@ -69,9 +71,11 @@ def pick(
             out.lost.add(id(row))
         if _is_refused(tables, row) or (row["response_frame"] and on_the_way):
             out.refused.add(id(row))
-            out.unanswered += row["outcome"] == Outcome.ANSWERED
+            out.unanswered += row["outcome"] in (Outcome.ANSWERED, Outcome.INCOMPLETE)
+            out.not_answered += row["outcome"] == Outcome.ANSWERED
         elif row["outcome"] == Outcome.UNANSWERED and row["flags"] & _SURPLUS:
             out.unanswered += 1
+            out.not_answered += 1
     return out
 
 

@@ -130,6 +130,24 @@ class Scorer:
                 return True
         return False
 
+    def own(self, stray: Row, mute: tuple[str, ...], other: Row) -> bool:
+        """Whether a response repeats something of its own request that the `other` doesn't have.
+
+        At a place that the endpoint's responses repeat: it is its own then, for all that it lacks.
+        """
+        endpoint = self.tables.key(stray)[0]
+        said = self.lens.said(stray)
+        if said is None or self.tables.key(other)[0] != endpoint:
+            return False
+        mine, others = self.lens.tokens(stray), self.lens.tokens(other)
+        return any(
+            place in mine
+            and mine[place] != others.get(place)
+            and (echoes.echoed(mine[place], said.body) or repeats(mine[place], said.head))
+            for place in self.rules.places(endpoint)
+            if place not in mute and not self._in_others(endpoint, mine.get(place, b""))
+        )
+
     def same(self, one: Row, other: Row) -> bool:
         """Whether two requests ask for the very same thing, for all that its responses show.
 

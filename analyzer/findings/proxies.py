@@ -60,16 +60,31 @@ class Leg(NamedTuple):
         return row["status"], row["response_sum"], row["response_length"]
 
 
-class _Service(NamedTuple):
-    """What a service's exchanges show of it as a proxy.
-
-    `told` is of how many it is known whether they were passed on, `passed` when those were asked
-    that were, in order; `same` counts how often a response was the same behind it, and how often
-    not.
-    """
+class _Passing(NamedTuple):
+    """Of how many it is known whether they were passed on, and when those were asked that were."""
 
     told: int
     passed: list[int]
+
+    def around(self, leg: Leg, behind: list[Leg] | None) -> bool:
+        """Whether nearly all others were passed on, before `leg` and after."""
+        told, passed = self.told - (behind is not None), self.passed
+        if behind:
+            at = bisect_left(passed, leg.request_time)
+            passed = passed[:at] + passed[at + 1 :]
+        return (
+            len(passed) >= max(SOME, NEARLY_ALL * told)
+            and passed[0] < leg.request_time < passed[-1]
+        )
+
+
+class _Service(NamedTuple):
+    """What a service's exchanges show of it as a proxy.
+
+    `same` counts how often a response was the same behind it, and how often not.
+    """
+
+    passing: _Passing
     same: Counter[bool]
 
 
@@ -84,6 +99,7 @@ class Proxies:
     # make all that came within those minutes candidates.
     _lasting: dict[What, dict[int, list[Leg]]] = field(default_factory=dict)
     _services: dict[int, _Service] = field(default_factory=dict)
+    _endpoints: dict[tuple[int, int], _Passing] = field(default_factory=dict)
     _pairs: int = 0
     _known: dict[Position, list[Leg] | None] = field(default_factory=dict)
     _by_position: dict[Position, Leg] = field(default_factory=dict)
@@ -126,16 +142,22 @@ class Proxies:
         leg = self._by_position.get(row.position)
         if leg is None:
             return False
-        told, passed, _ = self._service(leg.service)
-        behind = self._behind(leg)
-        told -= behind is not None
-        if behind:
-            at = bisect_left(passed, leg.request_time)
-            passed = passed[:at] + passed[at + 1 :]
-        return (
-            len(passed) >= max(SOME, NEARLY_ALL * told)
-            and passed[0] < leg.request_time < passed[-1]
-        )
+        everything, alike = self._service(leg.service).passing, self._alike(leg)
+        return any(passing.around(leg, self._behind(leg)) for passing in (everything, alike))
+
+    def _alike(self, leg: Leg) -> "_Passing":
+        """How what is asked of `leg`'s endpoint is passed on: a cache keeps some and not others."""
+        endpoint = self.tables.key(leg.row)[0]
+        key = leg.service, endpoint
+        if key not in self._endpoints:
+            legs = self._by_service[leg.service]
+            its = [one for one in legs if self.tables.key(one.row)[0] == endpoint]
+            self._endpoints[key] = self._passing(its)
+        return self._endpoints[key]
+
+    def _passing(self, legs: list[Leg]) -> "_Passing":
+        told = [(leg, behind) for leg in legs if (behind := self._behind(leg)) is not None]
+        return _Passing(len(told), [leg.request_time for leg, behind in told if behind])
 
     def leaves_bodies(self, row: Row) -> bool:
         """Whether the proxy that `row` went to hands on responses byte for byte."""
@@ -151,10 +173,8 @@ class Proxies:
         found = self._services.get(service)
         if found is None:
             legs = self._by_service[service]
-            told = [(leg, behind) for leg in legs if (behind := self._behind(leg)) is not None]
-            passed = [leg.request_time for leg, behind in told if behind]
             same = Counter(same for leg in legs if (same := self._same(leg)) is not None)
-            found = self._services[service] = _Service(len(told), passed, same)
+            found = self._services[service] = _Service(self._passing(legs), same)
         return found
 
     def _same(self, front: Leg) -> bool | None:

@@ -213,8 +213,10 @@ def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer)
         left = [(row, how) for row, how in left if not shared(tables, scorer, row, stray, how)]
         if suspicion.mute and not suspicion.foreign:
             # Whatever else may fit: two that have each other's answers.
+            mute = suspicion.mute
+            left = [(row, how) for row, how in left if not scorer.own(stray, mute, row)]
             mirrored = _mirrored(scorer, stray, left)
-            by_name = all(map(says_who, suspicion.mute))
+            by_name = all(map(says_who, mute))
             left = mirrored or [
                 (row, how)
                 for row, how in left
@@ -321,7 +323,8 @@ def _best(
         stray,
         chosen.row,
         candidates[id(chosen)][1],
-        rivals=max(0, len(waiting) - 1),
+        # Of one user's equal pages it doesn't matter which.
+        rivals=0 if candidates[id(chosen)][1] is How.CACHED else max(0, len(waiting) - 1),
         mute=suspicion.mute,
         foreign=suspicion.foreign,
         score=chosen if chosen.known else None,
