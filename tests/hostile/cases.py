@@ -358,7 +358,7 @@ CASES = (
     Case("pipelined", "requests without end, and no response", pipelined, ("outstanding-limit",),
          (10_000, 300_000)),
     Case("many targets", "each request for another one", many_targets, ("routes-limit",),
-         (40_000, 100_000)),
+         (80_000, 100_000)),
     Case("many shapes", "each response of another one", many_shapes, ("shapes-limit",),
          (20_000, 60_000)),
     Case("many strays", "each response of two might have been for any of the requests left waiting",
