@@ -219,6 +219,23 @@ def may_repeat(status: int) -> bool:
     return status < 400 and status != 206
 
 
+def lists_of_others(token: bytes, value: object, place: str = "$", deep: int = 0) -> set[str]:
+    """The places in arrays of a JSON value that hold something else than a token, too."""
+    found: set[str] = set()
+    if isinstance(value, dict | list):
+        if deep < _DEEPEST:
+            named = (
+                ((f"{place}.{key}", inner) for key, inner in value.items())
+                if isinstance(value, dict)
+                else ((f"{place}[]", inner) for inner in value)
+            )
+            for name, inner in islice(named, _MOST_VALUES):
+                found |= lists_of_others(token, inner, name, deep + 1)
+    elif "[]" in place and not any(repeats(token, text) for _, text in scalars(value, place)):
+        found.add(place)
+    return found
+
+
 def repeats(token: bytes, text: bytes) -> bool:
     """Whether `text` has `token` in it as a whole: not as a part of a longer word or number."""
     at = text.find(token)

@@ -13,7 +13,7 @@ from analyzer.findings.learning import Learned
 from analyzer.findings.owners import Scorer
 from analyzer.findings.strays import How, Swap
 from analyzer.findings.view import Row, Tables
-from analyzer.tables import Array, Outcome
+from analyzer.tables import Array, Close, Outcome
 
 # One thing may go by two names, and be given to two who ask at once under the id of one of them:
 # where its own request got it too, it must say who asked.
@@ -43,6 +43,39 @@ def still_waits(tables: Tables, row: Row, stray: Row) -> bool:
     return not left or left >= stray["response_time"]
 
 
+def over(tables: Tables, row: Row, stray: Row, how: How) -> bool:
+    """Whether both sides had closed the connection of `row` before the stray was sent.
+
+    And the stray's was open already, so that it cannot have taken the other one's number.
+    """
+    one, two = tables.connection(row), tables.connection(stray)
+    closed = int(one["client_fin_time"]), int(one["server_fin_time"])
+    return (
+        how is How.STOLEN
+        and all(closed)
+        and max(closed) < stray["response_time"]
+        and int(two["first_time"]) < min(closed)
+    )
+
+
+def too_late(tables: Tables, swap: Swap) -> bool:
+    """Whether the owner's exchange was over, and only the name of a thing speaks for a swap.
+
+    Both sides had closed in good order, and the server with them all that was asked there; a thing
+    that goes by two names is likelier then than an answer kept for nobody.
+    """
+    if swap.how is not How.STOLEN or swap.foreign or swap.owner is None or swap.score is None:
+        return False
+    connection = tables.connection(swap.owner)
+    closed = int(connection["client_fin_time"]), int(connection["server_fin_time"])
+    return (
+        connection["first_close"] == Close.CLIENT_FIN
+        and all(closed)
+        and max(closed) < swap.victim["response_time"]
+        and not any(place.startswith("header:") for place in swap.score.hits)
+    )
+
+
 def meant(tables: Tables, found: Iterable[Swap]) -> set[int]:
     """The ids of victims that were answered so at another time too, when the owner didn't wait.
 
@@ -62,20 +95,6 @@ def meant(tables: Tables, found: Iterable[Swap]) -> set[int]:
             for row in equal.get(_said(swap.victim), ())
         )
     }
-
-
-def _over(tables: Tables, owner: Row, victim: Row) -> bool:
-    """Whether both sides had closed the owner's connection before the victim was answered.
-
-    And the victim's was open already, so that it cannot have taken the other one's number.
-    """
-    one, two = tables.connection(owner), tables.connection(victim)
-    closed = int(one["client_fin_time"]), int(one["server_fin_time"])
-    return (
-        all(closed)
-        and max(closed) < victim["response_time"]
-        and int(two["first_time"]) < min(closed)
-    )
 
 
 def _given(tables: Tables, swaps: list[Swap]) -> list[Row]:
@@ -144,6 +163,6 @@ def by_chance(
         many = some > FEW_ROBBED + MOST_ROBBED * accused[owner] or (
             some > FEW_ROBBED and some > OFTEN_ROBBED * (some + learned.total(owner))
         )
-        if often or always or many or _over(tables, swap.owner, swap.victim):
+        if often or always or many:
             little.add(id(swap.victim))
     return little

@@ -31,7 +31,7 @@ from analyzer.findings.owners import Scorer
 from analyzer.findings.strays import How, Suspects, Swaps
 from analyzer.findings.touched import only_doubtful, touched, why
 from analyzer.findings.view import Counts, Row, Tables, form_text
-from analyzer.tables import Flag, Outcome
+from analyzer.tables import Close, Flag, Outcome
 
 MOST_UNDECIDED = 1_000  # listed; all are counted
 MOST_LOOKED_AT = 200  # requests without a response whose packets are looked at
@@ -81,10 +81,13 @@ def _corroborate(case: Case, found: Swaps) -> None:
     """Drop what only says who asked, unless the owner's connection shows that it was lost."""
     left = []
     for swap in found.swaps:
-        if swap.by_name and swap.how in (How.STOLEN, How.LATE):
+        if swap.owner is not None and swap.by_name and swap.how in (How.STOLEN, How.LATE):
             cause = causes.of_swap(case, swap)[0]
-            if (cause.cause, cause.verdict) != ("server/descriptor", Verdict.SUPPORTED):
-                found.impersonal.append(swap.victim)
+            lost = (cause.cause, cause.verdict) == ("server/descriptor", Verdict.SUPPORTED)
+            # A thread that is still at work does not close either, as long as it owes an answer.
+            closed = case.tables.connection(swap.owner)["first_close"] == Close.SERVER_FIN
+            if not lost or not (closed or case.habit(swap.owner).owing):
+                found.untold.append(swap.victim)
                 continue
         left.append(swap)
     found.swaps = left
@@ -105,7 +108,7 @@ def _tell(case: Case, picked: Odd, found: Swaps, out: Judgement) -> None:
             "a shape that its endpoint seldom or never has otherwise, with no owner in sight",
         ),
         (
-            found.impersonal,
+            found.untold,
             NOT_SAID,
         ),
         (found.early, "sent before its request had arrived, and no request went without an answer"),

@@ -165,7 +165,7 @@ class Undecided:
     why: str
 
 
-NOT_SAID = "it doesn't say who asked, as its endpoint's other responses do"
+NOT_SAID = "it doesn't repeat what its request names, as its endpoint's other responses do"
 
 
 @dataclass(frozen=True, slots=True)

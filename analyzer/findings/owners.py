@@ -103,6 +103,7 @@ class Scorer:
             if says_who(place) and not _DIGIT.search(value):
                 continue  # a language or a theme is many people's
             found, expected = _where(value, said, body), self.usual(endpoint, place)
+            found = {at for at in found if "[]" not in at or at in expected}
             if body is None:
                 found |= _in_text(value, said.body, expected)
             # Elsewhere than where the endpoint has it, a value stands by chance; one that stands
@@ -195,7 +196,9 @@ class Scorer:
                 asked, said = self.lens.asked(row), self.lens.said(row)
                 if asked is None or said is None or place not in asked.tokens:
                     continue
-                found = _where(asked.tokens[place], said, _parsed(said.body))
+                token, body = asked.tokens[place], _parsed(said.body)
+                # A list that names others as well says nothing of whom it is for.
+                found = _where(token, said, body) - echoes.lists_of_others(token, body)
                 common = found if common is None else common & found
             self._usual[key] = frozenset(common or ())
         return self._usual[key]

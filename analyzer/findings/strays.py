@@ -59,7 +59,7 @@ class Swaps:
     swaps: list[Swap] = field(default_factory=list)
     undecided: list[Row] = field(default_factory=list)
     unexplained: list[Row] = field(default_factory=list)  # foreign, with no owner in sight
-    impersonal: list[Row] = field(default_factory=list)  # don't say who asked, nor who else did
+    untold: list[Row] = field(default_factory=list)  # don't say whose they are
     early: list[Row] = field(default_factory=list)  # sent before their request, and nobody else's
 
 

@@ -29,7 +29,7 @@ import numpy as np
 from analyzer.echoes import says_who
 from analyzer.findings.candidates import LONGEST_WAIT, Search, equal, gather, gather_unasked
 from analyzer.findings.history import History, histories
-from analyzer.findings.honest import SAME, by_chance, meant, shared, still_waits
+from analyzer.findings.honest import SAME, by_chance, meant, over, shared, still_waits, too_late
 from analyzer.findings.inside import fits, inside
 from analyzer.findings.learning import EchoRules, Learned
 from analyzer.findings.lens import Said
@@ -84,7 +84,9 @@ def suspects(
             continue
         mute = rules.mute(row.position)
         if all(map(says_who, mute)) and rules.says_what(tables.key(row)[0]):
-            mute = ()  # it is what was asked for, whoever else it may belong to
+            # It is what was asked for, whoever else it may belong to.
+            out.found.untold += [row] * bool(mute)
+            mute = ()
         # A body that repeats its own request's id is no stray, however it looks.
         strange = tables.key(row) in foreign and not row["flags"] & _ECHOES
         if row["flags"] & _SURPLUS:
@@ -210,7 +212,11 @@ def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer)
             continue
         left = [(row, how) for row, how in suspicion.candidates if id(row) not in taken]
         left = [(row, how) for row, how in left if how is not How.LATE or id(row) in misled]
-        left = [(row, how) for row, how in left if not shared(tables, scorer, row, stray, how)]
+        left = [
+            (row, how)
+            for row, how in left
+            if not over(tables, row, stray, how) and not shared(tables, scorer, row, stray, how)
+        ]
         if suspicion.mute and not suspicion.foreign:
             # Whatever else may fit: two that have each other's answers.
             mute = suspicion.mute
@@ -232,13 +238,13 @@ def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer)
             left = [(row, how) for row, how in left if tables.key(row)[0] in fitting]
         scores = scorer.scores(stray, [row for row, _ in left], within)
         swap = _best(tables, suspicion, dict(zip(map(id, scores), left, strict=True)), scores)
-        if swap is None or swap.owner is None:
+        if swap is None or swap.owner is None or too_late(tables, swap):
             if touched(tables, stray):
                 continue
             if suspicion.foreign:
                 out.unexplained.append(stray)
-            elif not suspicion.weak and any(map(says_who, suspicion.mute)):
-                out.impersonal.append(stray)
+            elif not suspicion.weak and (swap or any(map(says_who, suspicion.mute))):
+                out.untold.append(stray)
             continue
         if touched(tables, stray) or (
             touched(tables, swap.owner, but=_OPEN_AT_END) and not only_doubtful(tables, swap.owner)
