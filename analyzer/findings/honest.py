@@ -59,12 +59,13 @@ def over(tables: Tables, row: Row, stray: Row, how: How) -> bool:
 
 
 def too_late(tables: Tables, swap: Swap) -> bool:
-    """Whether the owner's exchange was over, and only the name of a thing speaks for a swap.
+    """Whether the owner's exchange was over, and no id of its request speaks for a swap.
 
-    Both sides had closed in good order, and the server with them all that was asked there; a thing
-    that goes by two names is likelier then than an answer kept for nobody.
+    Both sides had closed in good order, and the server with that all that was asked there: that one
+    endpoint answers as another does, or a thing goes by two names, is likelier than an answer that
+    was kept for nobody.
     """
-    if swap.how is not How.STOLEN or swap.foreign or swap.owner is None or swap.score is None:
+    if swap.how is not How.STOLEN or swap.owner is None:
         return False
     connection = tables.connection(swap.owner)
     closed = int(connection["client_fin_time"]), int(connection["server_fin_time"])
@@ -72,7 +73,7 @@ def too_late(tables: Tables, swap: Swap) -> bool:
         connection["first_close"] == Close.CLIENT_FIN
         and all(closed)
         and max(closed) < swap.victim["response_time"]
-        and not any(place.startswith("header:") for place in swap.score.hits)
+        and not (swap.score and any(p.startswith("header:") for p in swap.score.hits))
     )
 
 
