@@ -308,7 +308,15 @@ def _best(
 ) -> Swap | None:
     """The candidate that fits best: by tokens, then by how it fared, then the latest waiting."""
     stray = suspicion.stray
-    top = best([s for s in scores if s.hits or not _namesakes(tables, s.row, stray)])
+    own = tables.key(stray)[0]
+    top = best(
+        [
+            s
+            for s in scores
+            # What is foreign to an endpoint is so to all of its requests.
+            if s.hits or not (tables.key(s.row)[0] == own or _namesakes(tables, s.row, stray))
+        ]
+    )
     if not suspicion.foreign:
         # Where shapes say nothing, somebody's token must be there.
         top = [
