@@ -10,14 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from analyzer.findings.view import Tables
-from analyzer.tables import Array, Close, ConnectionFlag, Flag
+from analyzer.tables import Array, Close, ConnectionFlag
 
 LEAST_CLOSES = 3  # ordinary closes that make a habit
 USUAL_SHARE = 0.9  # of them, at least, that go one way
 PROMPT = 1_000_000_000  # ns within which a process that owns a socket closes it after its client
 SLOWEST = 0.99  # quantile of the ordinary delays that still counts as ordinary
 
-_AFTER_CLIENT_CLOSE = int(Flag.AFTER_CLIENT_CLOSE)
 _DAMAGED = int(
     ConnectionFlag.CLIENT_GAP | ConnectionFlag.SERVER_GAP
     | ConnectionFlag.ONE_WAY | ConnectionFlag.OPEN_AT_END
@@ -55,8 +54,11 @@ class Habit:
         return max(PROMPT, 3 * self.slowest)
 
 
-def habits(tables: Tables, but: set[int]) -> dict[int, Habit]:
-    """The habit of every server (`Tables.server`), from all judged connections `but` these."""
+def habits(tables: Tables, but: set[int], late: Counter[int]) -> dict[int, Habit]:
+    """The habit of every server (`Tables.server`), from all judged connections `but` these.
+
+    `late` counts its answers to clients that had closed.
+    """
     rows, service = tables.connections, tables.joined.service
     ended = tables.joined.judged & (rows["flags"] & _DAMAGED == 0) & (rows["client_fin_frame"] > 0)
     ended &= rows["first_close"] == int(Close.CLIENT_FIN)
@@ -64,15 +66,11 @@ def habits(tables: Tables, but: set[int]) -> dict[int, Habit]:
     whole[sorted(but)] = False
     owing = ended & (rows["answered"] < rows["requests"]) & (rows["server_fin_frame"] > 0)
     owing &= rows["server_fin_time"] - rows["client_fin_time"] < PROMPT
-    holding: Counter[int] = Counter()
-    for exchanges, _ in tables.judged():
-        late = exchanges["connection"][exchanges["flags"] & _AFTER_CLIENT_CLOSE != 0]
-        holding.update(service[late].tolist())
     return {
         number: _habit(
             rows[whole & (service == number)],
             int((owing & (service == number)).sum()),
-            holding[number],
+            late[number],
         )
         for number in np.unique(service[whole | owing]).tolist()
     }

@@ -65,7 +65,7 @@ def judge(tables: Tables, look: Look | None = None) -> Judgement:
         tables,
         learned,
         scorer.lens,
-        habits(tables, {row["connection"] for row in picked.rows}),
+        habits(tables, {row["connection"] for row in picked.rows}, counts.late),
         waits,
         outstanding(tables, [swap.victim for swap in found.swaps][:MOST_LOOKED_AT]),
     )

@@ -24,6 +24,7 @@ from analyzer.shapes import Form, text
 from analyzer.tables import Array, Flag, Outcome, Store
 
 _MAPPED = 0xFFFF00000000
+_AFTER_CLIENT_CLOSE = int(Flag.AFTER_CLIENT_CLOSE)
 _NOTABLE = 0xFFFFFFFF & ~int(Flag.HAS_TOKEN | Flag.ECHOES | Flag.INTERIM)
 
 
@@ -56,12 +57,14 @@ Key = tuple[int, int, int]  # endpoint, status, form
 class Counts:
     """How many exchanges there are of each kind.
 
-    `keys`: answered ones. `asked`: requests by endpoint. `outcomes`: all.
+    `keys`: answered ones. `asked`: requests by endpoint. `outcomes`: all. `late`: responses that
+    began when their clients had closed, by server (`Tables.server`).
     """
 
     keys: Counter[Key] = field(default_factory=Counter)
     asked: Counter[int] = field(default_factory=Counter)
     outcomes: Counter[int] = field(default_factory=Counter)
+    late: Counter[int] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -138,6 +141,8 @@ class Tables:
             requests = rows["request_frame"] > 0
             _add(out.asked, endpoint[requests])
             _add(out.outcomes, rows["outcome"])
+            late = rows["connection"][rows["flags"] & _AFTER_CLIENT_CLOSE != 0]
+            _add(out.late, self.joined.service[late])
             answered = rows["outcome"] == Outcome.ANSWERED
             keys = self.keys(rows)
             _add_keys(out.keys, keys[answered])
