@@ -26,11 +26,11 @@ import orjson
 
 LAST = "path[-1]"
 SHORTEST_TOKEN, LONGEST_TOKEN = 3, 128  # bytes
-MOST_MISSES = 1_000  # of a place, beyond which its responses plainly don't repeat it
+MOST_MISSES = 512  # of a place, beyond which its responses plainly don't repeat it
 MOST_CONSTANT = 256  # requests with one and the same value: it tells none from another
 MOST_PLACES = 24  # of one request
 MOST_RULES = 65_536
-TRIED = 1_024  # requests of a route, after which only the places that are repeated are looked at
+TRIED = 512  # requests of a route, after which only the places that are repeated are looked at
 _DEEPEST = 4
 _MOST_VALUES = 1_000  # of one object or array that are looked at for a token
 _MOST_COOKIES = 8
