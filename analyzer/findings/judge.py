@@ -9,7 +9,8 @@ request had arrived.
 from collections import Counter
 from dataclasses import replace
 
-from analyzer.findings import causes, odd, swaps, telling
+from analyzer.findings import causes, odd, suspects, telling
+from analyzer.findings.deciding import decide
 from analyzer.findings.evidence import Case, outstanding
 from analyzer.findings.habits import habits
 from analyzer.findings.history import History, histories
@@ -49,11 +50,13 @@ def judge(tables: Tables, look: Look | None = None) -> Judgement:
     foreign = {key for key in keys if learned.is_foreign(key)}
     rules = _echo_rules(tables, counts)
     waits = odd.longest_waits(tables)
-    serial = swaps.serial_clients(tables)
+    serial = suspects.serial_clients(tables)
     picked = odd.pick(tables, foreign, rules, serial, waits)
-    suspects = swaps.suspects(tables, learned, foreign, picked.rows, picked.refused, serial, rules)
-    scorer = _look_closer(tables, rules, suspects, picked, look)
-    found = swaps.decide(tables, learned, suspects, scorer)
+    odd_ones = suspects.suspects(
+        tables, learned, foreign, picked.rows, picked.refused, serial, rules
+    )
+    scorer = _look_closer(tables, rules, odd_ones, picked, look)
+    found = decide(tables, learned, odd_ones, scorer)
     out = Judgement(
         answered=outcomes[Outcome.ANSWERED] - picked.not_answered,
         unanswered=outcomes[Outcome.UNANSWERED] + picked.unanswered,

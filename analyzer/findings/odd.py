@@ -42,7 +42,7 @@ class Odd:
 def pick(
     tables: Tables, foreign: set[Key], rules: EchoRules, serial: set[int], waits: dict[int, int]
 ) -> Odd:
-    """Pick the odd exchanges; `serial` are clients that ask one at a time (see `swaps`)."""
+    """Pick the odd exchanges; `serial` are clients that ask one at a time (see `suspects`)."""
     missed = np.array(
         sorted({frame for _, frame, _ in (*rules.missed, *rules.missed_weakly)}), dtype=np.int64
     )

@@ -1,4 +1,4 @@
-"""Responses that went astray, and whose they are.
+"""Responses that may have gone astray, with the requests that may have asked for them.
 
 Law: a response has gone astray only with an owner in sight, or where the numbers show it.
 
@@ -27,15 +27,11 @@ from collections import Counter
 import numpy as np
 
 from analyzer.echoes import says_who
-from analyzer.findings.candidates import LONGEST_WAIT, Search, equal, gather, gather_unasked
+from analyzer.findings.candidates import LONGEST_WAIT, Search, gather, gather_unasked
 from analyzer.findings.history import History, histories
-from analyzer.findings.honest import SAME, by_chance, meant, over, shared, still_waits, too_late
-from analyzer.findings.inside import fits, inside
 from analyzer.findings.learning import EchoRules, Learned
-from analyzer.findings.lens import Said
-from analyzer.findings.owners import Score, Scorer, best
 from analyzer.findings.strays import How, Suspects, Suspicion, Swap, Swaps
-from analyzer.findings.touched import only_doubtful, touched
+from analyzer.findings.touched import touched
 from analyzer.findings.view import Key, Row, Tables
 from analyzer.tables import Array, Flag, Outcome
 
@@ -197,161 +193,3 @@ def _given_up(tables: Tables, row: Row) -> bool:
     """Whether the client closed the connection as soon as the answer to `row` had come."""
     left = int(tables.connection(row)["client_fin_time"])
     return 0 < left - row["response_end_time"] < AT_ONCE
-
-
-def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer) -> Swaps:
-    """The swaps: each stray response is given to the request that fits it best."""
-    out = suspects.found
-    found: list[Swap] = []
-    taken: set[int] = set()  # owners found already: each asked for one response
-    misled: set[int] = set()  # victims found already: their own responses are still owed
-    for suspicion in suspects.suspicions:
-        stray = suspicion.stray
-        if suspicion.nobody:
-            out.unexplained.append(stray)
-            continue
-        left = [(row, how) for row, how in suspicion.candidates if id(row) not in taken]
-        left = [(row, how) for row, how in left if how is not How.LATE or id(row) in misled]
-        left = [
-            (row, how)
-            for row, how in left
-            if not over(tables, row, stray, how) and not shared(tables, scorer, row, stray, how)
-        ]
-        if suspicion.mute and not suspicion.foreign:
-            # Whatever else may fit: two that have each other's answers.
-            mute = suspicion.mute
-            left = [(row, how) for row, how in left if not scorer.own(stray, mute, row)]
-            mirrored = _mirrored(scorer, stray, left)
-            by_name = all(map(says_who, mute))
-            left = mirrored or [
-                (row, how)
-                for row, how in left
-                if not suspicion.weak
-                and (how is not How.CROSSED or not (by_name or equal(row, stray)))
-            ]
-        within = None
-        if suspicion.broken:
-            said = scorer.lens.said(stray)
-            within = said and inside(said)
-            asked = {tables.key(row)[0] for row, _ in left} if within else set()
-            fitting = {number for number in asked if _fits(within, learned, number)}
-            left = [(row, how) for row, how in left if tables.key(row)[0] in fitting]
-        scores = scorer.scores(stray, [row for row, _ in left], within)
-        swap = _best(tables, suspicion, dict(zip(map(id, scores), left, strict=True)), scores)
-        if swap is None or swap.owner is None or too_late(tables, swap):
-            if touched(tables, stray):
-                continue
-            if suspicion.foreign:
-                out.unexplained.append(stray)
-            elif not suspicion.weak and (swap or any(map(says_who, suspicion.mute))):
-                out.untold.append(stray)
-            continue
-        if touched(tables, stray) or (
-            touched(tables, swap.owner, but=_OPEN_AT_END) and not only_doubtful(tables, swap.owner)
-        ):
-            out.undecided.append(stray)
-            continue
-        misled.add(id(stray))
-        taken.add(id(swap.owner))
-        found.append(swap)
-    for suspicion in suspects.unasked:
-        unasked = _of_nobody(tables, suspicion, scorer, taken)
-        if unasked is not None and unasked.owner is not None:
-            taken.add(id(unasked.owner))
-            out.swaps.append(unasked)
-    honest = by_chance(tables, learned, found, suspects.robbed)
-    out.unexplained += [swap.victim for swap in found if id(swap.victim) in honest]
-    honest |= meant(tables, found)
-    out.swaps += [swap for swap in found if id(swap.victim) not in honest]
-    return out
-
-
-def _mirrored(scorer: Scorer, stray: Row, some: list[tuple[Row, How]]) -> list[tuple[Row, How]]:
-    return [(row, how) for row, how in some if how is How.CROSSED and scorer.mirrored(row, stray)]
-
-
-def _of_nobody(
-    tables: Tables, suspicion: Suspicion, scorer: Scorer, taken: set[int]
-) -> Swap | None:
-    """Whose a response is that no request was left for: somebody's who got none.
-
-    Unless it may as well answer what was asked before it, on its connection, once more.
-    """
-    left = [
-        (row, how)
-        for row, how in suspicion.candidates
-        if id(row) not in taken and not touched(tables, row, but=_OPEN_AT_END)
-    ]
-    scores = scorer.scores(suspicion.stray, [row for row, _ in left])
-    swap = _best(tables, suspicion, dict(zip(map(id, scores), left, strict=True)), scores)
-    if swap is None or swap.owner is None or swap.rivals:
-        return None
-    for row in suspicion.before:
-        again = scorer.scores(suspicion.stray, [row])[0]
-        hits = len(swap.score.hits) if swap.score is not None else 0
-        if len(again.hits) >= hits and (
-            again.hits or tables.key(row)[0] == tables.key(swap.owner)[0]
-        ):
-            return None
-    return swap
-
-
-def _fits(within: Said | None, learned: Learned, endpoint: int) -> bool:
-    return within is not None and fits(within, learned, endpoint)
-
-
-def _best(
-    tables: Tables,
-    suspicion: Suspicion,
-    candidates: dict[int, tuple[Row, How]],
-    scores: list[Score],
-) -> Swap | None:
-    """The candidate that fits best: by tokens, then by how it fared, then the latest waiting."""
-    stray = suspicion.stray
-    own = tables.key(stray)[0]
-    top = best(
-        [
-            s
-            for s in scores
-            # What is foreign to an endpoint is so to all of its requests.
-            if s.hits or not (tables.key(s.row)[0] == own or _namesakes(tables, s.row, stray))
-        ]
-    )
-    if not suspicion.foreign:
-        # Where shapes say nothing, somebody's token must be there.
-        top = [
-            score
-            for score in top
-            if score.hits
-            and (candidates[id(score)][1] not in SAME or any(map(says_who, score.hits)))
-        ]
-    if not top:
-        return None
-    crossed = [score for score in top if candidates[id(score)][1] is How.CROSSED]
-    robbed = [score for score in top if candidates[id(score)][1] not in (*SAME, How.LATE)]
-    top = crossed or robbed or top
-    waiting = [score for score in top if still_waits(tables, score.row, stray)]
-    chosen = max(waiting or top, key=lambda score: score.row["request_time"])
-    others = [len(score.hits) for score in scores if score is not chosen]
-    return Swap(
-        stray,
-        chosen.row,
-        candidates[id(chosen)][1],
-        # Of one user's equal pages it doesn't matter which.
-        rivals=0 if candidates[id(chosen)][1] is How.CACHED else max(0, len(waiting) - 1),
-        mute=suspicion.mute,
-        foreign=suspicion.foreign,
-        score=chosen if chosen.known else None,
-        weak=suspicion.weak,
-        candidates=len(scores),
-        second=max(others, default=0),
-    )
-
-
-def _namesakes(tables: Tables, row: Row, stray: Row) -> bool:
-    """Whether both were asked for one thing under two hosts: most likely of the same program.
-
-    One variant of its answers may then be usual under one name and rare under the other.
-    """
-    one, two = tables.names[tables.key(row)[0]], tables.names[tables.key(stray)[0]]
-    return one.name == two.name and one.host != two.host
