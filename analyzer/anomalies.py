@@ -21,6 +21,7 @@ SENTENCES: dict[str, str] = {
     "snaplen-cut": "the capture kept only the first part of the segment",
     # connections
     "port-reused": "a new connection began on addresses and ports still in use by an older one",
+    "connection-refused": "a request for a connection that was answered with a reset",
     "starts-midstream": "the connection was already open when the capture began",
     "direction-not-captured": "only one direction of the connection is in the capture",
     "gap": "bytes that the receiver acknowledged are not in the capture",

@@ -20,7 +20,7 @@ from analyzer.http.messages import Message
 from analyzer.http.ordinary import Glance
 from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form, may_be_json
 from analyzer.streams import Connection
-from analyzer.tables import CONNECTIONS, EXCHANGES, Array, Flag, Store, packer_of
+from analyzer.tables import CONNECTIONS, EXCHANGES, Address, Array, Flag, Refusal, Store, packer_of
 
 _MOST_UNDECIDED = 256  # pieces kept while it is not known what a connection carries
 
@@ -28,7 +28,6 @@ _pack_exchange = packer_of(EXCHANGES).pack
 _pack_connection = packer_of(CONNECTIONS).pack
 
 _COUNTED = {Carries.TLS: "tls", Carries.HTTP2: "http2", Carries.OTHER: "not-http"}
-Address = tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -42,6 +41,7 @@ class Extraction:
     routes: list[Route] = field(default_factory=list)
     forms: list[Form] = field(default_factory=list)
     echoes: Rules = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
     begun: Array = field(default_factory=lambda: np.empty(0, np.int64))  # first frames' ids
 
 
@@ -70,6 +70,7 @@ def join(parts: list[Extraction]) -> Extraction:
             rows["client"], rows["server"] = address[rows["client"]], address[rows["server"]]
             first.connections.append_many(rows, texts)
         first.anomalies.update(part.anomalies)
+        first.refusals += part.refusals
     first.routes, first.forms, first.addresses = list(routes), list(forms), list(addresses)
     first.begun = np.concatenate([part.begun for part in parts])
     return first

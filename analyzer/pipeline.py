@@ -47,6 +47,7 @@ from analyzer.packets.segments import Segments
 from analyzer.report.result import Report
 from analyzer.stopping import Pace
 from analyzer.streams import Tracker
+from analyzer.tables import MOST_REFUSALS
 
 Progress = Callable[[int], None]
 
@@ -177,6 +178,7 @@ def extract_share(
         del arranged, glance, brief
     tracker.finish()
     extraction.begun = np.array(tracker.begun, dtype=np.int64)
+    extraction.refusals = tracker.refusals
     return extraction, captures, interfaces
 
 
@@ -549,4 +551,5 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
         vantages=vantage_names(captures, interfaces),
         sources=sources_of(captures, interfaces),
         ends=ends,
+        refusals=sorted(extraction.refusals)[:MOST_REFUSALS],
     )

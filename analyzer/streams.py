@@ -37,7 +37,7 @@ from analyzer.blocks import (
     walk,
 )
 from analyzer.intervals import MASK, advance, distance
-from analyzer.tables import Close
+from analyzer.tables import MOST_REFUSALS, Close, Refusal
 from analyzer.waiting import Held, Nexts, Waiting
 
 # How long out-of-order data waits.
@@ -292,6 +292,14 @@ class Connection:
             self.reset_side, self.reset_frame, self.reset_time = side, frame, time
         self.finish(ended=True)
 
+    @property
+    def was_refused(self) -> bool:
+        """Whether all that was said is a SYN, and a reset in answer."""
+        client = self.initiator
+        if client is None or self.reset_side != 1 - client or self.sink is not None:
+            return False
+        return self.flows[client].isn is not None and self.flows[1 - client].isn is None
+
     def _ready(self, entry: Held) -> bool:
         """Whether a segment's turn has come: in order, and all that it acknowledges seen."""
         flow, other = self.flows[entry.side], self.flows[1 - entry.side]
@@ -475,6 +483,7 @@ class Tracker:
         self._connections: dict[bytes, Connection] = {}
         self._ended: deque[tuple[int, bytes, Connection]] = deque()
         self.begun = array("q")  # frame ids of the first frames of all connections
+        self.refusals: list[Refusal] = []
 
     def feed(
         self,
@@ -591,7 +600,19 @@ class Tracker:
         connection.segment(side, seq, ack, flags, piece, wire, frame, time)
         if connection.ended:
             self._remember(name, connection)
+            if connection.was_refused:
+                self._note_refused(connection)
         return connection
+
+    def _note_refused(self, connection: Connection) -> None:
+        self._anomalies.count("connection-refused")
+        client = connection.initiator
+        assert client is not None
+        if len(self.refusals) < MOST_REFUSALS:
+            one, two = connection.endpoints[client], connection.endpoints[1 - client]
+            moment = connection.reset_time, connection.reset_frame
+            ends = (one.high, one.low), one.port, (two.high, two.low), two.port
+            self.refusals.append(Refusal(*moment, *ends))
 
     def _take_ordinary(
         self, connection: Connection | None, block: Arranged, values: Values, run: Run

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,23 @@ class Column:
     code: str
     unit: str
     meaning: str
+
+
+Address = tuple[int, int]  # the high and the low 64 bits, IPv4 as IPv6 maps it
+
+
+MOST_REFUSALS = 10_000  # that are kept; all are counted
+
+
+class Refusal(NamedTuple):
+    """A SYN that was answered with a reset: who had asked whom, and the frame of the reset."""
+
+    time: int  # ns since 1970, of the reset
+    frame: int  # capture << 32 | frame
+    client: Address
+    client_port: int
+    server: Address
+    server_port: int
 
 
 class Outcome(IntEnum):

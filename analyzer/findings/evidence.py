@@ -24,13 +24,14 @@ from analyzer.findings.sides import Side, missed_fin, side_of, strange_reset, tt
 from analyzer.findings.strays import How, Swap
 from analyzer.findings.view import Row, Tables
 from analyzer.intervals import covers
-from analyzer.tables import ConnectionFlag, Flag, Outcome
+from analyzer.tables import Close, ConnectionFlag, Flag, Outcome
 
 MOST_NAMED = 5  # frames of requests in flight that are named
 LONGEST_FLIGHT = 600_000_000_000  # ns that a request counts as in flight, at most
 
 _FIN, _RST = 0x01, 0x04
 _WORD = 0xFFFFFFFF
+AROUND = 60_000_000_000  # ns before and after an incident in which others tell of the server
 _SYNS = ConnectionFlag.CLIENT_SYN | ConnectionFlag.SERVER_SYN
 _GAPS = ConnectionFlag.CLIENT_GAP | ConnectionFlag.SERVER_GAP
 
@@ -366,6 +367,41 @@ def aftermath(case: Case, victim: Row) -> Iterator[Fact]:
             f"after it came one more response, in frame {surplus[0].frame}, that nobody had asked "
             "for: the victim's own, most likely",
             (surplus[0].frame,),
+        )
+
+
+def around(case: Case, rows: list[Row]) -> Iterator[Fact]:
+    """What else went wrong at the server about then: closes without an answer, and refusals.
+
+    Where a program closes numbers that are not its own, it hits other connections too, and now and
+    then the one that listens.
+    """
+    tables, row = case.tables, rows[0]
+    moment = row["response_time"] or row["request_time"]
+    table, service = tables.connections, tables.joined.service
+    own = [one["connection"] for one in rows]
+    others = tables.joined.judged & (service == tables.server(row))
+    others &= (table["server_fin_frame"] > 0) & (table["answered"] < table["requests"])
+    others &= table["first_close"] == int(Close.SERVER_FIN)
+    others &= np.abs(table["server_fin_time"] - moment) < AROUND
+    others[own] = False
+    frames = table["server_fin_frame"][others].tolist()
+    span = f"in the {AROUND // 1_000_000_000} s before and after"
+    if frames:
+        many = "one other connection" if len(frames) == 1 else f"{len(frames)} other connections"
+        yield Fact(f"{span} the server closed {many} without an answer", tuple(frames[:MOST_NAMED]))
+    connection = tables.connection(row)
+    server = tables.addresses[int(connection["server"])], int(connection["server_port"])
+    refused = {
+        (refusal.client, refusal.client_port): refusal.frame & 0xFFFFFFFF
+        for refusal in tables.refusals
+        if (refusal.server, refusal.server_port) == server and abs(refusal.time - moment) < AROUND
+    }
+    if refused:
+        were = "one connection was" if len(refused) == 1 else f"{len(refused)} connections were"
+        yield Fact(
+            f"{span} {were} refused at the server's port with a reset, as if nobody listened",
+            tuple(list(refused.values())[:MOST_NAMED]),
         )
 
 

@@ -41,6 +41,7 @@ def misdelivered(case: Case, swap: Swap) -> Finding:
             *evidence.flight(case, swap.victim),
             *evidence.accepted(case, swap.owner, swap.victim),
             *evidence.aftermath(case, swap.victim),
+            *evidence.around(case, [swap.victim, swap.owner]),
             *evidence.places(case, rows),
             *evidence.completeness(case, rows),
         ]
@@ -151,7 +152,11 @@ def unanswered(case: Case, row: Row, swap: Swap | None, *, refused: bool, lost: 
         considered = causes.of_swap(case, swap)
     else:
         considered = causes.of_silence(case, row, refused=refused, lost=lost)
-    facts += [*evidence.history(case, row), *evidence.completeness(case, [row])]
+    facts += [
+        *evidence.history(case, row),
+        *evidence.around(case, [row]),
+        *evidence.completeness(case, [row]),
+    ]
     return _finding(
         case, Kind.UNANSWERED, Confidence.CERTAIN, considered, facts, rows=[row], request=request
     )
@@ -196,6 +201,7 @@ def unsolicited(case: Case, row: Row, swap: Swap) -> Finding:
         *evidence.flight(case, row),
         *evidence.accepted(case, swap.owner, row),
         *evidence.aftermath(case, row),
+        *evidence.around(case, [row, swap.owner]),
         *evidence.places(case, rows),
         *evidence.completeness(case, rows),
     ]

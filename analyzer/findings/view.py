@@ -5,7 +5,7 @@ with it. What is kept is counts, and the few rows that are odd.
 """
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
@@ -21,7 +21,7 @@ from analyzer.findings.model import Request, Response
 from analyzer.findings.vantages import Joined
 from analyzer.intervals import MASK, covers
 from analyzer.shapes import Form, text
-from analyzer.tables import Array, Flag, Outcome, Store
+from analyzer.tables import Array, Flag, Outcome, Refusal, Store
 
 _MAPPED = 0xFFFF00000000
 _AFTER_CLIENT_CLOSE = int(Flag.AFTER_CLIENT_CLOSE)
@@ -85,6 +85,8 @@ class Tables:
     vantages: list[str]  # for every interface what to call it
     sources: list[tuple[int, ...]]  # for every interface the indices of its files
     ends: list[int]  # for every interface the time of its last frame, in ns since 1970
+    # Connections that a server's host refused, in the order of time (not corrected by clocks).
+    refusals: Sequence[Refusal] = ()
     left_out: int = 0  # exchanges beyond the limit, which were not picked when most were odd
 
     def judged(self) -> Iterator[tuple[Array, list[bytes]]]:

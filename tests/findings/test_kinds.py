@@ -720,3 +720,29 @@ def test_a_second_answer_is_not_anothers_who_hangs(tmp_path: Path) -> None:
     owner = report.judgement.findings[1].owner
     assert owner is not None
     assert owner.target == "/horses/418/vet-report"
+
+
+# --- what else went wrong then -------------------------------------------------------------
+
+
+def test_what_else_went_wrong_at_the_server(tmp_path: Path) -> None:
+    begins = LATER + SECOND
+    refused = [
+        Conversation(("10.0.8.1", 50_000 + n), isns=(7 + n, 0), start=begins) for n in range(3)
+    ]
+    for one in refused:
+        one.send(CLIENT, flags=SYN)
+        one.send(SERVER, flags=RST | ACK)
+    cut = talk(7, start=begins).ask(request(OCCUPANCY)).close(SERVER)
+    report = judged(tmp_path, silent(), cut, *refused)
+    assert report.anomalies["connection-refused"] == 3
+    facts = {
+        f.request.target: [fact.fact for fact in f.evidence]
+        for f in report.judgement.findings
+        if f.request is not None
+    }
+    span = "in the 60 s before and after"
+    said = f"{span} 3 connections were refused at the server's port with a reset, as if nobody"
+    assert any(fact.startswith(said) for fact in facts[VET])
+    assert f"{span} the server closed one other connection without an answer" in facts[VET]
+    assert not any("closed one other" in fact for fact in facts[OCCUPANCY])
