@@ -198,45 +198,42 @@ def scalars(value: object, place: str = "$", deep: int = 0) -> Iterator[Token]:
             yield from scalars(inner, f"{place}.{key}", deep + 1)
 
 
-def places_of(token: bytes, value: object, place: str = "$", deep: int = 0) -> set[str]:
+def places_of(token: bytes, value: object) -> set[str]:
     """Where in a JSON value a token stands, items of an array not told apart: `$.items[].id`."""
-    found: set[str] = set()
-    if isinstance(value, dict | list):
-        if deep < _DEEPEST:
-            named = (
-                ((f"{place}.{key}", inner) for key, inner in value.items())
-                if isinstance(value, dict)
-                else ((f"{place}[]", inner) for inner in value)
-            )
-            for name, inner in islice(named, _MOST_VALUES):
-                found |= places_of(token, inner, name, deep + 1)
-    else:
-        for name, text in scalars(value, place):
-            if repeats(token, text):
-                found.add(name)
-    return found
+    return {
+        name
+        for place, leaf in _leaves(value)
+        for name, text in scalars(leaf, place)
+        if repeats(token, text)
+    }
+
+
+def lists_of_others(token: bytes, value: object) -> set[str]:
+    """The places in arrays of a JSON value that hold something else than a token, too."""
+    return {
+        place
+        for place, leaf in _leaves(value)
+        if "[]" in place and not any(repeats(token, text) for _, text in scalars(leaf, place))
+    }
+
+
+def _leaves(value: object, place: str = "$", deep: int = 0) -> Iterator[tuple[str, object]]:
+    """What stands in the objects and arrays of a JSON value, each with its path."""
+    if not isinstance(value, dict | list):
+        yield place, value
+    elif deep < _DEEPEST:
+        named = (
+            ((f"{place}.{key}", inner) for key, inner in value.items())
+            if isinstance(value, dict)
+            else ((f"{place}[]", inner) for inner in value)
+        )
+        for name, inner in islice(named, _MOST_VALUES):
+            yield from _leaves(inner, name, deep + 1)
 
 
 def may_repeat(status: int) -> bool:
     """Whether a response of this status has all that was asked for: no error, and not a part."""
     return status < 400 and status != 206
-
-
-def lists_of_others(token: bytes, value: object, place: str = "$", deep: int = 0) -> set[str]:
-    """The places in arrays of a JSON value that hold something else than a token, too."""
-    found: set[str] = set()
-    if isinstance(value, dict | list):
-        if deep < _DEEPEST:
-            named = (
-                ((f"{place}.{key}", inner) for key, inner in value.items())
-                if isinstance(value, dict)
-                else ((f"{place}[]", inner) for inner in value)
-            )
-            for name, inner in islice(named, _MOST_VALUES):
-                found |= lists_of_others(token, inner, name, deep + 1)
-    elif "[]" in place and not any(repeats(token, text) for _, text in scalars(value, place)):
-        found.add(place)
-    return found
 
 
 def repeats(token: bytes, text: bytes) -> bool:

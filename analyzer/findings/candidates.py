@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analyzer.echoes import says_who
 from analyzer.findings.learning import ENOUGH, MOST_OWNERS, Learned, says_something
 from analyzer.findings.pool import Pool
 from analyzer.findings.strays import How, Suspicion
@@ -100,7 +99,7 @@ def gather(search: Search, suspicion: Suspicion, *, copies: bool) -> bool:
         and not equal(other.stray, stray)
         and _could_own(tables, other.stray, stray, likes, answered=True)
     ]
-    if not copies or (out and not any(map(says_who, suspicion.mute))):
+    if not copies or (out and not suspicion.says_who):
         return False
     known = {id(row) for row, _ in out}
     out += [
@@ -172,7 +171,7 @@ def _copies(
         return []
     wanted = np.array(sorted(endpoints), dtype=np.int64)
     start, end = stray["request_time"], stray["response_end_time"]
-    if any(map(says_who, suspicion.mute)):
+    if suspicion.says_who:
         start = 0
 
     def alike(rows: Array) -> np.ndarray:
@@ -186,12 +185,12 @@ def _copies(
         )
         return chosen
 
-    equal = [
+    copies = [
         row
         for row in tables.pick(alike)
         if row.position != stray.position and tables.server(row) == tables.server(stray)
     ]
     # What many are given is nobody's own.
-    if len(equal) > MOST_COPIES and not any(map(says_who, suspicion.mute)):
+    if len(copies) > MOST_COPIES and not suspicion.says_who:
         return []
-    return [r for r in equal if r["request_time"] < end and r["response_end_time"] > start]
+    return [r for r in copies if r["request_time"] < end and r["response_end_time"] > start]

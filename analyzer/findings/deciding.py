@@ -113,7 +113,7 @@ class _Deciding:
             return
         if suspicion.foreign:
             self.out.unexplained.append(suspicion.stray)
-        elif not suspicion.weak and (named or any(map(says_who, suspicion.mute))):
+        elif not suspicion.weak and (named or suspicion.says_who):
             self.out.untold.append(suspicion.stray)
 
     def unasked(self, suspicion: Suspicion) -> None:

@@ -48,14 +48,9 @@ def over(tables: Tables, row: Row, stray: Row, how: How) -> bool:
 
     And the stray's was open already, so that it cannot have taken the other one's number.
     """
-    one, two = tables.connection(row), tables.connection(stray)
-    closed = int(one["client_fin_time"]), int(one["server_fin_time"])
-    return (
-        how is How.STOLEN
-        and all(closed)
-        and max(closed) < stray["response_time"]
-        and int(two["first_time"]) < min(closed)
-    )
+    closed = _closed(tables, row)
+    opened = int(tables.connection(stray)["first_time"])
+    return how is How.STOLEN and opened < min(closed) and max(closed) < stray["response_time"]
 
 
 def too_late(tables: Tables, swap: Swap) -> bool:
@@ -67,14 +62,19 @@ def too_late(tables: Tables, swap: Swap) -> bool:
     """
     if swap.how is not How.STOLEN or swap.owner is None:
         return False
-    connection = tables.connection(swap.owner)
-    closed = int(connection["client_fin_time"]), int(connection["server_fin_time"])
+    closed = _closed(tables, swap.owner)
     return (
-        connection["first_close"] == Close.CLIENT_FIN
+        bool(tables.connection(swap.owner)["first_close"] == Close.CLIENT_FIN)
         and all(closed)
         and max(closed) < swap.victim["response_time"]
         and not (swap.score and any(p.startswith("header:") for p in swap.score.hits))
     )
+
+
+def _closed(tables: Tables, row: Row) -> tuple[int, int]:
+    """When the client and the server closed the connection of `row`, in ns; 0: never."""
+    connection = tables.connection(row)
+    return int(connection["client_fin_time"]), int(connection["server_fin_time"])
 
 
 def meant(tables: Tables, found: Iterable[Swap]) -> set[int]:

@@ -110,10 +110,7 @@ def _tell(case: Case, picked: Odd, found: Swaps, out: Judgement) -> None:
             found.unexplained,
             "a shape that its endpoint seldom or never has otherwise, with no owner in sight",
         ),
-        (
-            found.untold,
-            NOT_SAID,
-        ),
+        (found.untold, NOT_SAID),
         (found.early, "sent before its request had arrived, and no request went without an answer"),
     ):
         out.notices += [Notice(text, tables.request(row), tables.response(row)) for row in rows]

@@ -168,6 +168,10 @@ class EchoRules:
         """The places that matter for an endpoint."""
         return self.asked.get(endpoint, {})
 
+    def every_place(self, endpoint: int) -> set[str]:
+        """Those, and the weak ones."""
+        return {*self.places(endpoint), *self.weak.get(endpoint, ())}
+
     def says_what(self, endpoint: int) -> bool:
         """Whether an endpoint's responses repeat what is asked for, and not only who asks."""
         return any(not says_who(place) for place in self.places(endpoint))

@@ -92,7 +92,7 @@ class Scorer:
         hits, lacks, where, usual = [], [], [], False
         unique = False
         strict = self.rules.places(endpoint)
-        for place in sorted({*strict, *self.rules.weak.get(endpoint, ())}):
+        for place in sorted(self.rules.every_place(endpoint)):
             value = asked.tokens.get(place)
             if (
                 value is None
@@ -160,8 +160,8 @@ class Scorer:
         asked = [self.lens.message(row, CLIENT) for row in (one, other)]
         if asked[0] is None or asked[1] is None or asked[0].body != asked[1].body:
             return False
-        shown = {*self.rules.places(endpoint), *self.rules.weak.get(endpoint, ())}
-        shown = {p for p in shown if says_who(p) or not p.startswith("header:")}
+        every = self.rules.every_place(endpoint)
+        shown = {p for p in every if says_who(p) or not p.startswith("header:")}
         said = [
             {(p, v) for p, v in self.lens.tokens(row).items() if p in shown} for row in (one, other)
         ]

@@ -76,6 +76,11 @@ class Suspicion:
     broken: bool = False  # said to be JSON, and is not: another response may be in it
     weak: bool = False  # so many are mute there that only two that mirror each other count
 
+    @property
+    def says_who(self) -> bool:
+        """Whether it ought to say who asked, and doesn't."""
+        return any(map(says_who, self.mute))
+
 
 @dataclass(slots=True)
 class Suspects:

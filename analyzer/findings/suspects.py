@@ -79,9 +79,9 @@ def suspects(
         if row["outcome"] != Outcome.ANSWERED or id(row) in lost:
             continue
         mute = rules.mute(row.position)
-        if all(map(says_who, mute)) and rules.says_what(tables.key(row)[0]):
+        if mute and all(map(says_who, mute)) and rules.says_what(tables.key(row)[0]):
             # It is what was asked for, whoever else it may belong to.
-            out.found.untold += [row] * bool(mute)
+            out.found.untold.append(row)
             mute = ()
         # A body that repeats its own request's id is no stray, however it looks.
         strange = tables.key(row) in foreign and not row["flags"] & _ECHOES

@@ -33,18 +33,7 @@ def misdelivered(case: Case, swap: Swap) -> Finding:
         considered = causes.of_pool((owner.frame, request.frame))
         confidence = Confidence.POSSIBLE
     else:
-        assert swap.owner is not None
-        rows = [swap.owner, swap.victim]
-        facts = [
-            *evidence.whose(case, swap),
-            *evidence.in_sequence(case, swap.victim),
-            *evidence.flight(case, swap.victim),
-            *evidence.accepted(case, swap.owner, swap.victim),
-            *evidence.aftermath(case, swap.victim),
-            *evidence.around(case, [swap.victim, swap.owner]),
-            *evidence.places(case, rows),
-            *evidence.completeness(case, rows),
-        ]
+        facts = _swap_facts(case, swap)
         considered = causes.of_swap(case, swap)
         if swap.how is How.SLIPPED:
             considered = causes.of_slip((response.frame, request.frame))
@@ -91,6 +80,22 @@ def _twice_told(swap: Swap) -> bool:
         or len(swap.score.hits) > 1
         or any(place.startswith("header:") for place in swap.score.hits)
     )
+
+
+def _swap_facts(case: Case, swap: Swap) -> list[Fact]:
+    """All that was seen of a response that came to the wrong connection or request."""
+    victim, owner = swap.victim, swap.owner
+    assert owner is not None
+    return [
+        *evidence.whose(case, swap),
+        *evidence.in_sequence(case, victim),
+        *evidence.flight(case, victim),
+        *evidence.accepted(case, owner, victim),
+        *evidence.aftermath(case, victim),
+        *evidence.around(case, [victim, owner]),
+        *evidence.places(case, [owner, victim]),
+        *evidence.completeness(case, [owner, victim]),
+    ]
 
 
 def _surplus_facts(request: Request, response: Response, owner: Request | None) -> list[Fact]:
@@ -193,25 +198,13 @@ def unsolicited(case: Case, row: Row, swap: Swap) -> Finding:
     """A response on a connection where nobody was waiting, that another one had asked for."""
     response = case.tables.response(row)
     assert response is not None and swap.owner is not None
-    rows = [swap.owner, row]
-    facts = [
-        _nobody_waited(response),
-        *evidence.whose(case, swap),
-        *evidence.in_sequence(case, row),
-        *evidence.flight(case, row),
-        *evidence.accepted(case, swap.owner, row),
-        *evidence.aftermath(case, row),
-        *evidence.around(case, [row, swap.owner]),
-        *evidence.places(case, rows),
-        *evidence.completeness(case, rows),
-    ]
     return _finding(
         case,
         Kind.UNSOLICITED,
         _confidence(case, swap),
         causes.of_swap(case, swap),
-        facts,
-        rows=rows,
+        [_nobody_waited(response), *_swap_facts(case, swap)],
+        rows=[swap.owner, row],
         response=response,
         owner=case.tables.request(swap.owner),
     )
