@@ -65,6 +65,11 @@ class Endpoint(NamedTuple):
         """Method and path template: `GET /v1/things/{id}`."""
         return f"{self.method} {self.template}"
 
+    @property
+    def neighbours(self) -> str:
+        """What it has in common with those beside it: all but the last segment of its path."""
+        return f"{self.method} {self.template.rpartition('/')[0]}/"
+
 
 def path_of(target: bytes) -> str:
     """The path of a request target in any of its forms (RFC 9112 §3.2), without the query."""
@@ -153,19 +158,19 @@ def typed(segment: str) -> str:
 def endpoints(routes: list[Route], requests: list[int]) -> list[Endpoint]:
     """The endpoint of every route; `requests` counts the requests of each.
 
-    Under one parent (method, host and the segments before), ten or more distinct names of which
+    Under one parent (method and the segments before, whatever the host is called), ten or more distinct names of which
     most were asked for only now and then, and which are followed by the same segments, are values
     of a variable rather than names (sibling cardinality).
     """
     templates = [route.path.split("/") for route in routes]
     deepest = max((len(t) for t in templates), default=0)
     for depth in range(1, deepest):
-        families: dict[tuple[str, str, tuple[str, ...], tuple[str, ...]], list[int]]
+        families: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[int]]
         families = defaultdict(list)
         for number, (route, parts) in enumerate(zip(routes, templates, strict=True)):
             if depth < len(parts) and parts[depth] and not _is_fixed(parts[depth]):
                 before, after = tuple(parts[:depth]), tuple(parts[depth + 1 :])
-                families[(route.method, route.host, before, after)].append(number)
+                families[(route.method, before, after)].append(number)
         for numbers in families.values():
             names = {templates[n][depth] for n in numbers}
             asked = sum(requests[n] for n in numbers)

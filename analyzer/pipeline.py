@@ -35,7 +35,7 @@ from analyzer.explain.tell import Scene, tell, window
 from analyzer.extraction import Extraction, Recorder, join
 from analyzer.findings import clocks, vantages
 from analyzer.findings.judge import judge
-from analyzer.findings.view import Tables
+from analyzer.findings.view import Tables, Variants
 from analyzer.findings.where import locate
 from analyzer.http.ordinary import Glance, OrdinaryReader
 from analyzer.intervals import MASK
@@ -533,17 +533,20 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
         judged = joined.judged[rows["connection"]]
         asked += np.bincount(rows["route"][judged], minlength=len(asked))
     endpoints = resolve(extraction.routes, asked.tolist())
+    # Whatever name a server is called by, an endpoint is its method and path.
     numbers: dict[Endpoint, int] = {}
     for endpoint in endpoints:
-        numbers.setdefault(endpoint, len(numbers))
+        numbers.setdefault(endpoint._replace(host=""), len(numbers))
+    endpoint_of = np.array([numbers[e._replace(host="")] for e in endpoints], dtype=np.int64)
     return Tables(
         exchanges=extraction.exchanges,
         connections=connections,
         joined=joined,
         clocks=timed,
         endpoints=endpoints,
-        endpoint_of=np.array([numbers[e] for e in endpoints], dtype=np.int64),
+        endpoint_of=endpoint_of,
         names=list(numbers),
+        variants=_variants(extraction, joined, endpoint_of, list(numbers)),
         forms=extraction.forms,
         addresses=extraction.addresses,
         interfaces=interfaces.names,
@@ -553,3 +556,23 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
         ends=ends,
         refusals=sorted(extraction.refusals)[:MOST_REFUSALS],
     )
+
+
+def _variants(
+    extraction: Extraction,
+    joined: vantages.Joined,
+    endpoint_of: np.ndarray,
+    names: list[Endpoint],
+) -> Variants:
+    """The endpoints as they were asked: at which server, and under which name."""
+    many = len(endpoint_of)
+    codes = np.zeros(0, dtype=np.int64)
+    for rows, _ in extraction.exchanges.chunks():
+        asked = joined.service[rows["connection"]] * many + rows["route"]
+        codes = np.union1d(codes, np.unique(asked))
+    around = {}
+    for name in names:
+        around.setdefault(name.neighbours, len(around))
+    neighbours = np.array([around[name.neighbours] for name in names], dtype=np.int64)
+    endpoint = endpoint_of[codes % many] if many else codes
+    return Variants(codes, many, endpoint, neighbours[endpoint], codes // max(1, many))

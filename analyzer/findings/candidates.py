@@ -1,196 +1,158 @@
-"""Who may have asked for a response that went astray.
+"""Which requests may have asked for which odd response: few pairs, by place, time and form.
 
-Law: a request is a candidate only if it was asked at the same server before the response came, and
-something of the response fits it: its shape is that of the request's endpoint, or no shape tells.
+Law: a request is a candidate only if it was asked at the same server before the response came; and
+of many those that fit best before anybody has looked at the messages. However many there are, the
+time is bounded.
 """
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from analyzer.findings.learning import ENOUGH, MOST_OWNERS, Learned, says_something
+from analyzer.findings.history import History, histories
 from analyzer.findings.pool import Pool
-from analyzer.findings.strays import How, Suspicion
-from analyzer.findings.view import Row, Tables
-from analyzer.shapes import Form, may_be_json
+from analyzer.findings.triage import Odd
+from analyzer.findings.view import Id, Row, Tables
+from analyzer.findings.weights import Weigher
 from analyzer.tables import Array, Outcome
 
-LONGEST_WAIT = 600_000_000_000  # ns that an owner may have been waiting
-NOWHERE = -1  # the endpoint of a response without a request
-MOST_COPIES = 2  # responses of one form that an endpoint may have received as copies
+LONGEST_WAIT = 600_000_000_000  # ns that a request may have been waiting
+MOST_CANDIDATES = 8  # for one response, whose messages are looked at
+PROMISING = 3.0  # bits that speak for a pair before its messages were looked at
+MOST_LOOKED_UP = 64  # responses whose copies are looked for among all exchanges
 
 
 @dataclass(slots=True)
-class Search:
-    """Where candidates are looked for: requests that got no response, and strays.
+class Candidates:
+    """For every odd response the requests that may have asked for it, by the response's exchange.
 
-    `silent` has the endpoints of which no response was seen, by method and path.
+    `copies` are exchanges that were given the same bytes; `before` what was asked before a response
+    on its own connection.
     """
 
-    tables: Tables
-    learned: Learned
-    robbed: Pool[Row]
-    strays: Pool[Suspicion]
-    silent: dict[str, set[int]]
+    responses: list[Row] = field(default_factory=list)
+    of: dict[Id, list[Row]] = field(default_factory=dict)
+    copies: dict[Id, list[Row]] = field(default_factory=dict)
+    before: dict[Id, Row] = field(default_factory=dict)
+    # How often the bytes of a response were given, by `said`.
+    given: Counter[tuple[int, int, int, int]] = field(default_factory=Counter)
 
-    @classmethod
-    def among(
-        cls, tables: Tables, learned: Learned, strays: list[Suspicion], robbed: Iterable[Row]
-    ) -> "Search":
-        """Look among these."""
-        silent: dict[str, set[int]] = {}
-        for number, endpoint in enumerate(tables.names):
-            if not learned.total(number):
-                silent.setdefault(endpoint.name, set()).add(number)
-        return cls(
-            tables,
-            learned,
-            Pool(tables, ((row, row) for row in robbed), len(strays)),
-            Pool(tables, ((other.stray, other) for other in strays), len(strays)),
-            silent,
-        )
+    def rows(self) -> list[Row]:
+        """All exchanges whose messages decide, the responses with most candidates' worth first."""
+        found: dict[Id, Row] = {}
+        for row in self.responses:
+            others = [*self.of[row.id], *self.copies.get(row.id, ())]
+            if others or row.id in self.before:
+                before = [self.before[row.id]] if row.id in self.before else []
+                for one in (row, *others, *before):
+                    found.setdefault(one.id, one)
+        return list(found.values())
 
 
-def gather(search: Search, suspicion: Suspicion, *, copies: bool) -> bool:
-    """Find who may have asked for a stray; returns whether all exchanges were looked through."""
-    tables, learned = search.tables, search.learned
-    stray = suspicion.stray
-    key = tables.key(stray)
-    if _is_broken(learned.forms[key[2]]) and suspicion.foreign:
-        suspicion.broken = True
-        robbed = search.robbed.near(stray, None, LONGEST_WAIT)
-        some = [row for row in robbed if _could_own(tables, row, stray, None)]
-        suspicion.candidates += [(row, How.INSIDE) for row in some]
-        return False
-    telling = says_something(learned.forms[key[2]])
-    likes = set(learned.endpoints_like(key)) if telling else set()
-    if suspicion.mute:
-        likes.add(key[0])
-        suspicion.foreign &= telling
-    elif not likes or len(likes) > MOST_OWNERS or not telling:
-        suspicion.nobody = True
-        return False
-    # Endpoints of other hosts with the same method and path that were never answered.
-    for name in {tables.names[number].name for number in likes}:
-        likes |= search.silent.get(name, set())
-    robbed = search.robbed.near(stray, likes, LONGEST_WAIT)
-    strays = search.strays.near(stray, likes, LONGEST_WAIT)
-    out = suspicion.candidates
-    out += [(row, How.SLIPPED) for row in suspicion.before if tables.key(row)[0] in likes]
-    out += [(row, How.STOLEN) for row in robbed if _could_own(tables, row, stray, likes)]
-    # Both ways: what the other one got looks like what this one asked for.
-    crossed = [
-        (other.stray, How.CROSSED)
-        for other in strays
-        if _could_own(tables, other.stray, stray, likes)
-        and ((suspicion.mute and other.mute) or learned.looks_like(tables.key(other.stray), key[0]))
-    ]
-    out += crossed
-    if suspicion.weak and not suspicion.foreign:
-        suspicion.candidates = crossed
-        return False
-    # Those that were answered wrongly before: their own answer is still owed.
-    known = {id(row) for row, _ in out}
-    out += [
-        (other.stray, How.LATE)
-        for other in strays
-        if id(other.stray) not in known
-        and not equal(other.stray, stray)
-        and _could_own(tables, other.stray, stray, likes, answered=True)
-    ]
-    if not copies or (out and not suspicion.says_who):
-        return False
-    known = {id(row) for row, _ in out}
-    out += [
-        (row, How.COPIED if row["response_end_time"] > stray["request_time"] else How.CACHED)
-        for row in _copies(tables, learned, suspicion, likes)
-        if id(row) not in known
-    ]
-    return True
+def candidates(tables: Tables, weigher: Weigher, odd: Odd) -> Candidates:
+    """Find the candidates of all odd responses: suspects, and those that nobody had asked for."""
+    out = Candidates(responses=[*odd.suspects, *odd.lone])
+    size = len(out.responses)
+    unserved = Pool(tables, ((row, row) for row in odd.unserved), size)
+    suspects = Pool(tables, ((row, row) for row in odd.suspects), size)
+    asked = histories(tables, out.responses if size <= MOST_LOOKED_UP * 8 else odd.lone)
+    near: dict[Id, list[Row]] = {}
+    for row in out.responses:
+        some = [
+            *unserved.near(row, None, LONGEST_WAIT),
+            *suspects.near(row, None, LONGEST_WAIT),
+        ]
+        earlier = _before(row, asked.get(row["connection"]))
+        if earlier is not None:
+            out.before[row.id] = earlier
+            some.append(earlier)
+        near[row.id] = [one for one in {o.id: o for o in some}.values() if _may_own(one, row)]
+    weigher.prepare((row, row) for row in out.responses)
+    weigher.prepare((one, row) for row in out.responses for one in near[row.id])
+    left = {row.id for row in odd.unserved}
+    for row in out.responses:
+        out.of[row.id] = _best(tables, weigher, row, near[row.id], left)
+        if row.id in out.before and out.before[row.id].id not in {o.id for o in out.of[row.id]}:
+            out.of[row.id].append(out.before[row.id])
+    _copies(tables, weigher, odd, out)
+    return out
 
 
-def gather_unasked(search: Search, suspicion: Suspicion) -> None:
-    """Find who may have asked for a response that no request is left for on its connection."""
-    stray, learned = suspicion.stray, search.learned
-    _, status, form = search.tables.key(stray)
-    likes = set(learned.endpoints_like((NOWHERE, status, form)))
-    if len(likes) > MOST_OWNERS or not says_something(learned.forms[form]):
-        return
-    suspicion.candidates += [
-        (row, How.STOLEN)
-        for row in search.robbed.near(stray, likes, LONGEST_WAIT)
-        if _could_own(search.tables, row, stray, likes)
-    ]
-
-
-def equal(one: Row, other: Row) -> bool:
-    """Whether two were given the same body: then it is hardly the other's."""
-    return bool(one["response_sum"]) and all(
-        one[name] == other[name] for name in ("response_sum", "response_length", "status")
-    )
-
-
-def _is_broken(form: Form) -> bool:
-    return form.shape is None and may_be_json(form.media_type)
-
-
-def _could_own(
-    tables: Tables, row: Row, stray: Row, endpoints: set[int] | None, *, answered: bool = False
-) -> bool:
-    """Whether `row` is a request of one of `endpoints` that waited when `stray` was answered.
-
-    Of any endpoint if None. With `answered` the answer that it was given does not count.
-    """
+def _may_own(request: Row, response: Row) -> bool:
+    """Whether a request was asked in time, and not where another answer has to come first."""
     return (
-        row is not stray
-        and (endpoints is None or tables.key(row)[0] in endpoints)
-        and tables.server(row) == tables.server(stray)
-        and (row["connection"] != stray["connection"] or bool(row["response_time"]))
-        and 0 < stray["response_time"] - row["request_time"] < LONGEST_WAIT
-        and (answered or not row["response_time"] or row["response_time"] > stray["request_time"])
+        request.id != response.id
+        and request["request_frame"] > 0
+        and 0 < response["response_time"] - request["request_time"] < LONGEST_WAIT
+        and (request["connection"] != response["connection"] or bool(request["response_time"]))
     )
 
 
-def _copies(
-    tables: Tables, learned: Learned, suspicion: Suspicion, endpoints: set[int]
+def _best(
+    tables: Tables, weigher: Weigher, response: Row, some: list[Row], left: set[Id]
 ) -> list[Row]:
-    """Exchanges of `endpoints` that overlap the stray and were sent the same bytes.
+    """Those that speak for themselves before anything is read, the best first."""
+    own = weigher.form_bits(response, response)
+    endpoint = tables.endpoint(response)
+    lacks = weigher.echoes.lacking_bits(endpoint, response.position)
+    rated = []
+    for one in some:
+        bits = weigher.form_bits(one, response) - own + lacks
+        if one.id in left:
+            bits += weigher.rates.unserved(tables.endpoint(one))
+        if bits >= PROMISING:
+            rated.append((bits, one["request_time"], one))
+    rated.sort(key=_by_worth, reverse=True)
+    return [one for _, _, one in rated[:MOST_CANDIDATES]]
 
-    Unless a token tells, only where the endpoint of the stray is well known and almost never
-    answers so: two equal responses at one time are otherwise no surprise. Where a token tells
-    who asked, also those that were over before.
-    """
-    stray = suspicion.stray
-    endpoint, status, form = tables.key(stray)
-    if not stray["response_sum"]:
-        return []
-    if not suspicion.mute and (
-        learned.count(endpoint, form) > MOST_COPIES or learned.total(endpoint) <= ENOUGH
-    ):
-        return []
-    wanted = np.array(sorted(endpoints), dtype=np.int64)
-    start, end = stray["request_time"], stray["response_end_time"]
-    if suspicion.says_who:
-        start = 0
+
+def _by_worth(rated: tuple[float, int, Row]) -> tuple[float, int]:
+    return rated[0], rated[1]
+
+
+def _before(row: Row, known: History | None) -> Row | None:
+    """The request before a response's own on its connection, or before the lone response."""
+    if known is None:
+        return None
+    return known.before(row["request_time"] or row["response_time"])
+
+
+def _copies(tables: Tables, weigher: Weigher, odd: Odd, out: Candidates) -> None:
+    """Exchanges that were given the same bytes as a suspect, at the same server."""
+    wanted = [
+        row
+        for row in odd.suspects
+        if row["response_sum"] and row["response_length"] and not out.of[row.id]
+    ]
+    wanted += [row for row in odd.suspects if row["response_sum"] and out.of[row.id]]
+    wanted = wanted[:MOST_LOOKED_UP]
+    sums = np.array(sorted({row["response_sum"] for row in wanted}), dtype=np.uint32)
+    if not len(sums):
+        return
 
     def alike(rows: Array) -> np.ndarray:
-        chosen: np.ndarray = (
-            (rows["status"] == status)
-            & (rows["form"] == form)
-            & (rows["response_length"] == stray["response_length"])
-            & (rows["response_sum"] == stray["response_sum"])
-            & (rows["outcome"] == Outcome.ANSWERED)
-            & np.isin(tables.endpoint_of[rows["route"]], wanted)
+        chosen: np.ndarray = (rows["outcome"] == Outcome.ANSWERED) & np.isin(
+            rows["response_sum"], sums
         )
         return chosen
 
-    copies = [
-        row
-        for row in tables.pick(alike)
-        if row.position != stray.position and tables.server(row) == tables.server(stray)
-    ]
-    # What many are given is nobody's own.
-    if len(copies) > MOST_COPIES and not suspicion.says_who:
-        return []
-    return [r for r in copies if r["request_time"] < end and r["response_end_time"] > start]
+    by_bytes: dict[tuple[int, int, int, int], list[Row]] = {}
+    for row in tables.pick(alike):
+        by_bytes.setdefault(said(tables, row), []).append(row)
+    out.given.update({key: len(rows) for key, rows in by_bytes.items()})
+    for row in wanted:
+        equal = [one for one in by_bytes.get(said(tables, row), ()) if one.id != row.id]
+        out.copies[row.id] = _nearest(equal, row)
+
+
+def said(tables: Tables, row: Row) -> tuple[int, int, int, int]:
+    """What a response says, as far as sums tell: equal for equal bytes of one server."""
+    return tables.server(row), row["status"], row["response_length"], row["response_sum"]
+
+
+def _nearest(rows: Iterable[Row], response: Row) -> list[Row]:
+    """The few nearest in time; all that matters of very many is that they are many."""
+    ordered = sorted(rows, key=lambda r: abs(r["response_time"] - response["response_time"]))
+    return ordered[: 4 * MOST_CANDIDATES]

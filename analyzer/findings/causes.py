@@ -10,11 +10,13 @@ A cause is ruled out only by what was seen, never by what was not captured.
 from collections.abc import Iterable
 
 from analyzer.closeup.model import CLIENT, SERVER, Packet
-from analyzer.findings.evidence import Case, milliseconds, seconds
+from analyzer.findings.assignment import CACHED, COPIED, CROSSED, LATE, WITHIN
+from analyzer.findings.evidence import Case
 from analyzer.findings.model import Cause, Verdict
 from analyzer.findings.sides import Side, missed_fin, strange_reset
-from analyzer.findings.strays import How, Swap
+from analyzer.findings.swaps import Swap
 from analyzer.findings.view import Row
+from analyzer.findings.words import milliseconds, seconds
 from analyzer.tables import Close, ConnectionFlag, Flag
 
 _SUPPORTED, _POSSIBLE, _RULED_OUT = Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict.RULED_OUT
@@ -72,10 +74,10 @@ def of_pool(frames: tuple[int, ...]) -> list[Cause]:
 def of_swap(case: Case, swap: Swap) -> list[Cause]:
     """Causes of a request having been given the response that another asked for."""
     if swap.owner is None:
-        return []
-    if swap.how is How.LATE or swap.owner["flags"] & _DOUBTFUL:
+        return _of_unseen(swap)
+    if swap.how == LATE or swap.owner["flags"] & _DOUBTFUL:
         return _of_slipped_path(swap.owner, swap.victim, swap.how)
-    if swap.how is How.CACHED:
+    if swap.how == CACHED:
         return _of_cached(swap.owner, swap.victim)
     found = _mixed_up(case, swap.victim, swap.owner, swap.how)
     if case.side(swap.victim) is not Side.CLIENT:
@@ -96,6 +98,22 @@ def of_swap(case: Case, swap: Swap) -> list[Cause]:
     return ordered([Cause(OPEN, _SUPPORTED, why, frames), *open_, proxy])
 
 
+def _of_unseen(swap: Swap) -> list[Cause]:
+    """Causes of a response in another endpoint's form, whose request is not in sight."""
+    frames = (swap.victim["response_frame"],)
+    why = (
+        "the request that it belongs to is not in this capture; a capture at the server, with all "
+        "of its clients, would have it and show how it fared"
+    )
+    return [
+        Cause(OPEN, _SUPPORTED, why, frames),
+        Cause("server/descriptor", _POSSIBLE, "the rightful request is not in sight", frames),
+        Cause("server/crossed", _POSSIBLE, "the rightful request is not in sight", frames),
+        Cause("server/stolen", _POSSIBLE, "the rightful request is not in sight", frames),
+        Cause("proxy/crossed", _POSSIBLE, "a proxy in between may have mixed them up", frames),
+    ]
+
+
 def _of_cached(owner: Row, victim: Row) -> list[Cause]:
     """Causes of a response that another client had been given before."""
     frames = (owner["response_frame"], victim["response_frame"])
@@ -113,10 +131,10 @@ def _of_cached(owner: Row, victim: Row) -> list[Cause]:
     ]
 
 
-def _of_slipped_path(owner: Row, victim: Row, how: How) -> list[Cause]:
+def _of_slipped_path(owner: Row, victim: Row, how: str) -> list[Cause]:
     """Causes of responses that come one request late, on whatever connection."""
     frames = (owner["request_frame"], victim["response_frame"])
-    if how is How.LATE:
+    if how == LATE:
         why = (
             "the request that it answers had been given an earlier request's response: somewhere "
             "on the way each response comes one request late"
@@ -137,7 +155,7 @@ def _of_slipped_path(owner: Row, victim: Row, how: How) -> list[Cause]:
     ]
 
 
-def _mixed_up(case: Case, victim: Row, owner: Row, how: How) -> list[Cause]:
+def _mixed_up(case: Case, victim: Row, owner: Row, how: str) -> list[Cause]:
     frames = (owner["request_frame"], victim["response_frame"])
     descriptor = Cause(
         "server/descriptor", _RULED_OUT, "the owner's connection got a response", frames
@@ -149,13 +167,13 @@ def _mixed_up(case: Case, victim: Row, owner: Row, how: How) -> list[Cause]:
         "a network cannot move it there",
         frames,
     )
-    if how is How.CROSSED:
+    if how == CROSSED:
         why = "each of the two requests got another's response"
         return [Cause("server/crossed", _SUPPORTED, why, frames), descriptor, network]
-    if how is How.COPIED:
+    if how == COPIED:
         why = "both requests were given the same response while both were waiting"
         return [Cause("server/stolen", _SUPPORTED, why, frames), descriptor, network]
-    if how is How.INSIDE:
+    if how == WITHIN:
         why = "both responses went out on one connection, one inside the other"
         return [Cause("server/stolen", _SUPPORTED, why, frames), network]
     lost = _ownership(case, owner, victim)

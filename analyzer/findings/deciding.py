@@ -1,206 +1,238 @@
-"""Which suspicions are swaps: each stray response is given to the request that fits it best.
+"""What each suspicion comes to: a swap, something honest, or nothing that can be said.
 
-Law: no request asked for two strays, and what servers do honestly is not taken for a swap (see
-`honest`). What the capture's limits may have caused stays undecided.
+Law: the capture's limits first: what they may have caused stays undecided. Then whichever reason of
+the closed list is the likeliest (`explanations`). No request asked for two responses.
 """
 
 from dataclasses import dataclass, field
+from math import log2
 
-from analyzer.echoes import says_who
-from analyzer.findings.candidates import equal
-from analyzer.findings.honest import SAME, by_chance, meant, over, shared, still_waits, too_late
-from analyzer.findings.inside import fits, inside
-from analyzer.findings.learning import Learned
-from analyzer.findings.lens import Said
-from analyzer.findings.owners import Score, Scorer, best
-from analyzer.findings.strays import How, Suspects, Suspicion, Swap, Swaps
+import numpy as np
+
+from analyzer.findings import reuse
+from analyzer.findings.assignment import Event, copies, events
+from analyzer.findings.candidates import LONGEST_WAIT, Candidates
+from analyzer.findings.explanations import (
+    LIKELY,
+    POSSIBLE,
+    SWAP,
+    Judging,
+    confidence,
+    explain,
+)
+from analyzer.findings.failures import tells_failure
+from analyzer.findings.history import histories
+from analyzer.findings.model import NOT_SAID, Confidence, Explained
+from analyzer.findings.swaps import REUSED, SURPLUS, Oddity, Swap, Verdicts
 from analyzer.findings.touched import only_doubtful, touched
-from analyzer.findings.view import Row, Tables
+from analyzer.findings.triage import Odd
+from analyzer.findings.view import Id, Row, Tables
+from analyzer.findings.weights import FORM, Comparison, Weigher
 from analyzer.tables import Flag
 
-Candidates = list[tuple[Row, How]]
+# In bits: how likely the rightful request of a response would not be in sight.
+ALONE_IN_SIGHT, ALL_IN_SIGHT = -1.0, -5.0
+NOTABLE = 7.0  # bits, at least, by which a response is odd before anybody is told of it
+OTHERWISE = "a shape that its endpoint seldom or never has otherwise, with no owner in sight"
+BEFORE = "sent before its request had arrived, and no request went without an answer"
 
 _OPEN_AT_END = int(Flag.OPEN_AT_END)
 
 
-def decide(tables: Tables, learned: Learned, suspects: Suspects, scorer: Scorer) -> Swaps:
-    """The swaps among the suspicions, and what else came of these."""
-    deciding = _Deciding(tables, learned, scorer, suspects.found)
-    for suspicion in suspects.suspicions:
-        deciding.stray(suspicion)
-    for suspicion in suspects.unasked:
-        deciding.unasked(suspicion)
-    return deciding.finished(suspects.robbed)
+def decide(
+    tables: Tables,
+    weigher: Weigher,
+    odd: Odd,
+    found: Candidates,
+    habits: np.ndarray,
+) -> Verdicts:
+    """What the odd exchanges come to."""
+    deciding = _Deciding(tables, weigher, odd, found)
+    for event in events(tables, weigher, found, odd):
+        deciding.event(event)
+    for event in copies(tables, weigher, found, deciding.settled):
+        deciding.event(event)
+    for row in odd.suspects:
+        deciding.left(row)
+    deciding.by_numbers()
+    deciding.by_habit(habits)
+    return deciding.out
 
 
 @dataclass(slots=True)
 class _Deciding:
-    """What has been decided so far.
-
-    `taken` are owners found already, each of which asked for one response; `misled` victims, whose
-    own responses are still owed.
-    """
+    """What has been decided so far; `settled` are responses of which something was said."""
 
     tables: Tables
-    learned: Learned
-    scorer: Scorer
-    out: Swaps
-    found: list[Swap] = field(default_factory=list)
-    taken: set[int] = field(default_factory=set)
-    misled: set[int] = field(default_factory=set)
+    weigher: Weigher
+    odd: Odd
+    found: Candidates
+    out: Verdicts = field(default_factory=Verdicts)
+    settled: set[Id] = field(default_factory=set)
+    honest: dict[Id, tuple[Event, str, tuple[Explained, ...]]] = field(default_factory=dict)
 
-    def stray(self, suspicion: Suspicion) -> None:
-        """Decide on a response that looks or sounds like another's."""
-        stray, tables = suspicion.stray, self.tables
-        if suspicion.nobody:
-            self.out.unexplained.append(stray)
+    def event(self, event: Event) -> None:
+        """A fault, or an honest reason."""
+        tables = self.tables
+        event.meant = self._is_meant(event)
+        judging = Judging(tables, self.weigher, event, self.found.given)
+        outcome = explain(judging)
+        if outcome.bits < POSSIBLE:
+            for move in event.moves:
+                self.honest[move.response.id] = event, outcome.name, outcome.every
             return
-        left, said = self._left(suspicion), None
-        if suspicion.broken:
-            said, left = self._inside(stray, left)
-        scores = self.scorer.scores(stray, [row for row, _ in left], said)
-        swap = _best(tables, suspicion, dict(zip(map(id, scores), left, strict=True)), scores)
-        if swap is None or swap.owner is None or too_late(tables, swap):
-            self._without_owner(suspicion, named=swap is not None)
-        elif touched(tables, stray) or (
-            touched(tables, swap.owner, but=_OPEN_AT_END) and not only_doubtful(tables, swap.owner)
-        ):
-            self.out.undecided.append(stray)
-        else:
-            self.misled.add(id(stray))
-            self.taken.add(id(swap.owner))
-            self.found.append(swap)
+        limited = [move for move in event.moves if self._is_limited(move.response, move.request)]
+        for move in event.moves:
+            self.settled.add(move.response.id)
+            if limited:
+                self.out.undecided.append(move.response)
+                continue
+            before = self.found.before.get(move.response.id)
+            lone = not move.response["request_frame"]
+            if lone and before is not None and before.id == move.request.id:
+                self.out.provided.add(move.response.id)  # nobody else was given it
+                continue
+            sure = confidence(judging, outcome.bits)
+            self.out.swaps.append(
+                Swap(
+                    move.response,
+                    move.request,
+                    event.how,
+                    Confidence.POSSIBLE if move.rivals else sure,
+                    tuple(event.comparisons),
+                    outcome.every,
+                    outcome.bits,
+                    move.rivals,
+                )
+            )
 
-    def _left(self, suspicion: Suspicion) -> Candidates:
-        """The candidates that nothing honest explains."""
-        stray, scorer = suspicion.stray, self.scorer
-        left = [
-            (row, how)
-            for row, how in suspicion.candidates
-            if id(row) not in self.taken
-            and (how is not How.LATE or id(row) in self.misled)
-            and not over(self.tables, row, stray, how)
-            and not shared(self.tables, scorer, row, stray, how)
-        ]
-        if not suspicion.mute or suspicion.foreign:
-            return left
-        left = [(row, how) for row, how in left if not scorer.own(stray, suspicion.mute, row)]
-        # Whatever else may fit: two that have each other's answers.
-        mirrored: Candidates = [
-            (row, how) for row, how in left if how is How.CROSSED and scorer.mirrored(row, stray)
-        ]
-        if mirrored or suspicion.weak:
-            return mirrored
-        by_name = all(map(says_who, suspicion.mute))
-        return [
-            (row, how)
-            for row, how in left
-            if how is not How.CROSSED or not (by_name or equal(row, stray))
-        ]
+    def _is_limited(self, response: Row, request: Row) -> bool:
+        """Whether the capture's own limits may have caused it."""
+        return touched(self.tables, response, but=0 if response["request_frame"] else _OPEN_AT_END) or (
+            touched(self.tables, request, but=_OPEN_AT_END)
+            and not only_doubtful(self.tables, request)
+        )
 
-    def _inside(self, stray: Row, left: Candidates) -> tuple[Said | None, Candidates]:
-        """The response in a broken body, and those of the candidates whose endpoint it fits."""
-        said = self.scorer.lens.said(stray)
-        within = said and inside(said)
-        if within is None:
-            return None, []
-        asked = {self.tables.key(row)[0] for row, _ in left}
-        fitting = {number for number in asked if fits(within, self.learned, number)}
-        return within, [(row, how) for row, how in left if self.tables.key(row)[0] in fitting]
+    def _is_meant(self, event: Event) -> bool:
+        """Whether each request was given the same bytes at another time, when nobody else waited.
 
-    def _without_owner(self, suspicion: Suspicion, *, named: bool) -> None:
-        if touched(self.tables, suspicion.stray):
-            return
-        if suspicion.foreign:
-            self.out.unexplained.append(suspicion.stray)
-        elif not suspicion.weak and (named or suspicion.says_who):
-            self.out.untold.append(suspicion.stray)
-
-    def unasked(self, suspicion: Suspicion) -> None:
-        """Decide on a response that no request was left for: somebody's who got none?
-
-        Not where it may as well answer what was asked before it, on its connection, once more.
+        What the server always says to a request is what it means, whatever it names. Where forms
+        tell two answers apart this says nothing.
         """
-        tables, stray = self.tables, suspicion.stray
-        left = [
-            (row, how)
-            for row, how in suspicion.candidates
-            if id(row) not in self.taken and not touched(tables, row, but=_OPEN_AT_END)
-        ]
-        scores = self.scorer.scores(stray, [row for row, _ in left])
-        swap = _best(tables, suspicion, dict(zip(map(id, scores), left, strict=True)), scores)
-        if swap is None or swap.owner is None or swap.rivals:
+        if sum(c.bits for c in event.comparisons if c.name == FORM) >= NOTABLE:
+            return False
+        return all(
+            any(
+                one.target == move.response.target
+                and one.position != move.response.position
+                and one["request_length"] == move.response["request_length"]
+                and _elsewhen(one, move.response, move.request)
+                for one in self.found.copies.get(move.response.id, ())
+            )
+            for move in event.moves
+        )
+
+    def left(self, row: Row) -> None:
+        """A suspect that no request in sight fits better than its own."""
+        if row.id in self.settled or touched(self.tables, row):
             return
-        hits = len(swap.score.hits) if swap.score is not None else 0
-        for row in suspicion.before:
-            again = self.scorer.scores(stray, [row])[0]
-            alike = again.hits or tables.key(row)[0] == tables.key(swap.owner)[0]
-            if len(again.hits) >= hits and alike:
-                return
-        self.taken.add(id(swap.owner))
-        self.out.swaps.append(swap)
+        own = self.weigher.weight(row, row)
+        against = [c._replace(bits=-c.bits) for c in own.comparisons]
+        bits = sum(c.bits for c in against)
+        form = sum(c.bits for c in against if c.name == FORM)
+        failure = tells_failure(self.tables.forms[row["form"]])
+        if form >= NOTABLE and not failure and self._unseen(row, bits, against):
+            return
+        event, name, every = self.honest.get(row.id, (None, "", ()))
+        everybody = self.weigher.forms.total
+        if failure or bits < max(NOTABLE if form > 0 else LIKELY, log2(everybody + 1.0) - 1.0):
+            return
+        why = OTHERWISE if form >= bits / 2 else NOT_SAID
+        told = event.comparisons if event is not None else against
+        self.out.oddities.append(Oddity(row, why, tuple(told), every))
 
-    def finished(self, robbed: list[Row]) -> Swaps:
-        """All swaps, without those that are honest in the light of the others."""
-        honest = by_chance(self.tables, self.learned, self.found, robbed)
-        self.out.unexplained += [s.victim for s in self.found if id(s.victim) in honest]
-        honest |= meant(self.tables, self.found)
-        self.out.swaps += [swap for swap in self.found if id(swap.victim) not in honest]
-        return self.out
-
-
-def _best(
-    tables: Tables,
-    suspicion: Suspicion,
-    candidates: dict[int, tuple[Row, How]],
-    scores: list[Score],
-) -> Swap | None:
-    """The candidate that fits best: by tokens, then by how it fared, then the latest waiting."""
-    stray = suspicion.stray
-    own = tables.key(stray)[0]
-    top = best(
-        [
-            s
-            for s in scores
-            # What is foreign to an endpoint is so to all of its requests.
-            if s.hits or not (tables.key(s.row)[0] == own or _namesakes(tables, s.row, stray))
+    def _unseen(self, row: Row, odd: float, against: list[Comparison]) -> bool:
+        """Whether it is another endpoint's whose request is not in sight; then it is a finding."""
+        tables, forms = self.tables, self.weigher.forms
+        endpoint = tables.endpoint(row)
+        server = tables.server(row)
+        among = np.flatnonzero(
+            (tables.variants.server == server) & (tables.variants.endpoint != endpoint)
+        )
+        kind = forms.kind(row["status"], row["form"])
+        nearest, alike = forms.nearest(kind, among)
+        if nearest < 0:
+            return False
+        service = tables.joined.service
+        here = tables.connections["client"][(service == server) & tables.joined.judged]
+        sight = ALONE_IN_SIGHT if len(np.unique(here)) < 2 else ALL_IN_SIGHT
+        bits = odd + alike + sight - SWAP
+        if bits < POSSIBLE:
+            return False
+        likely = int(tables.variants.endpoint[nearest])
+        name = tables.names[likely].name
+        frame = row["response_frame"]
+        told = [
+            *against,
+            Comparison(FORM, alike, f"its shape is that of {name}", (frame,)),
+            Comparison("sight", sight, "no request that could have asked for it is in sight"),
         ]
-    )
-    if not suspicion.foreign:
-        # Where shapes say nothing, somebody's token must be there.
-        top = [
-            score
-            for score in top
-            if score.hits
-            and (candidates[id(score)][1] not in SAME or any(map(says_who, score.hits)))
-        ]
-    if not top:
-        return None
-    crossed = [score for score in top if candidates[id(score)][1] is How.CROSSED]
-    robbed = [score for score in top if candidates[id(score)][1] not in (*SAME, How.LATE)]
-    top = crossed or robbed or top
-    waiting = [score for score in top if still_waits(tables, score.row, stray)]
-    chosen = max(waiting or top, key=lambda score: score.row["request_time"])
-    others = [len(score.hits) for score in scores if score is not chosen]
-    return Swap(
-        stray,
-        chosen.row,
-        candidates[id(chosen)][1],
-        # Of one user's equal pages it doesn't matter which.
-        rivals=0 if candidates[id(chosen)][1] is How.CACHED else max(0, len(waiting) - 1),
-        mute=suspicion.mute,
-        foreign=suspicion.foreign,
-        score=chosen if chosen.known else None,
-        weak=suspicion.weak,
-        candidates=len(scores),
-        second=max(others, default=0),
-    )
+        self.out.swaps.append(
+            Swap(
+                row, None, "unseen", Confidence.POSSIBLE, tuple(told),
+                (Explained("another request's response", "chosen", "whose it is is not in sight"),),
+                bits, likely=likely,
+            )
+        )  # fmt: skip
+        self.settled.add(row.id)
+        return True
+
+    def by_numbers(self) -> None:
+        """Responses that were sent before their requests had arrived belong to those before."""
+        tables, odd = self.tables, self.odd
+        before = histories(tables, odd.surplus)
+        excess = {row["connection"] for row in odd.lone}
+        for row in odd.surplus:
+            known = before.get(row["connection"])
+            earlier = known.before(row["request_time"]) if known else None
+            if row["connection"] not in excess and earlier is None and not self._missed(row):
+                self.out.oddities.append(Oddity(row, BEFORE))
+            elif touched(tables, row):
+                self.out.undecided.append(row)
+            else:
+                self.out.swaps.append(
+                    Swap(row, earlier, SURPLUS, Confidence.LIKELY, bits=SWAP)
+                )
+
+    def _missed(self, row: Row) -> bool:
+        """Whether a request to the server was left without a response that could be this one."""
+        server = self.tables.server(row)
+        return any(
+            self.tables.server(one) == server
+            and 0 < row["response_time"] - one["request_time"] < LONGEST_WAIT
+            for one in self.odd.unserved
+        )
+
+    def by_habit(self, habits: np.ndarray) -> None:
+        """Answers that a client takes for those to its next requests."""
+        tables = self.tables
+        before = histories(tables, self.odd.early)
+        for row in self.odd.early:
+            if touched(tables, row):
+                continue
+            habit = float(habits[row["connection"]])
+            told = reuse.reused(tables, row, before.get(row["connection"]), habit)
+            if told is None:
+                continue
+            earlier, comparisons = told
+            bits = sum(c.bits for c in comparisons) - reuse.REUSE
+            if bits >= POSSIBLE:
+                self.out.swaps.append(
+                    Swap(row, earlier, REUSED, Confidence.POSSIBLE, tuple(comparisons), bits=bits)
+                )
 
 
-def _namesakes(tables: Tables, row: Row, stray: Row) -> bool:
-    """Whether both were asked for one thing under two hosts: most likely of the same program.
-
-    One variant of its answers may then be usual under one name and rare under the other.
-    """
-    one, two = tables.names[tables.key(row)[0]], tables.names[tables.key(stray)[0]]
-    return one.name == two.name and one.host != two.host
+def _elsewhen(row: Row, victim: Row, owner: Row) -> bool:
+    """Whether `row` was answered at a time when `owner` was not waiting."""
+    until = owner["response_time"] or victim["response_time"]
+    return bool(row["response_time"] < owner["request_time"] or row["request_time"] > until)

@@ -15,17 +15,26 @@ from itertools import pairwise
 import numpy as np
 
 from analyzer.closeup.model import CLIENT, SERVER, Packet
+from analyzer.findings.assignment import (
+    CACHED,
+    COPIED,
+    CROSSED,
+    LATE,
+    SLIPPED,
+    STOLEN,
+    WITHIN,
+)
 from analyzer.findings.habits import Habit
-from analyzer.findings.learning import Learned
 from analyzer.findings.lens import Lens
 from analyzer.findings.model import Fact
-from analyzer.findings.owners import Score
 from analyzer.findings.sides import Side, missed_fin, side_of, strange_reset, ttl_of
-from analyzer.findings.strays import How, Swap
+from analyzer.findings.swaps import Swap
 from analyzer.findings.view import Row, Tables
+from analyzer.findings.words import milliseconds, seconds
 from analyzer.intervals import covers
 from analyzer.tables import Close, ConnectionFlag, Flag, Outcome
 
+TELLING = 1.0  # bits from which on a comparison is among the evidence
 MOST_NAMED = 5  # frames of requests in flight that are named
 LONGEST_FLIGHT = 600_000_000_000  # ns that a request counts as in flight, at most
 
@@ -38,10 +47,9 @@ _GAPS = ConnectionFlag.CLIENT_GAP | ConnectionFlag.SERVER_GAP
 
 @dataclass(slots=True)
 class Case:
-    """All that evidence is drawn from: the tables, what was learned, the second look."""
+    """All that evidence is drawn from: the tables, what is usual, the second look."""
 
     tables: Tables
-    learned: Learned
     lens: Lens
     habits: dict[int, Habit]  # by server
     waits: dict[int, int]  # by endpoint: the longest that an answered request waited, in ns
@@ -199,86 +207,36 @@ def outstanding(tables: Tables, rows: list[Row]) -> dict[tuple[int, int, int], l
 # --- whose it is ---------------------------------------------------------------------------
 
 _WHAT_THE_OWNER_GOT = {
-    How.STOLEN: "never got a response",
-    How.CROSSED: "got another request's response",
-    How.COPIED: "got the same response, byte for byte",
-    How.CACHED: "had been given the same response, byte for byte",
-    How.SLIPPED: "had been given the response to an earlier request on this connection",
-    How.LATE: "had been given another request's response before",
-    How.INSIDE: "never got a response",
+    STOLEN: "never got a response",
+    CROSSED: "got another request's response",
+    COPIED: "got the same response, byte for byte",
+    CACHED: "had been given the same response, byte for byte",
+    SLIPPED: "had been given the response to an earlier request on this connection",
+    LATE: "had been given another request's response before",
+    WITHIN: "never got a response",
 }
-
-_PLACES = {
-    "query": "the query parameter",
-    "header": "the header",
-    "body": "the field of its body",
-    "form": "the field of its form",
-    "cookie": "the cookie",
-    "basic": "its authorization's",
-    "jwt": "its token's claim",
-}
-
-
-def place_text(place: str) -> str:
-    """The place of a token in words."""
-    kind, _, name = place.partition(":")
-    if kind in _PLACES:
-        return f"{_PLACES[kind]} {name}"
-    back = int(place.removeprefix("path[-").rstrip("]"))
-    return "the last segment of its path" if back == 1 else f"segment -{back} of its path"
 
 
 def whose(case: Case, swap: Swap) -> Iterator[Fact]:
-    """Why a response is a stray, whose it is, and who else could have asked for it."""
+    """What tells that a response is another's, whose it is, and who else could have asked."""
     owner, victim = swap.owner, swap.victim
-    assert owner is not None
-    frame, asked = victim["response_frame"], owner["request_frame"]
-    endpoint = case.tables.endpoint_name(victim)
-    there = case.tables.endpoint_name(owner)
+    frame = victim["response_frame"]
     if victim["request_frame"]:
         yield Fact(
             f"the response in frame {frame} answers, by its place on the connection, "
             f"the request in frame {victim['request_frame']}",
             (victim["request_frame"], frame),
         )
-    if swap.mute:
-        places = _and([place_text(place) for place in swap.mute])
-        yield Fact(
-            f"it does not repeat what its request names in {places}, as the other responses "
-            f"of {endpoint} do",
-            (victim["request_frame"], frame),
-        )
-    if swap.how is How.INSIDE:
-        yield Fact(
-            f"its body is said to be JSON and is not: it has another response in it, with its own "
-            f"status line, whose fields are those of {there}",
-            (frame,),
-        )
-    elif not victim["request_frame"]:
-        learned, theirs = case.learned, case.tables.key(owner)[0]
-        form = case.tables.key(victim)[2]
-        yield Fact(
-            f"its shape is that of {there}, seen {learned.count(theirs, form)} times in "
-            f"{learned.total(theirs)} responses there",
-            (frame,),
-        )
-    elif swap.foreign:
-        number, _, form = case.tables.key(victim)
-        learned, theirs = case.learned, case.tables.key(owner)[0]
-        same = learned.count(number, form) - 1
-        have = "1 has" if same == 1 else f"{same or 'none'} have"
-        yield Fact(
-            f"its shape is that of {there}, seen {learned.count(theirs, form)} times in "
-            f"{learned.total(theirs)} responses there; of the {learned.total(number) - 1} other "
-            f"responses of {endpoint} {have} it",
-            (frame,),
-        )
-    if swap.score is not None and swap.score.hits:
-        yield _hits(swap.score, asked, frame)
+    for one in sorted(swap.comparisons, key=lambda c: -c.bits):
+        if one.bits >= TELLING:
+            yield Fact(one.fact, one.frames)
+    if owner is None:
+        return
+    asked, there = owner["request_frame"], case.tables.endpoint_name(owner)
     waited = seconds(victim["response_time"] - owner["request_time"])
     came = (
         f"had come to the same server {waited} s before"
-        if swap.how is How.CACHED
+        if swap.how == CACHED
         else f"had waited at the same server for {waited} s"
     )
     yield Fact(
@@ -286,25 +244,8 @@ def whose(case: Case, swap: Swap) -> Iterator[Fact]:
         (asked,),
     )
     if swap.rivals:
-        also = f"{swap.rivals} other requests of {there} were waiting then: a tie"
+        also = f"{swap.rivals} other requests could as well have asked for it: a tie"
         yield Fact(also, (asked,))
-    elif swap.candidates > 1:
-        mine = len(swap.score.hits) if swap.score is not None else 0
-        yield Fact(
-            f"{swap.candidates} requests could have asked for it; of this one it repeats "
-            f"{_count(mine, 'token')}, of the next best {_count(swap.second, 'token')}",
-            (asked,),
-        )
-
-
-def _hits(score: Score, asked: int, frame: int) -> Fact:
-    places = _and([place_text(place) for place in score.hits])
-    where = f", at {_and(list(score.where))}" if score.where else ""
-    usual = ", as the responses of that endpoint do" if score.usual else ""
-    return Fact(
-        f"it repeats what the request in frame {asked} names in {places}{where}{usual}",
-        (asked, frame),
-    )
 
 
 # --- the response where it went ------------------------------------------------------------
@@ -484,21 +425,3 @@ def places(case: Case, rows: list[Row]) -> Iterator[Fact]:
 def _acknowledged(packets: tuple[Packet, ...], side: int, end: int, since: int) -> Packet | None:
     """The first packet of a side that acknowledges all up to `end`."""
     return next((p for p in packets if p.side == side and p.time >= since and p.ack >= end), None)
-
-
-def seconds(nanoseconds: int) -> str:
-    """Nanoseconds as seconds, to the millisecond."""
-    return f"{nanoseconds / 1e9:.3f}"
-
-
-def milliseconds(nanoseconds: int) -> str:
-    """Nanoseconds as milliseconds, to the tenth."""
-    return f"{nanoseconds / 1e6:.1f}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
-
-
-def _and(parts: list[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

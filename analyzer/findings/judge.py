@@ -1,130 +1,102 @@
-"""EXCHANGES -> FINDINGS, read top to bottom: count, learn, pick the odd, look closer, tell.
+"""EXCHANGES -> FINDINGS, read top to bottom: count, learn, pick the odd, look closer, decide, tell.
 
-A response is `misdelivered` only with an owner in sight: a request whose endpoint's responses look
-like this one, or whose tokens this one repeats, waiting at the same server when the response began,
-and left without a response of its own. Or where the numbers show it: a response sent before its
-request had arrived.
+Each step is one module, and each works on what the one before put out:
+learned (`forms`, `tokens`, `rates`) -> odd (`triage`) -> who could have asked (`candidates`) ->
+what speaks for each (`weights`) -> the best linking (`assignment`) -> why (`explanations`,
+`deciding`) -> causes and evidence (`causes`, `evidence`, `telling`).
 """
 
 from collections import Counter
 from dataclasses import replace
 
-from analyzer.findings import causes, odd, suspects, telling
+import numpy as np
+
+from analyzer.findings import causes, reuse, telling
+from analyzer.findings.candidates import Candidates, candidates
 from analyzer.findings.deciding import decide
 from analyzer.findings.evidence import Case, outstanding
+from analyzer.findings.forms import Counted, Forms
 from analyzer.findings.habits import habits
 from analyzer.findings.history import History, histories
-from analyzer.findings.honest import SAME
 from analyzer.findings.incidents import finding_id, grouped
-from analyzer.findings.learning import EchoRules, Learned, families
 from analyzer.findings.lens import Lens, Look
-from analyzer.findings.model import (
-    NOT_SAID,
-    EndpointSummary,
-    Judgement,
-    Notice,
-    ShapeCount,
-    Undecided,
-    Verdict,
-)
-from analyzer.findings.odd import REQUEST_TIMEOUT, Odd
-from analyzer.findings.owners import Scorer
-from analyzer.findings.strays import How, Suspects, Swaps
+from analyzer.findings.model import Judgement, Notice, Undecided
+from analyzer.findings.rates import Rates
+from analyzer.findings.summaries import summaries
+from analyzer.findings.swaps import Verdicts
+from analyzer.findings.tokens import Echoes
 from analyzer.findings.touched import only_doubtful, touched, why
-from analyzer.findings.view import Counts, Row, Tables, form_text
-from analyzer.tables import Close, Flag, Outcome
+from analyzer.findings.triage import REQUEST_TIMEOUT, Odd, longest_waits, triage
+from analyzer.findings.view import ERROR, Counts, Key, Row, Tables
+from analyzer.findings.weights import Weigher
+from analyzer.shapes import UNKNOWN_FORM
+from analyzer.tables import Flag, Outcome
 
 MOST_UNDECIDED = 1_000  # listed; all are counted
 MOST_LOOKED_AT = 200  # requests without a response whose packets are looked at
 
 _SURPLUS, _REQUEST_OPEN = int(Flag.SURPLUS), int(Flag.REQUEST_OPEN)
 _OPEN_AT_END = int(Flag.OPEN_AT_END)
-_ROBBING = (How.STOLEN, How.INSIDE)  # the owner was left without a response
 
 
 def judge(tables: Tables, look: Look | None = None) -> Judgement:
     """Judge all exchanges; `look` gives a closer look at the few connections that matter."""
     counts = tables.counts()
-    keys, asked, outcomes = counts.keys, counts.asked, counts.outcomes
-    learned = Learned(tables.forms, keys)
-    foreign = {key for key in keys if learned.is_foreign(key)}
-    rules = _echo_rules(tables, counts)
-    waits = odd.longest_waits(tables)
-    serial = suspects.serial_clients(tables)
-    picked = odd.pick(tables, foreign, rules, serial, waits)
-    odd_ones = suspects.suspects(
-        tables, learned, foreign, picked.rows, picked.refused, serial, rules
-    )
-    scorer = _look_closer(tables, rules, odd_ones, picked, look)
-    found = decide(tables, learned, odd_ones, scorer)
+    forms = Forms(tables.forms, _counted(tables, counts.keys))
+    echoes = _echoes(tables, counts)
+    waits = longest_waits(tables)
+    asks_early = reuse.habits(tables)
+    odd = triage(tables, forms, echoes, asks_early >= reuse.RARE, waits)
+    weigher = Weigher(tables, forms, echoes, Rates.of(tables), Lens(tables, look), {})
+    found = candidates(tables, weigher, odd)
+    _look_closer(weigher, found, odd)
+    verdicts = decide(tables, weigher, odd, found, asks_early)
     out = Judgement(
-        answered=outcomes[Outcome.ANSWERED] - picked.not_answered,
-        unanswered=outcomes[Outcome.UNANSWERED] + picked.unanswered,
-        requests=asked.total(),
+        answered=counts.outcomes[Outcome.ANSWERED] - odd.not_answered,
+        unanswered=counts.outcomes[Outcome.UNANSWERED] + odd.unanswered,
+        requests=counts.asked.total(),
         connections=int(tables.joined.judged.sum()),
-        endpoints=_summaries(tables, keys, asked),
+        endpoints=summaries(tables, counts),
     )
     case = Case(
         tables,
-        learned,
-        scorer.lens,
-        habits(tables, {row["connection"] for row in picked.rows}, counts.late),
+        weigher.lens,
+        habits(tables, {row["connection"] for row in odd.rows}, counts.late),
         waits,
-        outstanding(tables, [swap.victim for swap in found.swaps][:MOST_LOOKED_AT]),
+        outstanding(tables, [swap.victim for swap in verdicts.swaps][:MOST_LOOKED_AT]),
     )
-    _corroborate(case, found)
-    _tell(case, picked, found, out)
+    _tell(case, odd, verdicts, out)
     out.findings = grouped([replace(f, id=finding_id(f)) for f in out.findings])
-    doubtful = {tables.request(s.victim) for s in found.swaps if s.by_name and s.how in SAME}
-    out.provisional = {f.id for f in out.findings if f.response and f.request in doubtful}
+    out.judged = out.requests - out.undecided_total
+    out.expected_false = round(
+        sum(1.0 / (1.0 + 2.0**f.bits) for f in out.findings if f.weighed), 6
+    )
     return out
 
 
-def _corroborate(case: Case, found: Swaps) -> None:
-    """Drop what only says who asked, unless the owner's connection shows that it was lost."""
-    left = []
-    for swap in found.swaps:
-        if swap.owner is not None and swap.by_name and swap.how in (How.STOLEN, How.LATE):
-            cause = causes.of_swap(case, swap)[0]
-            lost = (cause.cause, cause.verdict) == ("server/descriptor", Verdict.SUPPORTED)
-            # A thread that is still at work does not close either, as long as it owes an answer.
-            closed = case.tables.connection(swap.owner)["first_close"] == Close.SERVER_FIN
-            if not lost or not (closed or case.habit(swap.owner).owing):
-                found.untold.append(swap.victim)
-                continue
-        left.append(swap)
-    found.swaps = left
-
-
-def _tell(case: Case, picked: Odd, found: Swaps, out: Judgement) -> None:
-    """Say of every odd row what it is."""
+def _tell(case: Case, odd: Odd, verdicts: Verdicts, out: Judgement) -> None:
+    """Say of every odd exchange what it is."""
     tables = case.tables
-    victims = {id(swap.victim): swap for swap in found.swaps}
-    robbed = {id(swap.owner): swap for swap in found.swaps if swap.how in _ROBBING}
-    lone = [row for row in picked.rows if row["outcome"] == Outcome.UNSOLICITED]
-    asked_before = histories(tables, lone)
-    for row in found.undecided:
+    victims = {swap.victim.id: swap for swap in verdicts.swaps}
+    robbed = {swap.owner.id: swap for swap in verdicts.swaps if swap.owner is not None}
+    asked_before = histories(tables, odd.lone)
+    for row in verdicts.undecided:
         _undecided(tables, row, out)
-    for rows, text in (
-        (
-            found.unexplained,
-            "a shape that its endpoint seldom or never has otherwise, with no owner in sight",
-        ),
-        (found.untold, NOT_SAID),
-        (found.early, "sent before its request had arrived, and no request went without an answer"),
-    ):
-        out.notices += [Notice(text, tables.request(row), tables.response(row)) for row in rows]
-    for row in picked.rows:
-        refused = id(row) in picked.refused
+    for oddity in verdicts.oddities:
+        request, response = tables.request(oddity.row), tables.response(oddity.row)
+        weighed = telling.weighed(oddity.comparisons)
+        out.notices.append(Notice(oddity.why, request, response, weighed, oddity.explanations))
+    for row in odd.rows:
+        refused = row.id in odd.refused
         if row["outcome"] == Outcome.UNSOLICITED:
-            if id(row) in victims:
-                out.findings.append(telling.unsolicited(case, row, victims[id(row)]))
-            else:
+            if row.id in victims:
+                out.findings.append(telling.unsolicited(case, row, victims[row.id]))
+            elif row.id not in verdicts.provided:
                 _unsolicited(case, row, asked_before.get(row["connection"]), out)
-        elif id(row) in victims:
-            out.findings.append(telling.misdelivered(case, victims[id(row)]))
+        elif row.id in victims:
+            out.findings.append(telling.misdelivered(case, victims[row.id]))
         elif row["outcome"] in (Outcome.UNANSWERED, Outcome.INCOMPLETE) or refused:
-            told = id(row) in robbed and only_doubtful(tables, row)
+            told = row.id in robbed and only_doubtful(tables, row)
             if touched(tables, row) and not told:
                 _undecided(tables, row, out)
             elif row["flags"] & _REQUEST_OPEN:
@@ -137,8 +109,8 @@ def _tell(case: Case, picked: Odd, found: Swaps, out: Judgement) -> None:
                 else:
                     out.findings.append(telling.incomplete(case, row))
             else:
-                lost = id(row) in picked.lost
-                swap = robbed.get(id(row))
+                lost = row.id in odd.lost
+                swap = robbed.get(row.id)
                 out.findings.append(telling.unanswered(case, row, swap, refused=refused, lost=lost))
 
 
@@ -165,53 +137,43 @@ def _undecided(tables: Tables, row: Row, out: Judgement) -> None:
 # --- learning, and looking -----------------------------------------------------------------
 
 
-def _echo_rules(tables: Tables, counts: Counts) -> EchoRules:
+def _counted(tables: Tables, keys: Counter[Key]) -> Counted:
+    """What forms are learned from: responses that tell of no error and could be looked into."""
+    chosen = sorted(
+        (*key, count)
+        for key, count in keys.items()
+        if key[1] < ERROR and key[2] != UNKNOWN_FORM
+    )
+    columns = np.array(chosen, dtype=np.int64).reshape(-1, 4).T
+    variants = tables.variants
+    return Counted(*columns, variants.endpoint, variants.neighbours)
+
+
+def _echoes(tables: Tables, counts: Counts) -> Echoes:
     """What tokens the endpoints' responses repeat, each connection counted once."""
     judged = counts.outcomes.total() / max(1, tables.exchanges.length)
 
     def counted(connection: int) -> float:
         return judged if connection < 0 else float(tables.joined.judged[connection])
 
-    return EchoRules.of(tables.echoes, tables.endpoint_of.tolist(), counted)
+    return Echoes.of(tables.echoes, tables.endpoint_of.tolist(), counted)
 
 
-def _look_closer(
-    tables: Tables, rules: EchoRules, suspects: Suspects, picked: Odd, look: Look | None
-) -> Scorer:
+def _look_closer(weigher: Weigher, found: Candidates, odd: Odd) -> None:
     """Look at the connections of all that may become a finding, and of examples beside them.
 
     Examples are ordinary exchanges of the endpoints in question.
     """
-    lens = Lens(tables, look)
-    rows = suspects.rows()
-    endpoints = {tables.key(row)[0] for row in rows}
-    examples = tables.examples(endpoints, but=rules.missed) if rows else {}
+    tables, rows = weigher.tables, found.rows()
+    endpoints = {tables.endpoint(row) for row in rows}
+    if rows:
+        weigher.examples.update(tables.examples(endpoints, but=weigher.echoes.missed))
     silent = [
         row
-        for row in picked.rows
-        if (row["outcome"] != Outcome.ANSWERED or id(row) in picked.refused)
+        for row in odd.rows
+        if (row["outcome"] != Outcome.ANSWERED or row.id in odd.refused)
         and row["request_frame"]
         and not touched(tables, row)
     ]
-    beside = [row for some in examples.values() for row in some]
-    lens.take([*rows, *silent[:MOST_LOOKED_AT]], beside)
-    return Scorer(tables, rules, lens, examples)
-
-
-def _summaries(
-    tables: Tables, keys: Counter[tuple[int, int, int]], asked: Counter[int]
-) -> list[EndpointSummary]:
-    """What each endpoint answers: forms that are much alike are shown as one."""
-    forms: dict[int, list[tuple[int, int, int]]] = {}
-    for (endpoint, status, form), count in keys.items():
-        forms.setdefault(endpoint, []).append((status, form, count))
-    found = []
-    for endpoint, count in asked.items():
-        name = tables.names[endpoint]
-        shapes = [
-            ShapeCount(status, form.media_type, form_text(form), number)
-            for status, form, number in families(forms.get(endpoint, []), tables.forms)
-        ]
-        shapes.sort(key=lambda s: (-s.count, s.status, s.media_type, s.shape))
-        found.append(EndpointSummary(name.name, name.host, count, tuple(shapes)))
-    return sorted(found, key=lambda e: (-e.requests, e.endpoint, e.host))
+    beside = [row for some in weigher.examples.values() for row in some]
+    weigher.lens.take([*rows, *silent[:MOST_LOOKED_AT]], beside)

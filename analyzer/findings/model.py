@@ -5,6 +5,7 @@ The field names are those of the report (schema.json in `report/`).
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Kind(StrEnum):
@@ -139,6 +140,23 @@ class Vantage:
     corrected: bool
 
 
+class Weighed(NamedTuple):
+    """A comparison that was weighed: what speaks for a finding in bits, or against it."""
+
+    comparison: str
+    bits: float
+    frames: tuple[int, ...]
+    fact: str
+
+
+class Explained(NamedTuple):
+    """A reason that was considered: whether it was `chosen` or `lost`, and why."""
+
+    name: str
+    verdict: str
+    because: str
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One response that went astray, or never came."""
@@ -155,6 +173,9 @@ class Finding:
     id: str = ""
     incident: str = ""
     seen: tuple[Seen, ...] = ()
+    weighed: tuple[Weighed, ...] = ()
+    explanations: tuple[Explained, ...] = ()
+    bits: float = 0.0  # for a fault over all honest reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +196,8 @@ class Notice:
     notice: str
     request: Request | None
     response: Response | None
+    weighed: tuple[Weighed, ...] = ()
+    explanations: tuple[Explained, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +230,9 @@ class Judgement:
     connections: int = 0
     endpoints: list[EndpointSummary] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    # Ids of findings that stand only if the other side of a proxy confirms them.
-    provisional: set[str] = field(default_factory=set)
     notices: list[Notice] = field(default_factory=list)
     undecided: list[Undecided] = field(default_factory=list)
     undecided_total: int = 0
+    judged: int = 0  # exchanges of which something is said: all but those undecided
+    expected_false: float = 0.0  # findings of those above that are false, as their bits have it
     vantages: list[Vantage] = field(default_factory=list)

@@ -24,7 +24,7 @@ class Pool(Generic[T]):
         # Under None those of all endpoints.
         self._entries: dict[tuple[int, int | None], list[tuple[int, int, T]]] = {}
         for n, (row, entry) in enumerate(entries):
-            for endpoint in (tables.key(row)[0], None):
+            for endpoint in (tables.endpoint(row), None):
                 place = tables.server(row), endpoint
                 self._entries.setdefault(place, []).append((row["request_time"], n, entry))
         for some in self._entries.values():

@@ -147,11 +147,11 @@ class Proxies:
 
     def _alike(self, leg: Leg) -> "_Passing":
         """How what is asked of `leg`'s endpoint is passed on: a cache keeps some and not others."""
-        endpoint = self.tables.key(leg.row)[0]
+        endpoint = self.tables.endpoint(leg.row)
         key = leg.service, endpoint
         if key not in self._endpoints:
             legs = self._by_service[leg.service]
-            its = [one for one in legs if self.tables.key(one.row)[0] == endpoint]
+            its = [one for one in legs if self.tables.endpoint(one.row) == endpoint]
             self._endpoints[key] = self._passing(its)
         return self._endpoints[key]
 

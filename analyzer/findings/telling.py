@@ -8,84 +8,74 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from analyzer.findings import causes, evidence
+from analyzer.findings.assignment import SLIPPED
 from analyzer.findings.evidence import Case
-from analyzer.findings.learning import ENOUGH
-from analyzer.findings.model import Cause, Confidence, Fact, Finding, Kind, Request, Response
-from analyzer.findings.strays import How, Swap
+from analyzer.findings.model import (
+    Cause,
+    Confidence,
+    Fact,
+    Finding,
+    Kind,
+    Request,
+    Response,
+    Weighed,
+)
+from analyzer.findings.swaps import REUSED, SURPLUS, Swap
 from analyzer.findings.view import Row, Tables
+from analyzer.findings.weights import Comparison
+
+LEAST_TOLD = 0.5  # bits of a comparison that is told at all
 
 
 def misdelivered(case: Case, swap: Swap) -> Finding:
     """A response that another request asked for."""
     tables = case.tables
     # What the client read is, after a reuse too early, what the request before was sent.
-    read = swap.owner if swap.how is How.REUSED and swap.owner is not None else swap.victim
+    read = swap.owner if swap.how == REUSED and swap.owner is not None else swap.victim
     request, response = tables.request(swap.victim), tables.response(read)
     assert response is not None
     owner = None if swap.owner is None else tables.request(swap.owner)
-    if swap.how is How.SURPLUS:
+    if swap.how == SURPLUS:
         facts = _surplus_facts(request, response, owner)
         considered = causes.of_slip((response.frame, request.frame))
-        confidence = Confidence.LIKELY
-    elif swap.how is How.REUSED:
+    elif swap.how == REUSED:
         assert owner is not None
-        facts = _reuse_facts(request, response, owner)
+        facts = _reuse_facts(request, response, owner, swap)
         considered = causes.of_pool((owner.frame, request.frame))
-        confidence = Confidence.POSSIBLE
     else:
         facts = _swap_facts(case, swap)
         considered = causes.of_swap(case, swap)
-        if swap.how is How.SLIPPED:
+        if swap.how == SLIPPED:
             considered = causes.of_slip((response.frame, request.frame))
-        confidence = _confidence(case, swap)
     return _finding(
         case,
         Kind.MISDELIVERED,
-        confidence,
+        swap.confidence,
         considered,
         facts,
         rows=[row for row in (swap.victim, swap.owner) if row is not None],
         request=request,
         response=response,
         owner=owner,
+        swap=swap,
     )
 
 
-def _confidence(case: Case, swap: Swap) -> Confidence:
-    """`certain` with a repeated unique token only; shapes alone are at most `likely`."""
-    assert swap.owner is not None
-    if swap.rivals:
-        return Confidence.POSSIBLE
-    if (swap.by_name and swap.how is not How.CROSSED) or (swap.weak and not swap.foreign):
-        return Confidence.LIKELY
-    if swap.score is not None and swap.score.proven and _twice_told(swap):
-        return Confidence.CERTAIN
-    if swap.score is not None and swap.score.hits:
-        return Confidence.LIKELY
-    endpoint, _, form = case.tables.key(swap.victim)
-    there = case.learned.total(case.tables.key(swap.owner)[0])
-    own = case.learned.total(endpoint) - case.learned.count(endpoint, form)
-    sure = min(own, there) >= ENOUGH and swap.how not in (How.COPIED, How.LATE)
-    return Confidence.LIKELY if sure else Confidence.POSSIBLE
-
-
-def _twice_told(swap: Swap) -> bool:
-    """Whether more than one id speaks for the owner, which may go by another's: two names.
-
-    Its shape, its id header, or a second token.
-    """
-    assert swap.score is not None
-    return (
-        swap.foreign
-        or len(swap.score.hits) > 1
-        or any(place.startswith("header:") for place in swap.score.hits)
+def weighed(comparisons: Iterable[Comparison]) -> tuple[Weighed, ...]:
+    """Comparisons as the report has them, what says most first."""
+    ordered = sorted(comparisons, key=lambda c: -abs(c.bits))
+    return tuple(
+        Weighed(c.name, round(c.bits, 1), _frames(c.frames), c.fact)
+        for c in ordered
+        if abs(c.bits) >= LEAST_TOLD
     )
 
 
 def _swap_facts(case: Case, swap: Swap) -> list[Fact]:
     """All that was seen of a response that came to the wrong connection or request."""
     victim, owner = swap.victim, swap.owner
-    assert owner is not None
+    if owner is None:
+        return [*evidence.whose(case, swap), *evidence.completeness(case, [victim])]
     return [
         *evidence.whose(case, swap),
         *evidence.in_sequence(case, victim),
@@ -112,7 +102,9 @@ def _surplus_facts(request: Request, response: Response, owner: Request | None) 
     return facts
 
 
-def _reuse_facts(request: Request, response: Response, owner: Request) -> list[Fact]:
+def _reuse_facts(
+    request: Request, response: Response, owner: Request, swap: Swap
+) -> list[Fact]:
     return [
         Fact(
             f"the request in frame {request.frame} was sent while the response to the request in "
@@ -125,6 +117,7 @@ def _reuse_facts(request: Request, response: Response, owner: Request) -> list[F
             f"{request.frame} reads the response in frame {response.frame} first",
             (request.frame, response.frame),
         ),
+        *(Fact(c.fact, c.frames) for c in swap.comparisons if c.bits > 0),
     ]
 
 
@@ -201,12 +194,13 @@ def unsolicited(case: Case, row: Row, swap: Swap) -> Finding:
     return _finding(
         case,
         Kind.UNSOLICITED,
-        _confidence(case, swap),
+        swap.confidence,
         causes.of_swap(case, swap),
         [_nobody_waited(response), *_swap_facts(case, swap)],
         rows=[swap.owner, row],
         response=response,
         owner=case.tables.request(swap.owner),
+        swap=swap,
     )
 
 
@@ -245,6 +239,7 @@ def _finding(
     request: Request | None = None,
     response: Response | None = None,
     owner: Request | None = None,
+    swap: Swap | None = None,
 ) -> Finding:
     return Finding(
         kind=kind,
@@ -256,6 +251,9 @@ def _finding(
         owner=owner,
         evidence=tuple(replace(f, frames=_frames(f.frames)) for f in facts),
         filter=_filter(case.tables, rows),
+        weighed=weighed(swap.comparisons) if swap is not None else (),
+        explanations=swap.explanations if swap is not None else (),
+        bits=swap.bits if swap is not None else 0.0,
     )
 
 

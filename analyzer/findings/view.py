@@ -28,6 +28,10 @@ _AFTER_CLIENT_CLOSE = int(Flag.AFTER_CLIENT_CLOSE)
 _NOTABLE = 0xFFFFFFFF & ~int(Flag.HAS_TOKEN | Flag.ECHOES | Flag.INTERIM)
 
 
+# What tells exchanges apart: connection, frame id and seq of the request, frame of the response.
+Id = tuple[int, int, int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row of EXCHANGES with its request target; columns are attributes of `at`."""
@@ -37,6 +41,12 @@ class Row:
 
     def __getitem__(self, column: str) -> int:
         return int(self.at[column])
+
+    @property
+    def id(self) -> Id:
+        """What tells an exchange from all others."""
+        frame = self["request_capture"] << 32 | self["request_frame"]
+        return self["connection"], frame, self["request_seq"], self["response_frame"]
 
     @property
     def position(self) -> Position:
@@ -50,7 +60,29 @@ class Row:
         return covers(int(connection["client_acked"]), end)
 
 
-Key = tuple[int, int, int]  # endpoint, status, form
+Key = tuple[int, int, int]  # variant, status, form
+ERROR = 400  # the least status that tells of one (RFC 9110 §15)
+
+
+@dataclass(frozen=True, slots=True)
+class Variants:
+    """Every endpoint at every server under every Host name that it was asked by.
+
+    A server is a process, whatever names lead to it: a Host name makes no endpoint of its own. But
+    two that share a path may answer it in two ways, so what is learned is counted for each.
+    """
+
+    codes: npt.NDArray[np.int64]  # server * routes + route, sorted: each is a variant
+    routes: int
+    endpoint: npt.NDArray[np.int64]  # of every variant
+    neighbours: npt.NDArray[np.int64]  # of every variant: those that differ in the last segment
+    server: npt.NDArray[np.int64]  # of every variant
+
+    def of(
+        self, server: npt.NDArray[np.int64], route: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        """The variants of requests."""
+        return np.searchsorted(self.codes, server * self.routes + route)
 
 
 @dataclass(slots=True)
@@ -78,6 +110,7 @@ class Tables:
     endpoints: list[Endpoint]  # of every route
     endpoint_of: npt.NDArray[np.int64]  # route -> number of its endpoint
     names: list[Endpoint]  # of every endpoint number
+    variants: Variants
     forms: list[Form]
     addresses: list[tuple[int, int]]
     interfaces: list[str]
@@ -151,9 +184,9 @@ class Tables:
         return out
 
     def keys(self, rows: Array) -> npt.NDArray[np.int64]:
-        """(endpoint, status, form) of rows as one number each: endpoint << 40 | status << 24."""
-        endpoint = self.endpoint_of[rows["route"]]
-        return np.asarray(endpoint << 40 | rows["status"].astype(np.int64) << 24 | rows["form"])
+        """(variant, status, form) of rows as one number each: variant << 40 | status << 24."""
+        variant = self.variants.of(self.joined.service[rows["connection"]], rows["route"])
+        return np.asarray(variant << 40 | rows["status"].astype(np.int64) << 24 | rows["form"])
 
     def examples(
         self, endpoints: set[int], *, but: Container[Position], most: int = 4
@@ -184,13 +217,22 @@ class Tables:
 
     # --- names -----------------------------------------------------------------------------
 
-    def key(self, row: Row) -> tuple[int, int, int]:
-        """(endpoint, status, form) of a row."""
-        return int(self.endpoint_of[row["route"]]), row["status"], row["form"]
+    def endpoint(self, row: Row) -> int:
+        """The number of a row's endpoint."""
+        return int(self.endpoint_of[row["route"]])
+
+    def variant(self, row: Row) -> int:
+        """The number of a row's variant: its endpoint, at its server, under its Host name."""
+        server = self.joined.service[row["connection"]]
+        return int(self.variants.of(server, np.int64(row["route"])))
+
+    def key(self, row: Row) -> Key:
+        """(variant, status, form) of a row."""
+        return self.variant(row), row["status"], row["form"]
 
     def endpoint_name(self, row: Row) -> str:
         """Method and path template of a row's endpoint."""
-        return self.names[self.key(row)[0]].name
+        return self.names[self.endpoint(row)].name
 
     def connection(self, row: Row) -> np.void:
         """The row of CONNECTIONS that an exchange belongs to."""

@@ -11,13 +11,11 @@ import numpy as np
 from analyzer.echoes import Position
 from analyzer.findings.causes import OPEN, ordered
 from analyzer.findings.model import (
-    NOT_SAID,
     Cause,
     Fact,
     Finding,
     Judgement,
     Kind,
-    Notice,
     Seen,
     Vantage,
     Verdict,
@@ -40,19 +38,7 @@ def locate(tables: Tables, judged: Judgement) -> Judgement:
     """Say for each finding what was seen where, and revise its causes by that."""
     judged.vantages = vantages(tables)
     _place(tables, judged)
-    _withhold(judged)
     return judged
-
-
-def _withhold(judged: Judgement) -> None:
-    """Make notices of the provisional findings that no proxy's other side confirms."""
-    kept = []
-    for finding in judged.findings:
-        if finding.id in judged.provisional and not finding.cause.startswith("proxy/"):
-            judged.notices.append(Notice(NOT_SAID, finding.request, finding.response))
-        else:
-            kept.append(finding)
-    judged.findings = kept
 
 
 def _place(tables: Tables, judged: Judgement) -> None:

@@ -1,6 +1,7 @@
-"""The exchanges that look odd: picked from the table, and read as what they are.
+"""EXCHANGES -> the odd ones, each once, with what is odd about it.
 
-Law: what is not picked here is ordinary, and never looked at one by one.
+Law: what is not picked here is ordinary, and never looked at one by one; and each exchange that is
+picked is in exactly one of the lists of `Odd`.
 """
 
 from dataclasses import dataclass, field
@@ -8,15 +9,18 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from analyzer.findings.learning import EchoRules
-from analyzer.findings.view import Key, Row, Tables
+from analyzer.findings.forms import Forms
+from analyzer.findings.tokens import Echoes
+from analyzer.findings.view import Id, Key, Row, Tables
 from analyzer.intervals import covers
 from analyzer.tables import Array, Close, ConnectionFlag, Flag, Outcome
 
 GAVE_UP = 1_000_000_000  # ns that the capture must go on after a client closed, at least
 REQUEST_TIMEOUT = 408
+ODD = 5.0  # bits by which a form is unlike its endpoint's, from which on it is looked at
 
 _SURPLUS, _PIPELINED = int(Flag.SURPLUS), int(Flag.PIPELINED)
+_REQUEST_OPEN = int(Flag.REQUEST_OPEN)
 _CLIENT_REPEATS = int(ConnectionFlag.CLIENT_REPEATS)
 _SERVER_REPEATS = int(ConnectionFlag.SERVER_REPEATS)
 _SERVER_RESET = int(ConnectionFlag.SERVER_RESET)
@@ -25,37 +29,49 @@ _AFTER_CLOSE, _OPEN_AT_END = int(Flag.AFTER_CLIENT_CLOSE), int(Flag.OPEN_AT_END)
 
 @dataclass(slots=True)
 class Odd:
-    """The odd rows, in the order of their frames.
+    """The odd exchanges, in the order of their frames.
 
-    `refused` has the ids of rows whose response was sent and never arrived, `lost` of those it was
-    lost on the way. `unanswered` counts rows that got no response though one was seen;
+    `refused` are exchanges whose response was sent and never arrived, `lost` those of them where it
+    was lost on the way. `unanswered` counts rows that got no response though one was seen;
     `not_answered` those of them that had been taken for answered.
     """
 
     rows: list[Row] = field(default_factory=list)
-    refused: set[int] = field(default_factory=set)
-    lost: set[int] = field(default_factory=set)
+    refused: set[Id] = field(default_factory=set)
+    lost: set[Id] = field(default_factory=set)
     unanswered: int = 0
     not_answered: int = 0
+    # Answered, each in one of these:
+    surplus: list[Row] = field(default_factory=list)  # by the numbers sent before their requests
+    suspects: list[Row] = field(default_factory=list)  # unlike their endpoint's, or without its tokens
+    early: list[Row] = field(default_factory=list)  # asked while another answer was owed
+    # Not answered:
+    unserved: list[Row] = field(default_factory=list)
+    lone: list[Row] = field(default_factory=list)  # responses without a request
 
 
-def pick(
-    tables: Tables, foreign: set[Key], rules: EchoRules, serial: set[int], waits: dict[int, int]
+def triage(
+    tables: Tables,
+    forms: Forms,
+    echoes: Echoes,
+    asks_early: npt.NDArray[np.bool_],
+    waits: dict[int, int],
 ) -> Odd:
-    """Pick the odd exchanges; `serial` are clients that ask one at a time (see `suspects`)."""
-    missed = np.array(
-        sorted({frame for _, frame, _ in (*rules.missed, *rules.missed_weakly)}), dtype=np.int64
-    )
-    strange = _codes(foreign)
-    early = np.array(sorted(serial), dtype=np.int64)
+    """Pick the odd exchanges.
+
+    `asks_early` marks the connections whose pipelining is out of the ordinary (see `reuse`), `waits`
+    has the longest that each endpoint's requests waited, in ns.
+    """
+    odd_keys = odd_forms(forms)
+    strange = _codes(odd_keys)
+    missed = np.array(sorted({frame for _, frame, _ in echoes.missed}), dtype=np.int64)
 
     def odd(rows: Array) -> np.ndarray:
-        client = tables.connections["client"][rows["connection"]]
         frame = rows["request_capture"].astype(np.int64) << 32 | rows["request_frame"]
         found: np.ndarray = (
             (rows["outcome"] != Outcome.ANSWERED)
             | (rows["flags"] & (_SURPLUS | _AFTER_CLOSE) != 0)
-            | ((rows["flags"] & _PIPELINED != 0) & np.isin(client, early))
+            | ((rows["flags"] & _PIPELINED != 0) & asks_early[rows["connection"]])
             | np.isin(tables.keys(rows), strange)
             | np.isin(frame, missed)
             | (tables.connections["flags"][rows["connection"]] & _SERVER_REPEATS != 0)
@@ -68,15 +84,50 @@ def pick(
     for row in out.rows:
         on_the_way = _lost_on_the_way(tables, row)
         if on_the_way:
-            out.lost.add(id(row))
+            out.lost.add(row.id)
         if _is_refused(tables, row) or (row["response_frame"] and on_the_way):
-            out.refused.add(id(row))
+            out.refused.add(row.id)
             out.unanswered += row["outcome"] in (Outcome.ANSWERED, Outcome.INCOMPLETE)
             out.not_answered += row["outcome"] == Outcome.ANSWERED
         elif row["outcome"] == Outcome.UNANSWERED and row["flags"] & _SURPLUS:
             out.unanswered += 1
             out.not_answered += 1
+        which = _list_of(tables, out, row, odd_keys, echoes, asks_early)
+        if which is not None:
+            which.append(row)
     return out
+
+
+def _list_of(
+    tables: Tables,
+    out: Odd,
+    row: Row,
+    odd_keys: set[Key],
+    echoes: Echoes,
+    asks_early: npt.NDArray[np.bool_],
+) -> list[Row] | None:
+    """Where an odd exchange belongs; None: it is odd in no way that concerns whose it is."""
+    if row["outcome"] == Outcome.UNSOLICITED:
+        return out.lone
+    if row.id in out.refused or row["outcome"] == Outcome.UNANSWERED:
+        return None if row["flags"] & _REQUEST_OPEN else out.unserved
+    if row["outcome"] != Outcome.ANSWERED:
+        return None
+    if row["flags"] & _SURPLUS:
+        return out.surplus
+    if tables.key(row) in odd_keys or row.position in echoes.missed:
+        return out.suspects
+    if row["flags"] & _PIPELINED and asks_early[row["connection"]]:
+        return out.early
+    return None
+
+
+def odd_forms(forms: Forms) -> set[Key]:
+    """The (variant, status, form) that are unlike what their endpoints answer otherwise."""
+    counted = forms.counted
+    at = np.flatnonzero(forms.odd_bits() >= ODD)
+    columns = (counted.variant[at], counted.status[at], counted.form[at])
+    return set(zip(*(column.tolist() for column in columns), strict=True))
 
 
 def _codes(keys: set[Key]) -> npt.NDArray[np.int64]:

@@ -1,0 +1,307 @@
+"""The best linking of requests and responses, held against the wire's: what moved, and why.
+
+Law: around odd responses, each request is given at most one response and each response to at most
+one request, so that the sum of weights is the greatest (an assignment problem: Kuhn, 1955). Where
+that differs from the wire's linking is an *event*: two crossed, three rotated, one stolen, a chain
+that slipped by one are the same thing to it. An event is whole or not at all.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import log2
+from typing import NamedTuple
+
+from analyzer.findings.candidates import Candidates, said
+from analyzer.findings.triage import Odd
+from analyzer.findings.view import Id, Row, Tables
+from analyzer.findings.weights import (
+    EQUAL,
+    MOST_TOKENS,
+    SURPLUS,
+    TOKEN,
+    Comparison,
+    Weigher,
+)
+
+# How responses may come to the wrong request, by what the rightful one got.
+STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED, WITHIN = (
+    "stolen", "crossed", "copied", "cached", "late", "slipped", "within",
+)  # fmt: skip
+KEPT = 10.0  # bits for the wire's linking of each pair: half of what a swap must be worth
+NOBODY = 8.0  # bits that a response of nobody in sight costs
+LONE = 10.0  # bits that a response is worth which otherwise nobody had asked for
+TIE = 1.0  # bits within which two requests fit equally well
+MOST_TOGETHER = 400  # requests and responses that are linked at once
+
+
+class Move(NamedTuple):
+    """A response, with its exchange on the wire, and the request that it rather belongs to."""
+
+    response: Row
+    request: Row
+    bits: float
+    rivals: int = 0
+
+
+@dataclass(slots=True)
+class Event:
+    """Responses that belong to other requests than the wire says, all in one go."""
+
+    moves: list[Move]
+    how: str
+    comparisons: list[Comparison] = field(default_factory=list)
+    meant: bool = False  # the same requests were answered so at another time as well
+
+    @property
+    def bits(self) -> float:
+        """What speaks for it. Tokens of one request are not independent: see `Weight.bits`."""
+        return sum(c.bits for c in self.comparisons)
+
+
+class _Edge(NamedTuple):
+    request: Row
+    response: Row
+    weight: float  # with what it is worth that both are provided for
+    wire: bool
+
+
+def events(tables: Tables, weigher: Weigher, found: Candidates, odd: Odd) -> list[Event]:
+    """All events around the odd responses, in the order of their first responses."""
+    edges = _edges(tables, weigher, found, odd)
+    out = []
+    for some in _components(edges):
+        out += _linked(tables, weigher, odd, some, found)
+    out.sort(key=lambda event: min(_time(move) for move in event.moves))
+    return out
+
+
+def _time(move: Move) -> tuple[int, int]:
+    return move.response["response_time"], move.response["response_frame"]
+
+
+def _edges(
+    tables: Tables, weigher: Weigher, found: Candidates, odd: Odd
+) -> list[_Edge]:
+    """What may be linked: each request with its own response, and each response's candidates."""
+    left = {row.id for row in odd.unserved}
+    lone = {row.id for row in odd.lone}
+    rows: dict[Id, Row] = {}
+    edges: dict[tuple[Id, Id], _Edge] = {}
+    for response in found.responses:
+        for request in found.of[response.id]:
+            rows[request.id], rows[response.id] = request, response
+            weight = weigher.weight(request, response).bits
+            weight += weigher.unserved(request).bits if request.id in left else 0.0
+            weight += LONE if response.id in lone else NOBODY
+            weight += ended_bits(tables, request, response)
+            edges[request.id, response.id] = _Edge(request, response, weight, False)
+    for row in rows.values():
+        if row["request_frame"] and row["response_frame"] and row.id not in left:
+            weight = weigher.weight(row, row).bits + NOBODY + KEPT
+            edges[row.id, row.id] = _Edge(row, row, weight, True)
+    return list(edges.values())
+
+
+def _components(edges: list[_Edge]) -> Iterable[list[_Edge]]:
+    """The edges in sets that have nothing to do with each other."""
+    parent: dict[tuple[int, Id], tuple[int, Id]] = {}
+
+    def find(one: tuple[int, Id]) -> tuple[int, Id]:
+        parent.setdefault(one, one)
+        while parent[one] != one:
+            parent[one] = parent[parent[one]]
+            one = parent[one]
+        return one
+
+    for edge in edges:
+        one, two = find((0, edge.request.id)), find((1, edge.response.id))
+        parent[max(one, two)] = min(one, two)
+    together: dict[tuple[int, Id], list[_Edge]] = {}
+    for edge in edges:
+        together.setdefault(find((0, edge.request.id)), []).append(edge)
+    return together.values()
+
+
+def _linked(
+    tables: Tables, weigher: Weigher, odd: Odd, edges: list[_Edge], found: Candidates
+) -> list[Event]:
+    """The events of one component: where the best linking is not the wire's."""
+    if all(edge.wire for edge in edges):
+        return []
+    import networkx  # slow to import, and seldom needed
+
+    graph = networkx.Graph()
+    for edge in edges:
+        if edge.weight > 0:
+            graph.add_edge((0, edge.request.id), (1, edge.response.id), weight=edge.weight)
+    chosen = {tuple(sorted(pair)) for pair in networkx.max_weight_matching(graph)}
+    moved = [
+        edge
+        for edge in edges
+        if not edge.wire and ((0, edge.request.id), (1, edge.response.id)) in chosen
+    ]
+    # Moves that share a request or a response through the wire's linking are one event.
+    wired = {edge.request.id for edge in edges if edge.wire}
+    together: list[list[_Edge]] = []
+    for edge in moved:
+        own = {edge.response.id} | ({edge.request.id} & wired)
+        touching = [
+            some
+            for some in together
+            if any(own & ({e.response.id} | ({e.request.id} & wired)) for e in some)
+        ]
+        for some in touching:
+            together.remove(some)
+        together.append([edge, *(e for some in touching for e in some)])
+    return [_event(tables, weigher, odd, some, edges, found) for some in together]
+
+
+def _event(
+    tables: Tables,
+    weigher: Weigher,
+    odd: Odd,
+    moved: list[_Edge],
+    edges: list[_Edge],
+    found: Candidates,
+) -> Event:
+    moved = sorted(moved, key=lambda e: (e.response["response_time"], e.response["response_frame"]))
+    left = {row.id for row in odd.unserved}
+    lone = {row.id for row in odd.lone}
+    recipients = {edge.response.id for edge in moved}
+    comparisons: list[Comparison] = []
+    for edge in moved:
+        before = found.before.get(edge.response.id)
+        comparisons += pair_comparisons(tables, weigher, edge.request, edge.response, before)
+        if edge.request.id in left:
+            comparisons.append(weigher.unserved(edge.request))
+        if edge.response.id in lone:
+            text = (
+                f"the response in frame {edge.response['response_frame']} came when all that the "
+                "server had been asked on that connection was answered"
+            )
+            comparisons.append(
+                Comparison(SURPLUS, LONE, text, (edge.response["response_frame"],))
+            )
+        elif edge.request["response_frame"] and edge.request.id not in recipients | left:
+            # What its request got instead would be nobody's in sight.
+            text = "whose the response is that the rightful request got does not show"
+            comparisons.append(
+                Comparison(SURPLUS, -NOBODY, text, (edge.request["response_frame"],))
+            )
+    moves = [
+        Move(edge.response, edge.request, edge.weight, _rivals(edge, edges, moved, left))
+        for edge in moved
+    ]
+    return Event(moves, _how(tables, moved, left), comparisons)
+
+
+def pair_comparisons(
+    tables: Tables, weigher: Weigher, request: Row, response: Row, before: Row | None = None
+) -> list[Comparison]:
+    """What speaks for a response to be that request's, rather than that of its own exchange.
+
+    One that nobody had asked for may answer what was asked `before` it once more.
+    """
+    theirs = weigher.weight(request, response)
+    found = _capped(theirs.comparisons)
+    own = response if response["request_frame"] else before
+    if own is not None and own.id != request.id:
+        again = weigher.weight(own, response)
+        found += [c._replace(bits=-c.bits) for c in _capped(again.comparisons)]
+    bits = ended_bits(tables, request, response)
+    if bits:
+        text = (
+            f"the connection of the request in frame {request['request_frame']} had been closed "
+            "before the response came"
+        )
+        found.append(Comparison("ended", bits, text, (request["request_frame"],)))
+    return found
+
+
+def _capped(comparisons: tuple[Comparison, ...]) -> list[Comparison]:
+    """The comparisons, those of tokens together worth no more than one set of them may be."""
+    tokens = sum(c.bits for c in comparisons if c.name == TOKEN)
+    if tokens <= MOST_TOKENS:
+        return list(comparisons)
+    scale = MOST_TOKENS / tokens
+    return [c._replace(bits=c.bits * scale) if c.name == TOKEN else c for c in comparisons]
+
+
+def _rivals(edge: _Edge, edges: list[_Edge], moved: list[_Edge], left: set[Id]) -> int:
+    """How many others could as well have asked for the response."""
+    taken = {one.request.id for one in moved}
+    return sum(
+        one.response.id == edge.response.id
+        and not one.wire
+        and one.request.id not in taken
+        and one.request.id in left
+        and one.weight > edge.weight - TIE
+        for one in edges
+    )
+
+
+def _how(tables: Tables, moved: list[_Edge], left: set[Id]) -> str:
+    """In which way the responses came to the wrong requests."""
+    recipients = {edge.response.id for edge in moved}
+    if all(edge.request.id in recipients for edge in moved):
+        return CROSSED
+    if any(edge.request["connection"] == edge.response["connection"] for edge in moved):
+        return SLIPPED
+    if len(moved) == 1 and moved[0].request.id in left:
+        return STOLEN
+    if any(edge.request.id in recipients for edge in moved):
+        return LATE
+    return STOLEN if moved[0].request.id in left else LATE
+
+
+def ended_bits(tables: Tables, request: Row, response: Row) -> float:
+    """What it is worth that the request's connection was over before the response came.
+
+    A server that closed in good order, or whose client did, has no answer to give there any more;
+    unless the number of the closed connection was used again for the other one.
+    """
+    connection = tables.connection(request)
+    closed = int(connection["client_fin_time"]), int(connection["server_fin_time"])
+    came = response["response_time"]
+    if not all(closed) or max(closed) >= came or request["connection"] == response["connection"]:
+        left = closed[0] or int(connection["reset_time"])
+        return -1.0 if left and left < came else 0.0
+    opened = int(tables.connection(response)["first_time"])
+    in_order = closed[0] <= closed[1]
+    return -10.0 if in_order or opened < min(closed) else 0.0
+
+
+def copies(
+    tables: Tables, weigher: Weigher, found: Candidates, taken: set[Id]
+) -> list[Event]:
+    """Events of responses that their rightful requests were given as well, byte for byte."""
+    out = []
+    for response in found.responses:
+        if response.id in taken:
+            continue
+        best: Event | None = None
+        for request in found.copies.get(response.id, ()):
+            if request["request_time"] >= response["response_time"]:
+                continue
+            how = COPIED if request["response_end_time"] > response["request_time"] else CACHED
+            many = max(0, found.given[said(tables, response)] - 2)
+            among = weigher.forms.known(tables.variant(request))
+            bits = log2((among + 1.0) / (many + 0.5))
+            text = (
+                f"the responses in frames {request['response_frame']} and "
+                f"{response['response_frame']} are the same, byte for byte"
+            )
+            equal = Comparison(
+                EQUAL, bits, text, (request["response_frame"], response["response_frame"])
+            )
+            comparisons = [
+                c
+                for c in pair_comparisons(tables, weigher, request, response)
+                if c.name != "ended"
+            ]
+            event = Event([Move(response, request, bits)], how, [*comparisons, equal])
+            if best is None or event.bits > best.bits:
+                best = event
+        if best is not None:
+            out.append(best)
+    return out

@@ -1,0 +1,233 @@
+"""Why a response looks as if it were another request's: a closed list, honest reasons and faults.
+
+Law: every suspicion ends under exactly one name of this list, whichever is the likeliest. Each name
+has a prior (how seldom that happens, in bits), and the comparisons that it explains; those that it
+does not explain must have come out so by chance, and are what it has to pay. The likeliest is the
+one that pays least. The bits between the first fault and all honest reasons together are what the
+finding's confidence says.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import log2
+from typing import NamedTuple
+
+from analyzer.echoes import says_who
+from analyzer.findings.assignment import CACHED, COPIED, Event
+from analyzer.findings.candidates import said
+from analyzer.findings.failures import tells_failure
+from analyzer.findings.model import Confidence, Explained
+from analyzer.findings.view import Row, Tables
+from analyzer.findings.weights import EQUAL, FORM, TIME, TOKEN, UNSERVED, Weigher
+
+SWAP = 20.0  # bits: one exchange in a million is given another's response
+# What a finding's posterior must reach, in bits for it over all honest reasons together.
+POSSIBLE, LIKELY, CERTAIN = 0.0, 5.0, 12.0
+TOLD = 3.0  # bits from which on a comparison counts as saying something
+MANY = 5  # times that the same bytes are given, from which on they are nobody's own
+
+FAULT, HONEST = "fault", "honest"
+
+
+class Explanation(NamedTuple):
+    """A reason: its prior in bits, what it explains, and when it comes into question."""
+
+    name: str
+    kind: str
+    prior: float
+    explains: frozenset[str]
+    applies: Callable[["Judging"], bool]
+    sentence: str
+
+
+@dataclass(slots=True)
+class Judging:
+    """What the reasons look at: an event, and the means to look closer."""
+
+    tables: Tables
+    weigher: Weigher
+    event: Event
+    given: Counter[tuple[int, int, int, int]]  # how often these bytes were given, by `said`
+
+    @property
+    def pairs(self) -> list[tuple[Row, Row]]:
+        """(recipient's exchange, rightful request's exchange) of every response that moved."""
+        return [(move.response, move.request) for move in self.event.moves]
+
+    def told(self, name: str) -> float:
+        """Bits of the event's comparisons of a name."""
+        return sum(c.bits for c in self.event.comparisons if c.name == name)
+
+
+def _always(judging: Judging) -> bool:
+    return True
+
+
+def _is_failure(judging: Judging) -> bool:
+    forms = judging.tables.forms
+    return all(tells_failure(forms[response["form"]]) for response, _ in judging.pairs)
+
+
+def _same_asked(judging: Judging) -> bool:
+    """Both ask for one thing; and the rightful one was served too, had left, or asks again."""
+    weigher = judging.weigher
+    for response, request in judging.pairs:
+        waits = still_waits(judging.tables, request, response)
+        served = judging.event.how in (COPIED, CACHED)
+        if not served and waits and not weigher.repeated(request, response):
+            return False
+        if not weigher.same(request, response):
+            return False
+    return True
+
+
+def _one_endpoint(judging: Judging) -> bool:
+    tables = judging.tables
+    return judging.told(FORM) < TOLD and all(
+        tables.endpoint(response) == tables.endpoint(request)
+        for response, request in judging.pairs
+    )
+
+
+def _two_names(judging: Judging) -> bool:
+    return _one_endpoint(judging) and judging.event.how in (COPIED, CACHED)
+
+
+def _is_spelt_alike(judging: Judging) -> bool:
+    return _one_endpoint(judging) and all(
+        judging.weigher.spelt_alike(request, response) for response, request in judging.pairs
+    )
+
+
+def _says_only_who(judging: Judging) -> bool:
+    places = [c.place for c in judging.event.comparisons if c.name == TOKEN and c.bits >= 1.0]
+    return bool(places) and all(map(says_who, places)) and judging.told(FORM) < TOLD
+
+
+def _given_to_many(judging: Judging) -> bool:
+    return judging.event.how in (COPIED, CACHED) and all(
+        judging.given[said(judging.tables, response)] >= MANY
+        for response, _ in judging.pairs
+    )
+
+
+def _is_meant(judging: Judging) -> bool:
+    return judging.event.meant
+
+
+_CONTENT = frozenset({FORM, TOKEN, EQUAL, TIME})
+
+# In the order in which a reader is told them.
+EXPLANATIONS: tuple[Explanation, ...] = (
+    Explanation(
+        "another request's response", FAULT, -SWAP, frozenset(), _always,
+        "the response belongs to another request",
+    ),
+    Explanation(
+        "its own, in a new form", HONEST, 0.0, frozenset(), _always,
+        "it is its request's own response, and only looks unlike the others",
+    ),
+    Explanation(
+        "an envelope for failures", HONEST, -3.0, frozenset({FORM}), _is_failure,
+        "it tells of a failure, as any endpoint may",
+    ),
+    Explanation(
+        "one answer for the same question", HONEST, -2.0, _CONTENT | {UNSERVED}, _same_asked,
+        "both requests asked for the same, and may rightly be given one answer",
+    ),
+    Explanation(
+        "another name of the same thing", HONEST, -8.0, frozenset({TOKEN, EQUAL}), _two_names,
+        "what was asked for may go by both names",
+    ),
+    Explanation(
+        "another thing, which goes by this name too", HONEST, -10.0, frozenset({TOKEN}),
+        _one_endpoint,
+        "what was asked for may be answered under another name",
+    ),
+    Explanation(
+        "a word put right", HONEST, -2.0, frozenset({TOKEN, EQUAL, UNSERVED}), _is_spelt_alike,
+        "the server may have put a misspelt word right",
+    ),
+    Explanation(
+        "shown to whoever may see it", HONEST, -8.0, frozenset({TOKEN, EQUAL}), _says_only_who,
+        "only who asked tells it from its own: the server may show one what belongs to another",
+    ),
+    Explanation(
+        "what this request is always answered", HONEST, 0.0, _CONTENT, _is_meant,
+        "the same request was answered so at another time too, when nobody else waited",
+    ),
+    Explanation(
+        "what many are given", HONEST, -4.0, frozenset({FORM, EQUAL, TOKEN}), _given_to_many,
+        "the same bytes are given to many",
+    ),
+)  # fmt: skip
+MUTUAL = 8.0  # bits: an honest reason that must hold both ways at one moment is so much rarer
+
+
+class Outcome(NamedTuple):
+    """Which reason is the likeliest, and by how much a fault is likelier than all honest ones."""
+
+    name: str
+    bits: float
+    every: tuple[Explained, ...]
+
+
+def explain(judging: Judging) -> Outcome:
+    """Weigh all reasons against each other."""
+    event = judging.event
+    scores: list[tuple[float, Explanation]] = []
+    for reason in EXPLANATIONS:
+        if not reason.applies(judging):
+            continue
+        if reason.kind == FAULT:
+            scores.append((reason.prior, reason))
+            continue
+        left = event.bits - sum(c.bits for c in event.comparisons if c.name in reason.explains)
+        prior = reason.prior
+        if len(event.moves) > 1 and reason.prior:
+            prior = prior * len(event.moves) - MUTUAL
+        scores.append((prior - left, reason))
+    fault = max(score for score, reason in scores if reason.kind == FAULT)
+    honest = log2(sum(2.0**score for score, reason in scores if reason.kind == HONEST))
+    best = max(scores, key=lambda one: one[0])
+    every = tuple(
+        Explained(
+            reason.name,
+            "chosen" if reason is best[1] else "lost",
+            f"{reason.sentence} ({_by(best[0] - score)})",
+        )
+        for score, reason in sorted(scores, key=lambda one: -one[0])
+    )
+    return Outcome(best[1].name, fault - honest, every)
+
+
+def _by(bits: float) -> str:
+    if bits <= 0:
+        return "the likeliest"
+    if bits < 1:
+        return "about as likely"
+    return f"{bits:.1f} bits less likely"
+
+
+def confidence(judging: Judging, bits: float) -> Confidence:
+    """What a posterior may be called; `certain` needs two comparisons that stand by themselves."""
+    if bits >= CERTAIN and _twice_told(judging):
+        return Confidence.CERTAIN
+    return Confidence.LIKELY if bits >= LIKELY else Confidence.POSSIBLE
+
+
+def _twice_told(judging: Judging) -> bool:
+    """Whether a token and something else tell it: content of one kind alone may have two readings."""
+    hits = {
+        c.place for c in judging.event.comparisons if c.name == TOKEN and c.bits >= TOLD and c.place
+    }
+    lone_id = any(place.startswith("header:") for place in hits)
+    return bool(hits) and (judging.told(FORM) >= TOLD or len(hits) > 1 or lone_id)
+
+
+def still_waits(tables: Tables, row: Row, response: Row) -> bool:
+    """Whether the client of `row` had not closed its connection when `response` was sent."""
+    connection = tables.connection(row)
+    left = int(connection["client_fin_time"]) or int(connection["reset_time"])
+    return not left or left >= response["response_time"]

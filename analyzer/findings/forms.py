@@ -1,0 +1,493 @@
+"""What the responses of each endpoint look like, and how well one fits an endpoint: in bits.
+
+Law: fields are weighed, not whole forms, and everything is counted in sums, so that the order of
+the exchanges makes no difference and the work grows with them in a straight line. A response never
+teaches its own form. What is said in bits is what the capture itself shows: how often responses fit
+their own endpoint as badly as this one (all of them, each left out of what it is held against), and
+how often those of other endpoints fit as well.
+
+- A form's *features*: its status and media type, each field, each field's type. A feature is looked
+  for only where it could have stood: what an empty list, a null or a missing object would have held
+  is unknown, not missing. So each feature counts given the *container* that it stands in.
+- A feature weighs what it tells: one that every endpoint's responses have, an envelope's say, next
+  to nothing; one that few have, much (the inverse frequency of information retrieval: Spärck Jones,
+  1972).
+- How often an endpoint's responses have a feature is smoothed by what is known of the same endpoint
+  under other Host names and at other servers, and of its neighbours in the path: an endpoint met
+  for the first time is known by those.
+- The *fit* of a response to an endpoint is the share of weight in common, 0 to 1 (a weighted
+  Jaccard index with expected counts).
+
+Source: record linkage by comparisons that are weighed by how often they come true among true pairs
+and among random ones (Fellegi and Sunter, 1969); issue 11.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from analyzer.shapes import NULL, Form, Items, Map, Object, Shape, Union, may_be_json
+
+MOST_FEATURES = 512  # of one form, those nearest its root
+BORROWED = 1.0  # responses that the next wider population counts for
+# What is known before anything is seen. One in so many (2**-UNFIT) responses of an endpoint that
+# one response is known of looks like none before it; and of two endpoints taken at random one in so
+# many answers like the other.
+UNFIT = 6.0
+ALIKE = 3.0
+LEAST_MASS = 1.0  # bits of weight that a comparison must rest on to say anything
+MOST_PAIRS = 20_000  # pairs of endpoints that are compared to learn how alike strangers are
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+# --- features ------------------------------------------------------------------------------
+
+
+def features(form: Form, status: int) -> tuple[list[tuple[str, str]], list[str]]:
+    """(feature, its container) of a form, and the containers of which it shows the inside."""
+    found: dict[str, str] = {f"={status}": "", f"={form.media_type or 'no body'}": ""}
+    if form.shape is None and form.media_type and may_be_json(form.media_type):
+        found["=unreadable"] = ""
+    inside: dict[str, None] = {"": None}
+    for name, container, opened in _walk(form.shape):
+        if len(found) >= MOST_FEATURES:
+            break
+        found.setdefault(name, container)
+        inside |= dict.fromkeys(opened)
+    return list(found.items()), list(inside)
+
+
+def _walk(shape: Shape | None) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """(feature, container, containers that it opens), level by level from the root."""
+    level: list[tuple[str, str, Shape]] = [] if shape is None else [("$", "", shape)]
+    while level:
+        deeper: list[tuple[str, str, Shape]] = []
+        for path, container, one in level:
+            for kind in one.shapes if isinstance(one, Union) else (one,):
+                if kind == NULL:
+                    continue
+                name = kind if isinstance(kind, str) else type(kind).__name__
+                opened = ()
+                if isinstance(kind, Object):
+                    opened = (f"{path}.",)
+                    deeper += [(f"{path}.{key}", f"{path}.", value) for key, value, _ in kind.fields]
+                elif isinstance(kind, Items | Map):
+                    item = kind.item if isinstance(kind, Items) else kind.values
+                    at = f"{path}[" if isinstance(kind, Items) else f"{path}{{"
+                    if item is not None:
+                        deeper.append((at, f"{at}]", item))
+                        opened = (f"{at}]",)
+                yield f"{path}:{name}", f"{path}?", opened
+        # Fields and their types: that a field is there at all is known even where it is null.
+        for path, container, one in level:
+            known = () if one == NULL else (f"{path}?",)
+            yield path, container, known
+        level = deeper
+
+
+@dataclass(slots=True)
+class _Incidence:
+    """Which features and containers each kind of response has, as two ragged arrays.
+
+    A *kind* is a form with its status. Row n of an array is `values[starts[n] : starts[n + 1]]`.
+    """
+
+    feature: Ints
+    feature_start: Ints
+    container_of: Ints  # of every feature
+    container: Ints
+    container_start: Ints
+    features: int
+    containers: int
+
+    @classmethod
+    def of(cls, forms: Sequence[Form], kinds: Sequence[tuple[int, int]]) -> "_Incidence":
+        """Of the kinds given as (status, number of the form)."""
+        names: dict[tuple[str, str], int] = {}
+        places: dict[str, int] = {}
+        has: list[int] = []
+        opens: list[int] = []
+        has_start, opens_start = [0], [0]
+        for status, form in kinds:
+            found, inside = _features(forms[form], status)
+            has += [names.setdefault(one, len(names)) for one in found]
+            opens += [places.setdefault(one, len(places)) for one in inside]
+            has_start.append(len(has))
+            opens_start.append(len(opens))
+        container_of = [places.setdefault(container, len(places)) for _, container in names]
+        as_ints = [
+            np.array(some, dtype=np.int64)
+            for some in (has, has_start, container_of, opens, opens_start)
+        ]
+        return cls(*as_ints, len(names), len(places))
+
+
+@lru_cache(16_384)
+def _features(form: Form, status: int) -> tuple[list[tuple[str, str]], list[str]]:
+    return features(form, status)
+
+
+def _ragged(rows: Ints, values: Ints, start: Ints) -> tuple[Ints, Ints]:
+    """The values of some rows of a ragged array one after the other, and whose each is."""
+    counts = start[rows + 1] - start[rows]
+    whose = np.repeat(np.arange(len(rows)), counts)
+    within = np.arange(len(whose)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return values[start[rows][whose] + within], whose
+
+
+# --- populations ---------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Sums:
+    """Counts by a pair of numbers, looked up by arrays of such pairs."""
+
+    codes: npt.NDArray[np.uint64]
+    counts: Floats
+    width: int
+
+    @classmethod
+    def of(cls, one: Ints, two: Ints, weights: Floats, width: int) -> "_Sums":
+        codes, place = np.unique(_coded(one, two, width), return_inverse=True)
+        return cls(codes, np.bincount(place, weights, len(codes)), width)
+
+    def at(self, one: Ints, two: Ints) -> Floats:
+        """The counts of these pairs; 0 where there are none."""
+        if not len(self.codes):
+            return np.zeros(len(one))
+        wanted = _coded(one, two, self.width)
+        place = np.minimum(np.searchsorted(self.codes, wanted), len(self.codes) - 1)
+        return np.where(self.codes[place] == wanted, self.counts[place], 0.0)
+
+
+def _coded(one: Ints, two: Ints, width: int) -> npt.NDArray[np.uint64]:
+    return (one * width + two).astype(np.uint64)
+
+
+@dataclass(slots=True)
+class _Population:
+    """The responses of each group at one level: of a variant, an endpoint, a neighbourhood."""
+
+    group: Ints  # of every variant; -1: none
+    responses: Floats  # of every group
+    having: _Sums  # group, feature
+    open: _Sums  # group, container: responses that show the inside of it
+    within: _Sums  # group, container: the weight of what they have in it
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How well responses fit endpoints, an entry a pair.
+
+    `share` is 0 to 1; `mass` is the weight in bits that was compared, and `known` the number of
+    responses of that very endpoint that it was held against.
+    """
+
+    share: Floats
+    mass: Floats
+    known: Floats
+
+    @property
+    def tells(self) -> npt.NDArray[np.bool_]:
+        """Whether there was anything to compare."""
+        told: npt.NDArray[np.bool_] = self.mass >= LEAST_MASS
+        return told
+
+
+@dataclass(slots=True)
+class Counted:
+    """How often each variant of an endpoint answered in each kind: what the model is made of.
+
+    Arrays with an entry for each (variant, status, form). A *variant* is an endpoint at one server
+    under one Host name; `endpoint` and `neighbours` say what wider populations each belongs to.
+    """
+
+    variant: Ints
+    status: Ints
+    form: Ints
+    count: Ints
+    endpoint: Ints  # of every variant
+    neighbours: Ints  # of every variant
+
+
+@dataclass(slots=True)
+class Forms:
+    """What endpoints' responses look like; asked for fits and for what these are worth in bits."""
+
+    forms: Sequence[Form]
+    counted: Counted
+    _kinds: dict[tuple[int, int], int] = field(default_factory=dict)  # (status, form): number
+    _has: _Incidence = field(init=False)
+    _weight: Floats = field(init=False)  # of every feature, in bits
+    _levels: list[_Population] = field(init=False)  # the widest first
+    _kind: Ints = field(init=False)  # of every entry of `counted`
+    _usual: "_Usual" = field(init=False)
+
+    def __post_init__(self) -> None:
+        counted = self.counted
+        pairs = list(zip(counted.status.tolist(), counted.form.tolist(), strict=True))
+        self._kind = np.array([self._number(*pair) for pair in pairs], dtype=np.int64)
+        self._has = _Incidence.of(self.forms, list(self._kinds))
+        self._weight = self._weights()
+        groups = (counted.neighbours, counted.endpoint, np.arange(len(counted.endpoint)))
+        self._levels = [self._population(group) for group in groups]
+        self.learn(counted.count.astype(np.float64))
+
+    def _number(self, status: int, form: int) -> int:
+        return self._kinds.setdefault((status, form), len(self._kinds))
+
+    def _weights(self) -> Floats:
+        """What each feature tells: how few of the endpoints' responses have it."""
+        counted, has = self.counted, self._has
+        endpoint = counted.endpoint[counted.variant]
+        responses = np.bincount(endpoint, counted.count)
+        feature, whose = _ragged(self._kind, has.feature, has.feature_start)
+        share = counted.count[whose] / responses[endpoint[whose]]
+        having = np.bincount(feature, share, has.features)
+        every = float(np.count_nonzero(responses))
+        weights: Floats = -np.log2((having + 0.5) / (every + 1.0))
+        return np.maximum(weights, 0.0)
+
+    def _population(self, group: Ints) -> _Population:
+        counted, has = self.counted, self._has
+        of, count = group[counted.variant], counted.count.astype(np.float64)
+        feature, whose = _ragged(self._kind, has.feature, has.feature_start)
+        having = _Sums.of(of[whose], feature, count[whose], has.features)
+        weight = count[whose] * self._weight[feature]
+        within = _Sums.of(of[whose], has.container_of[feature], weight, has.containers)
+        container, whose = _ragged(self._kind, has.container, has.container_start)
+        opened = _Sums.of(of[whose], container, count[whose], has.containers)
+        responses = np.bincount(of, count, int(group.max(initial=-1)) + 1)
+        return _Population(group, responses, having, opened, within)
+
+    # --- fits ------------------------------------------------------------------------------
+
+    def kind(self, status: int, form: int) -> int:
+        """The number of a kind that was counted; -1 for one that is none (it says nothing)."""
+        return self._kinds.get((status, form), -1)
+
+    def fit(self, variant: Ints, kind: Ints, *, own: bool) -> Fit:
+        """How well responses of these kinds fit these variants, an entry a pair.
+
+        With `own` each is one of the variant's own and left out of what it is held against.
+        """
+        has = self._has
+        feature, whose = _ragged(kind, has.feature, has.feature_start)
+        container, opener = _ragged(kind, has.container, has.container_start)
+        held = has.container_of[feature]
+        weight = self._weight[feature]
+        less = 1.0 if own else 0.0
+        mine = _Sums.of(whose, held, weight, has.containers) if own else None
+        likely = np.zeros(len(feature))  # the chance of each feature there
+        told = np.zeros(len(feature), dtype=np.bool_)  # whether anything is known of it
+        expected = np.zeros(len(container))  # the weight expected in each container
+        open_ = np.zeros(len(container), dtype=np.bool_)
+        known = np.zeros(len(kind))
+        for level in self._levels:
+            group = level.group[variant]
+            there = group[whose]
+            seen = np.maximum(level.open.at(there, held) - less, 0.0)
+            has_it = np.maximum(level.having.at(there, feature) - less, 0.0)
+            likely = _blended(has_it, seen, likely, told)
+            told |= seen > 0
+            there = group[opener]
+            shown = np.maximum(level.open.at(there, container) - less, 0.0)
+            weighed = level.within.at(there, container)
+            if mine is not None:
+                weighed = np.maximum(weighed - mine.at(opener, container), 0.0)
+            expected = _blended(weighed, shown, expected, open_)
+            open_ |= shown > 0
+            known = np.maximum(level.responses[group] - less, 0.0)
+        size = len(kind)
+        common = np.bincount(whose, np.where(told, weight * likely, 0.0), size)
+        held_up = np.bincount(whose, np.where(told, weight, 0.0), size)
+        other = np.bincount(opener, np.where(open_, expected, 0.0), size)
+        mass = held_up + other - common
+        share = np.divide(common, mass, out=np.ones(size), where=mass > 0)
+        return Fit(np.clip(share, 0.0, 1.0), mass, known)
+
+    # --- what fits are worth -----------------------------------------------------------------
+
+    def learn(self, count: Floats) -> None:
+        """Learn what is usual from so many responses of each entry of `counted`."""
+        counted = self.counted
+        own = self.fit(counted.variant, self._kind, own=True)
+        one, two = self._strangers()
+        strangers = self.fit(one, two, own=False)
+        endpoint = counted.endpoint[counted.variant]
+        tells = own.tells
+        self._usual = _Usual.of(
+            own.share[tells], endpoint[tells], count[tells], own.known[tells] > 0,
+            strangers.share[strangers.tells],
+        )  # fmt: skip
+
+    def _strangers(self) -> tuple[Ints, Ints]:
+        """Pairs of a variant and the commonest kind of another endpoint, at most MOST_PAIRS."""
+        counted = self.counted
+        endpoint = counted.endpoint[counted.variant]
+        order = np.lexsort((self._kind, -counted.count, endpoint))
+        first = order[np.flatnonzero(np.diff(endpoint[order], prepend=-1))]
+        many = len(first)
+        # All pairs of few endpoints; of many as many for each, spread evenly over the others.
+        steps = np.arange(1, many)
+        if many * (many - 1) > MOST_PAIRS:
+            steps = np.unique(np.linspace(1, many - 1, max(1, MOST_PAIRS // many)).astype(np.int64))
+        at = np.repeat(np.arange(many), len(steps))
+        other = (at + np.tile(steps, many)) % max(1, many)
+        return counted.variant[first][at], self._kind[first][other]
+
+    def odd_bits(self) -> Floats:
+        """For every entry of `counted`: how odd such a response is for its own endpoint."""
+        counted = self.counted
+        own = self.fit(counted.variant, self._kind, own=True)
+        endpoint = counted.endpoint[counted.variant]
+        bits = self._usual.odd(own.share, endpoint, own.known > 0)
+        return np.where(own.tells, bits, 0.0)
+
+    def bits(self, variant: Ints, kind: Ints, *, own: bool) -> Floats:
+        """What it is worth how well responses of these kinds fit these variants, in bits.
+
+        With `own` each is one of those counted there, and left out. Positive: as that endpoint's
+        responses do and others' do not; negative: the other way round.
+        """
+        out = np.zeros(len(kind))
+        asked = np.flatnonzero(kind >= 0)
+        if not len(asked):
+            return out
+        fit = self.fit(variant[asked], kind[asked], own=own)
+        experienced = fit.known > 0
+        odd = self._usual.odd(
+            fit.share, self.counted.endpoint[variant[asked]], experienced, counted=own
+        )
+        alike = self._usual.alike(fit.share)
+        # An endpoint of which nothing was seen is like its neighbours, or not.
+        alike = np.where(experienced, alike, np.minimum(alike, 0.0))
+        out[asked] = np.where(fit.tells, alike - odd, 0.0)
+        return out
+
+    def nearest(self, kind: int, among: Ints) -> tuple[int, float]:
+        """Which of some variants a kind fits best, and what that is worth; (-1, 0) for none."""
+        if kind < 0 or not len(among):
+            return -1, 0.0
+        fit = self.fit(among, np.full(len(among), kind), own=False)
+        endpoint = self.counted.endpoint[among]
+        bits = self._usual.alike(fit.share) - self._usual.odd(
+            fit.share, endpoint, fit.known > 0, counted=False
+        )
+        bits = np.where(fit.tells & (fit.known > 0), bits, -np.inf)
+        best = int(np.argmax(bits))
+        return (int(among[best]), float(bits[best])) if bits[best] > 0 else (-1, 0.0)
+
+    @property
+    def total(self) -> int:
+        """How many responses all this was learned from."""
+        return int(self.counted.count.sum())
+
+    def known(self, variant: int) -> int:
+        """How many responses of a variant's endpoint have been seen, at all servers and hosts."""
+        level = self._levels[1]
+        return int(level.responses[level.group[variant]])
+
+
+def _blended(counts: Floats, of: Floats, wider: Floats, known: npt.NDArray[np.bool_]) -> Floats:
+    """The share of counts, smoothed by what is known of the wider population, if anything is."""
+    borrowed = np.where(known, BORROWED, 0.0)
+    every = of + borrowed
+    return np.divide(counts + borrowed * wider, every, out=np.zeros(len(counts)), where=every > 0)
+
+
+@dataclass(slots=True)
+class _Usual:
+    """How well responses fit their own endpoints, and those of others.
+
+    Sorted fits with the number of responses up to each: of every endpoint, of all, and of those
+    that were the first of their endpoint; and the fits of strangers.
+    """
+
+    endpoint: npt.NDArray[np.uint64]
+    cumulated: Floats
+    pools: dict[bool, tuple[Floats, Floats]]
+    strangers: Floats
+
+    @classmethod
+    def of(
+        cls,
+        share: Floats,
+        endpoint: Ints,
+        count: Floats,
+        experienced: npt.NDArray[np.bool_],
+        strangers: Floats,
+    ) -> "_Usual":
+        codes = _fit_codes(endpoint, share)
+        order = np.argsort(codes, kind="stable")
+        pools = {}
+        for which in (False, True):
+            chosen = experienced == which
+            by_share = np.argsort(share[chosen], kind="stable")
+            pools[which] = share[chosen][by_share], np.cumsum(count[chosen][by_share])
+        return cls(codes[order], np.cumsum(count[order]), pools, np.sort(strangers))
+
+    def _up_to(self, endpoint: Ints, share: Floats) -> tuple[Floats, Floats]:
+        """Responses of each endpoint that fit no better than this, and all of them."""
+        sums = np.concatenate([[0.0], self.cumulated])
+        begin = np.searchsorted(self.endpoint, _fit_codes(endpoint, np.zeros(len(share))), "left")
+        until = np.searchsorted(self.endpoint, _fit_codes(endpoint, share), "right")
+        end = np.searchsorted(self.endpoint, _fit_codes(endpoint, np.ones(len(share))), "right")
+        return sums[until] - sums[begin], sums[end] - sums[begin]
+
+    def _in_pool(self, experienced: bool, share: Floats) -> tuple[Floats, float]:
+        fits, sums = self.pools[experienced]
+        every = float(sums[-1]) if len(sums) else 0.0
+        padded = np.concatenate([[0.0], sums])
+        return padded[np.searchsorted(fits, share, "right")], every
+
+    def odd(
+        self,
+        share: Floats,
+        endpoint: Ints,
+        experienced: npt.NDArray[np.bool_],
+        *,
+        counted: bool = True,
+    ) -> Floats:
+        """How much seldomer an endpoint's own response than a stranger's fits no better: in bits.
+
+        Never below 0. A response that is one of those `counted` is left out.
+        """
+        before, less = 2.0**-UNFIT, float(counted)
+        rate = np.zeros(len(share))
+        floor = np.zeros(len(share))
+        for which in (False, True):
+            below, every = self._in_pool(which, share)
+            others = max(0.0, every - less)
+            pooled = (np.maximum(below - less, 0.0) + before) / (others + 1.0)
+            rate = np.where(experienced == which, pooled, rate)
+            floor = np.where(experienced == which, before / (others + 1.0), floor)
+        below, every = self._up_to(endpoint, share)
+        below, every = np.maximum(below - less, 0.0), np.maximum(every - less, 0.0)
+        own = (below + 2.0 * rate) / (every + 2.0)
+        many = len(self.strangers)
+        worse = np.searchsorted(self.strangers, share, "right")
+        random = (worse + 1.0) / (many + 1.0)
+        bits = np.log2(random) - np.log2(np.minimum(1.0, np.maximum(own, floor)))
+        return np.maximum(bits, 0.0)
+
+    def alike(self, share: Floats) -> Floats:
+        """log2 of how much oftener true pairs than strangers fit at least as well as `share`."""
+        fits, sums = self.pools[True]
+        every = float(sums[-1]) if len(sums) else 0.0
+        below = np.concatenate([[0.0], sums])[np.searchsorted(fits, share, "left")]
+        true = (every - below + 0.5) / (every + 1.0)
+        many = len(self.strangers)
+        better = many - np.searchsorted(self.strangers, share, "left")
+        random = (better + 2.0**-ALIKE) / (many + 1.0)
+        return np.log2(true) - np.log2(random)
+
+
+def _fit_codes(endpoint: Ints, share: Floats) -> npt.NDArray[np.uint64]:
+    """An endpoint and a fit as one number, in their order; fits to a millionth."""
+    return (endpoint.astype(np.uint64) << np.uint64(24)) + np.round(share * 1e6).astype(np.uint64)

@@ -1,0 +1,85 @@
+"""How often things go wrong here, and how long they take: base rates of the capture.
+
+Law: sums over all judged exchanges, and a little known beforehand (one request in a thousand is
+left without a response), so that few examples say little and many say what they are.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from math import log2
+
+import numpy as np
+import numpy.typing as npt
+
+from analyzer.findings.view import ERROR, Tables
+from analyzer.tables import Array, Flag, Outcome
+
+# Known before anything is seen: of so many requests so many are left without a response.
+REQUESTS, LEFT = 100.0, 0.1
+# What an endpoint's own share counts for beside that of all: as so many requests.
+BORROWED = 20.0
+OCTAVES = 64  # of waiting times in ns, each twice as long as the one before
+PLAUSIBLE = 20.0  # octaves in which waiting times lie where nothing is known
+SPREAD = (1.0, 2.0, 3.0, 2.0, 1.0)  # how a time counts for the octaves around its own
+
+_REQUEST_OPEN = int(Flag.REQUEST_OPEN)
+
+
+@dataclass(slots=True)
+class Rates:
+    """Base rates; an endpoint is a number of `Tables.names`."""
+
+    requests: Counter[int] = field(default_factory=Counter)  # by endpoint
+    left: Counter[int] = field(default_factory=Counter)  # of them those without a response
+    waits: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, tables: Tables) -> "Rates":
+        """Count all judged exchanges."""
+        out = cls()
+        for rows, _ in tables.judged():
+            out._add(tables, rows)
+        return out
+
+    def _add(self, tables: Tables, rows: Array) -> None:
+        endpoint = tables.endpoint_of[rows["route"]]
+        asked = rows["request_frame"] > 0
+        _count(self.requests, endpoint[asked])
+        left = asked & (rows["outcome"] == Outcome.UNANSWERED)
+        left &= rows["flags"] & _REQUEST_OPEN == 0
+        _count(self.left, endpoint[left])
+        answered = asked & (rows["outcome"] == Outcome.ANSWERED) & (rows["status"] < ERROR)
+        wait = np.maximum(rows["response_time"] - rows["request_time"], 1)[answered]
+        code = endpoint[answered] * OCTAVES + octave(wait)
+        for value, count in zip(*np.unique(code, return_counts=True), strict=True):
+            number, place = divmod(int(value), OCTAVES)
+            bins = self.waits.setdefault(number, np.zeros(OCTAVES))
+            bins[place] += int(count)
+
+    def unserved(self, endpoint: int) -> float:
+        """-log2 of how often a request of the endpoint is left without a response, but this one."""
+        every, left = self.requests.total(), self.left.total()
+        share = (max(0, left - 1) + LEFT) / (max(0, every - 1) + REQUESTS)
+        own = max(0, self.left[endpoint] - 1), max(0, self.requests[endpoint] - 1)
+        return -log2((own[0] + BORROWED * share) / (own[1] + BORROWED))
+
+    def waited(self, endpoint: int, wait: int) -> float:
+        """log2 of how much likelier such a wait (ns) is for the endpoint than for any request."""
+        bins = self.waits.get(endpoint)
+        if bins is None or wait <= 0:
+            return 0.0
+        place = int(octave(np.array([wait]))[0])
+        near = bins[max(0, place - 2) : place + 3]
+        spread = np.array(SPREAD)[max(0, 2 - place) :][: len(near)] / sum(SPREAD)
+        likely = (float((near * spread).sum()) + 1.0 / PLAUSIBLE) / (float(bins.sum()) + 1.0)
+        return log2(likely * PLAUSIBLE)
+
+
+def octave(wait: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """In which octave of a nanosecond a time lies."""
+    return np.minimum(np.log2(np.maximum(wait, 1)).astype(np.int64), OCTAVES - 1)
+
+
+def _count(counter: Counter[int], values: npt.NDArray[np.int64]) -> None:
+    for value, count in zip(*np.unique(values, return_counts=True), strict=True):
+        counter[int(value)] += int(count)

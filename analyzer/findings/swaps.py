@@ -1,0 +1,48 @@
+"""What judging says of a response that came to the wrong request: the words its parts share."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from analyzer.findings.model import Confidence, Explained
+from analyzer.findings.view import Id, Row
+from analyzer.findings.weights import Comparison
+
+SURPLUS, REUSED = "surplus", "reused"  # beside those of `assignment`
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """`victim` is the exchange whose request was given the response that `owner` asked for.
+
+    `how` is one of the words of `assignment` or of those above; `bits` speak for it over all
+    honest reasons, and `likely` is the endpoint whose form it has where no owner is in sight.
+    """
+
+    victim: Row
+    owner: Row | None
+    how: str
+    confidence: Confidence
+    comparisons: tuple[Comparison, ...] = ()
+    explanations: tuple[Explained, ...] = ()
+    bits: float = 0.0
+    rivals: int = 0
+    likely: int | None = None
+
+
+class Oddity(NamedTuple):
+    """An exchange that is worth a look and no finding, and why."""
+
+    row: Row
+    why: str
+    comparisons: tuple[Comparison, ...] = ()
+    explanations: tuple[Explained, ...] = ()
+
+
+@dataclass(slots=True)
+class Verdicts:
+    """What came of all odd exchanges."""
+
+    swaps: list[Swap] = field(default_factory=list)
+    undecided: list[Row] = field(default_factory=list)  # the capture's limits leave them open
+    oddities: list[Oddity] = field(default_factory=list)
+    provided: set[Id] = field(default_factory=set)  # lone responses whose requests are known

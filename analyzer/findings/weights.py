@@ -1,0 +1,359 @@
+"""How well a request and a response fit each other, in bits: every comparison, each with its fact.
+
+Law: W(r, q) = the sum over comparisons c of log2 P(c | q answers r) / P(c | q answers another
+request of this server). Each is learned from the capture's own exchanges, the pair in question left
+out. What cannot be compared is worth nothing, and is left out.
+
+| comparison | what is compared |
+|---|---|
+| form | status, media type and fields of the response with the endpoint's others (`forms`) |
+| token | values that the request names with what the response repeats (`tokens`) |
+| time | how long the request had waited with how long its endpoint takes |
+| unserved | that the request was left without a response of its own, where few are |
+| equal bytes | that two requests were given one and the same response, where few are |
+
+Source: Fellegi and Sunter (1969); issue 11.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from math import log2
+from typing import NamedTuple
+
+import numpy as np
+import orjson
+
+from analyzer import echoes
+from analyzer.closeup.model import CLIENT
+from analyzer.echoes import repeats, says_who
+from analyzer.findings.forms import Forms
+from analyzer.findings.lens import Lens, Said
+from analyzer.findings.rates import Rates
+from analyzer.findings.tokens import MOST_UNLEARNED, UNLEARNED, Echoes, Rate, accident
+from analyzer.findings.view import ERROR, Id, Row, Tables
+from analyzer.findings.words import place_text
+
+FORM, TOKEN, TIME, UNSERVED, EQUAL = "form", "token", "time", "unserved", "equal bytes"
+NUMBERS, HABIT, SURPLUS, WITHIN, ENDED = "numbers", "habit", "surplus", "within", "ended"
+# Tokens of one request are seldom independent of each other: together they are worth no more.
+MOST_TOKENS = 20.0
+MOST_TIME, LEAST_TIME = 2.0, -4.0
+HEADER, TEXT = "(header)", "(text)"
+ALIKE = 0.75  # of two words, from which on they differ in their spelling only
+_DIGIT = re.compile(rb"\d")
+
+
+class Comparison(NamedTuple):
+    """One comparison: what speaks for a pair, in bits (against it where negative)."""
+
+    name: str
+    bits: float
+    fact: str
+    frames: tuple[int, ...] = ()
+    place: str = ""  # of the token that was compared
+
+
+class Weight(NamedTuple):
+    """All comparisons of a request with a response."""
+
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def bits(self) -> float:
+        """What they come to."""
+        tokens = sum(c.bits for c in self.comparisons if c.name == TOKEN)
+        return min(tokens, MOST_TOKENS) + sum(c.bits for c in self.comparisons if c.name != TOKEN)
+
+    def of(self, name: str) -> float:
+        """What those of a name come to."""
+        return sum(c.bits for c in self.comparisons if c.name == name)
+
+    @property
+    def hits(self) -> tuple[Comparison, ...]:
+        """The tokens that the response repeats."""
+        return tuple(c for c in self.comparisons if c.name == TOKEN and c.bits > 0)
+
+
+@dataclass(slots=True)
+class Weigher:
+    """Weighs requests against responses; `examples` are ordinary exchanges by endpoint."""
+
+    tables: Tables
+    forms: Forms
+    echoes: Echoes
+    rates: Rates
+    lens: Lens
+    examples: dict[int, list[Row]]
+    _usual: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)
+    _known: dict[tuple[Id, Id], Weight] = field(default_factory=dict)
+    _forms: dict[tuple[int, int, bool] | None, float] = field(default_factory=dict)
+
+    def weight(self, request: Row, response: Row) -> Weight:
+        """W of the request of one row and the response of another (or of the same) row."""
+        key = request.id, response.id
+        found = self._known.get(key)
+        if found is None:
+            every = [*self.form(request, response), *self.tokens(request, response)]
+            every += self.time(request, response)
+            found = self._known[key] = Weight(tuple(every))
+        return found
+
+    # --- form ------------------------------------------------------------------------------
+
+    def prepare(self, pairs: Iterable[tuple[Row, Row]]) -> None:
+        """Compare the forms of many pairs of a request and a response at once."""
+        wanted = {self._form_key(*pair) for pair in pairs} - self._forms.keys()
+        for own in (False, True):
+            keys = [key for key in wanted if key is not None and key[2] == own]
+            if keys:
+                variant, kind = np.array([key[:2] for key in keys], dtype=np.int64).T
+                found = self.forms.bits(variant, kind, own=own)
+                self._forms.update(zip(keys, found.tolist(), strict=True))
+
+    def _form_key(self, request: Row, response: Row) -> tuple[int, int, bool] | None:
+        status = response["status"]
+        if status >= ERROR or not request["request_frame"]:
+            return None  # an error is everybody's
+        kind = self.forms.kind(status, response["form"])
+        return self.tables.variant(request), kind, request.id == response.id
+
+    def form_bits(self, request: Row, response: Row) -> float:
+        """What the form alone is worth."""
+        key = self._form_key(request, response)
+        if key is None:
+            return 0.0
+        if key not in self._forms:
+            self.prepare([(request, response)])
+        return self._forms[key]
+
+    def form(self, request: Row, response: Row) -> Iterator[Comparison]:
+        """Status, media type and fields."""
+        bits = self.form_bits(request, response)
+        if bits:
+            endpoint = self.tables.endpoint_name(request)
+            known = self.forms.known(self.tables.variant(request)) - (request.id == response.id)
+            how = "is what" if bits > 0 else "is unlike what"
+            yield Comparison(
+                FORM,
+                bits,
+                f"the shape of the response in frame {response['response_frame']} {how} {endpoint} "
+                f"answers otherwise ({known} responses)",
+                (response["response_frame"],),
+            )
+
+    # --- tokens ----------------------------------------------------------------------------
+
+    def tokens(self, request: Row, response: Row) -> Iterator[Comparison]:
+        """What the request names and the response repeats, or doesn't."""
+        own = request.id == response.id
+        endpoint = self.tables.endpoint(request)
+        said, asked = self.lens.said(response), self.lens.tokens(request)
+        frames = (request["request_frame"], response["response_frame"])
+        if said is None or not asked:
+            if own:
+                yield from self._unseen(request, endpoint, frames)
+            return
+        if not echoes.may_repeat(response["status"]):
+            return
+        body = _parsed(said.body)
+        met: set[bytes] = set()
+        for place, value in sorted(asked.items(), key=lambda t: self._rank(endpoint, t[0])):
+            if value in met or (says_who(place) and not _DIGIT.search(value)):
+                continue  # a language or a theme is many people's
+            met.add(value)
+            rate = self.echoes.rate(endpoint, place)
+            where = self._where(endpoint, place, value, said, body)
+            lacks = own and place in self.echoes.missed.get(request.position, ())
+            bits = self._token_bits(rate, endpoint, value, bool(where), lacks=lacks)
+            if abs(bits) < 0.1:
+                continue
+            how = "repeats" if where else "does not repeat"
+            at = f", at {_and(sorted(where))}" if where else ""
+            yield Comparison(
+                TOKEN,
+                bits,
+                f"the response in frame {frames[1]} {how} what the request in frame {frames[0]} "
+                f"names in {place_text(place)}{at}",
+                frames,
+                place,
+            )
+
+    def _unseen(
+        self, request: Row, endpoint: int, frames: tuple[int, ...]
+    ) -> Iterator[Comparison]:
+        """What is known of an exchange whose messages could not be looked at again."""
+        for place in self.echoes.missed.get(request.position, ()):
+            rate = self.echoes.rate(endpoint, place)
+            if rate is not None:
+                bits = self._token_bits(rate, endpoint, b"", False, lacks=True)
+                text = f"the response does not repeat what its request names in {place_text(place)}"
+                yield Comparison(TOKEN, bits, text, frames, place)
+
+    def _rank(self, endpoint: int, place: str) -> tuple[float, str]:
+        rate = self.echoes.rate(endpoint, place)
+        return (-(rate.repeated() if rate else UNLEARNED), place)
+
+    def _token_bits(
+        self, rate: Rate | None, endpoint: int, value: bytes, hit: bool, *, lacks: bool
+    ) -> float:
+        likely = UNLEARNED if rate is None else rate.repeated(but=int(lacks))
+        random = self._accident(endpoint, value)
+        if hit:
+            bits = log2(likely / random)
+            return max(0.0, min(bits, MOST_UNLEARNED) if rate is None else bits)
+        return log2((1.0 - likely) / (1.0 - random))
+
+    def _accident(self, endpoint: int, value: bytes) -> float:
+        """How likely a token stands in the answer to a request that doesn't name it."""
+        standing = texts = 0
+        for row in self.examples.get(endpoint, ()):
+            asked, said = self.lens.tokens(row), self.lens.said(row)
+            if said is None or value in asked.values():
+                continue
+            texts += 1
+            standing += repeats(value, said.body) or repeats(value, said.head)
+        return accident(value, standing=standing, texts=texts)
+
+    def _where(
+        self, endpoint: int, place: str, value: bytes, said: Said, body: object
+    ) -> set[str]:
+        """The places of a response that repeat a token: the usual ones, if any are."""
+        expected = self.usual(endpoint, place)
+        found = {at for at in _where(value, said, body) if "[]" not in at or at in expected}
+        if body is None:
+            found |= _in_text(value, said.body, expected)
+        return found & expected if expected else found
+
+    def usual(self, endpoint: int, place: str) -> frozenset[str]:
+        """Where the endpoint's ordinary responses have the token of `place`: in all examples."""
+        key = (endpoint, place)
+        if key not in self._usual:
+            common: set[str] | None = None
+            for row in self.examples.get(endpoint, ()):
+                asked, said = self.lens.tokens(row), self.lens.said(row)
+                if said is None or place not in asked:
+                    continue
+                token, body = asked[place], _parsed(said.body)
+                # A list that names others as well says nothing of whom it is for.
+                found = _where(token, said, body) - echoes.lists_of_others(token, body)
+                common = found if common is None else common & found
+            self._usual[key] = frozenset(common or ())
+        return self._usual[key]
+
+    # --- time, and what became of the request ------------------------------------------------
+
+    def time(self, request: Row, response: Row) -> Iterator[Comparison]:
+        """How long the request had waited."""
+        waited = response["response_time"] - request["request_time"]
+        bits = self.rates.waited(self.tables.endpoint(request), waited)
+        bits = max(LEAST_TIME, min(MOST_TIME, bits))
+        if abs(bits) >= 0.5:
+            how = "usual" if bits > 0 else "unusual"
+            yield Comparison(
+                TIME,
+                bits,
+                f"the request in frame {request['request_frame']} had waited {waited / 1e9:.3f} s, "
+                f"which is {how} for {self.tables.endpoint_name(request)}",
+                (request["request_frame"], response["response_frame"]),
+            )
+
+    def unserved(self, request: Row) -> Comparison:
+        """That the request got no response, or none that its endpoint gives."""
+        bits = self.rates.unserved(self.tables.endpoint(request))
+        return Comparison(
+            UNSERVED,
+            bits,
+            f"the request in frame {request['request_frame']} was left without a response, "
+            f"as one in {max(1, round(2**bits)):,} is",
+            (request["request_frame"],),
+        )
+
+    # --- what two requests have in common ----------------------------------------------------
+
+    def same(self, one: Row, other: Row) -> bool:
+        """Whether two requests ask for the very same thing, for all that its responses show.
+
+        Request ids in headers then tell attempts apart, not what is asked for.
+        """
+        endpoint = self.tables.endpoint(one)
+        if _path(one) != _path(other) or endpoint != self.tables.endpoint(other):
+            return False
+        asked = [self.lens.message(row, CLIENT) for row in (one, other)]
+        if asked[0] is None or asked[1] is None or asked[0].body != asked[1].body:
+            return False
+        every = set(self.echoes.places(endpoint))
+        shown = {p for p in every if says_who(p) or not p.startswith("header:")}
+        said = [
+            {(p, v) for p, v in self.lens.tokens(row).items() if p in shown} for row in (one, other)
+        ]
+        return said[0] == said[1]
+
+    def repeated(self, one: Row, other: Row) -> bool:
+        """Whether one of two such requests repeats the other, which may have been in vain.
+
+        They are one client's, or bear one idempotency key or the like.
+        """
+        client = [self.tables.connection(row)["client"] for row in (one, other)]
+        ids = [
+            {(p, v) for p, v in self.lens.tokens(row).items() if p.startswith("header:")}
+            for row in (one, other)
+        ]
+        return bool(client[0] == client[1] or ids[0] & ids[1])
+
+    def spelt_alike(self, one: Row, other: Row) -> bool:
+        """Whether what two requests name differs in its spelling only: one may be put right."""
+        mine, theirs = self.lens.tokens(one), self.lens.tokens(other)
+        apart = [(mine[p], theirs[p]) for p in mine if p in theirs and mine[p] != theirs[p]]
+        apart = [(a, b) for a, b in apart if not (_is_request_id(a) and _is_request_id(b))]
+        return bool(apart) and all(spelt(a, b) for a, b in apart)
+
+
+def _is_request_id(value: bytes) -> bool:
+    return bool(_DIGIT.search(value)) and len(value) >= 16
+
+
+def _path(row: Row) -> bytes:
+    """What is asked for, without a query: whether that matters the responses show."""
+    return row.target.partition(b"?")[0]
+
+
+def spelt(one: bytes, other: bytes) -> bool:
+    """Whether two words differ in their spelling only: a server may have put one right."""
+    if echoes.echoed(one, other) or echoes.echoed(other, one):
+        return True
+    if _DIGIT.search(one + other):
+        return False
+    a, b = (word.decode("utf-8", "replace").casefold() for word in (one, other))
+    return a.startswith(b) or b.startswith(a) or SequenceMatcher(None, a, b).ratio() >= ALIKE
+
+
+def _where(value: bytes, said: Said, body: object) -> set[str]:
+    found = echoes.places_of(value, body)
+    if body is None and _DIGIT.search(value) and echoes.echoed(value, said.body):
+        found.add(TEXT)  # a mere word may stand on any page
+    if repeats(value, said.head):
+        found.add(HEADER)
+    return found
+
+
+def _in_text(value: bytes, text: bytes, expected: frozenset[str]) -> set[str]:
+    """Those of the `expected` places that have a token in a JSON text that breaks off."""
+    found = set()
+    for place in expected:
+        name = re.escape(place.rpartition(".")[2].removesuffix("[]").encode())
+        if name and re.search(rb'"%s"\s*:\s*\[?\s*"?%s\b' % (name, re.escape(value)), text):
+            found.add(place)
+    return found
+
+
+def _parsed(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _and(parts: list[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
