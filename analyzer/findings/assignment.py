@@ -15,8 +15,11 @@ from analyzer.findings.candidates import Candidates, said
 from analyzer.findings.triage import Odd
 from analyzer.findings.view import Id, Row, Tables
 from analyzer.findings.weights import (
+    AT_ONCE,
+    ENDED,
     EQUAL,
     MOST_TOKENS,
+    NUMBERS,
     SURPLUS,
     TOKEN,
     Comparison,
@@ -29,9 +32,12 @@ STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED, WITHIN = (
 )  # fmt: skip
 KEPT = 10.0  # bits for the wire's linking of each pair: half of what a swap must be worth
 NOBODY = 8.0  # bits that a response of nobody in sight costs
+OWED = 15.0  # bits that a request has yet to be answered, by the numbers of what it was given
 LONE = 10.0  # bits that a response is worth which otherwise nobody had asked for
 TIE = 1.0  # bits within which two requests fit equally well
-MOST_TOGETHER = 400  # requests and responses that are linked at once
+# How the connection of a request without a response ended: closed by the server, and its number
+# free for the other one; left by the client before the response came; or over for both.
+FREED, LEFT, OVER = 3.0, -1.0, -10.0
 
 
 class Move(NamedTuple):
@@ -39,7 +45,7 @@ class Move(NamedTuple):
 
     response: Row
     request: Row
-    bits: float
+    how: str
     rivals: int = 0
 
 
@@ -48,7 +54,6 @@ class Event:
     """Responses that belong to other requests than the wire says, all in one go."""
 
     moves: list[Move]
-    how: str
     comparisons: list[Comparison] = field(default_factory=list)
     meant: bool = False  # the same requests were answered so at another time as well
 
@@ -85,6 +90,7 @@ def _edges(
     """What may be linked: each request with its own response, and each response's candidates."""
     left = {row.id for row in odd.unserved}
     lone = {row.id for row in odd.lone}
+    early = {row.id for row in odd.surplus}  # these cannot be their own requests'
     rows: dict[Id, Row] = {}
     edges: dict[tuple[Id, Id], _Edge] = {}
     for response in found.responses:
@@ -92,11 +98,12 @@ def _edges(
             rows[request.id], rows[response.id] = request, response
             weight = weigher.weight(request, response).bits
             weight += weigher.unserved(request).bits if request.id in left else 0.0
+            weight += OWED if request.id in early else 0.0
             weight += LONE if response.id in lone else NOBODY
-            weight += ended_bits(tables, request, response)
+            weight += ended_bits(tables, request, response) if request.id in left else 0.0
             edges[request.id, response.id] = _Edge(request, response, weight, False)
     for row in rows.values():
-        if row["request_frame"] and row["response_frame"] and row.id not in left:
+        if row["request_frame"] and row["response_frame"] and row.id not in left | early:
             weight = weigher.weight(row, row).bits + NOBODY + KEPT
             edges[row.id, row.id] = _Edge(row, row, weight, True)
     return list(edges.values())
@@ -153,7 +160,15 @@ def _linked(
         for some in touching:
             together.remove(some)
         together.append([edge, *(e for some in touching for e in some)])
-    return [_event(tables, weigher, odd, some, edges, found) for some in together]
+    found_here = [_event(tables, weigher, odd, some, edges, found) for some in together]
+    # A second answer to what its own connection asked is nobody else's.
+    return [event for event in found_here if not all(_is_again(m, found) for m in event.moves)]
+
+
+def _is_again(move: Move, found: Candidates) -> bool:
+    before = found.before.get(move.response.id)
+    lone = not move.response["request_frame"]
+    return lone and before is not None and before.id == move.request.id
 
 
 def _event(
@@ -168,12 +183,24 @@ def _event(
     left = {row.id for row in odd.unserved}
     lone = {row.id for row in odd.lone}
     recipients = {edge.response.id for edge in moved}
+    early = {row.id for row in odd.surplus}
+    provided = recipients | left | early
     comparisons: list[Comparison] = []
+    # Responses that may not be their own teach nothing of what is usual.
+    weigher = weigher.without(edge.response for edge in moved)
     for edge in moved:
         before = found.before.get(edge.response.id)
-        comparisons += pair_comparisons(tables, weigher, edge.request, edge.response, before)
+        comparisons += pair_comparisons(weigher, edge.request, edge.response, before)
         if edge.request.id in left:
             comparisons.append(weigher.unserved(edge.request))
+            comparisons += _ended(tables, edge.request, edge.response)
+        if edge.request.id in early:
+            text = (
+                f"the response in frame {edge.request['response_frame']} was sent before the request "
+                f"in frame {edge.request['request_frame']} had arrived: its own was still to come"
+            )
+            frames = (edge.request["response_frame"], edge.request["request_frame"])
+            comparisons.append(Comparison(NUMBERS, OWED, text, frames))
         if edge.response.id in lone:
             text = (
                 f"the response in frame {edge.response['response_frame']} came when all that the "
@@ -182,21 +209,27 @@ def _event(
             comparisons.append(
                 Comparison(SURPLUS, LONE, text, (edge.response["response_frame"],))
             )
-        elif edge.request["response_frame"] and edge.request.id not in recipients | left:
+        elif edge.request["response_frame"] and edge.request.id not in provided:
             # What its request got instead would be nobody's in sight.
             text = "whose the response is that the rightful request got does not show"
             comparisons.append(
                 Comparison(SURPLUS, -NOBODY, text, (edge.request["response_frame"],))
             )
+    chain = _closed(moved)
     moves = [
-        Move(edge.response, edge.request, edge.weight, _rivals(edge, edges, moved, left))
+        Move(
+            edge.response,
+            edge.request,
+            _how(edge, chain, recipients, left),
+            _rivals(edge, edges, moved, left),
+        )
         for edge in moved
     ]
-    return Event(moves, _how(tables, moved, left), comparisons)
+    return Event(moves, comparisons)
 
 
 def pair_comparisons(
-    tables: Tables, weigher: Weigher, request: Row, response: Row, before: Row | None = None
+    weigher: Weigher, request: Row, response: Row, before: Row | None = None
 ) -> list[Comparison]:
     """What speaks for a response to be that request's, rather than that of its own exchange.
 
@@ -208,14 +241,16 @@ def pair_comparisons(
     if own is not None and own.id != request.id:
         again = weigher.weight(own, response)
         found += [c._replace(bits=-c.bits) for c in _capped(again.comparisons)]
-    bits = ended_bits(tables, request, response)
-    if bits:
-        text = (
-            f"the connection of the request in frame {request['request_frame']} had been closed "
-            "before the response came"
-        )
-        found.append(Comparison("ended", bits, text, (request["request_frame"],)))
     return found
+
+
+def _ended(tables: Tables, request: Row, response: Row) -> list[Comparison]:
+    bits = ended_bits(tables, request, response)
+    text = (
+        f"the connection of the request in frame {request['request_frame']} had been closed "
+        "before the response came"
+    )
+    return [Comparison(ENDED, bits, text, (request["request_frame"],))] if bits else []
 
 
 def _capped(comparisons: tuple[Comparison, ...]) -> list[Comparison]:
@@ -240,22 +275,33 @@ def _rivals(edge: _Edge, edges: list[_Edge], moved: list[_Edge], left: set[Id]) 
     )
 
 
-def _how(tables: Tables, moved: list[_Edge], left: set[Id]) -> str:
-    """In which way the responses came to the wrong requests."""
-    recipients = {edge.response.id for edge in moved}
-    if all(edge.request.id in recipients for edge in moved):
+def _closed(moved: list[_Edge]) -> set[Id]:
+    """The recipients that are part of a circle: each was given what another of them asked for."""
+    given_to = {edge.request.id: edge.response.id for edge in moved}
+    found = set()
+    for edge in moved:
+        at, steps = edge.response.id, 0
+        while at in given_to and steps <= len(moved):
+            at, steps = given_to[at], steps + 1
+            if at == edge.response.id:
+                found.add(at)
+                break
+    return found
+
+
+def _how(edge: _Edge, circle: set[Id], recipients: set[Id], left: set[Id]) -> str:
+    """In which way a response came to the wrong request, by what the rightful one got."""
+    if edge.request.id in circle:
         return CROSSED
-    if any(edge.request["connection"] == edge.response["connection"] for edge in moved):
+    if edge.request["connection"] == edge.response["connection"]:
         return SLIPPED
-    if len(moved) == 1 and moved[0].request.id in left:
+    if edge.request.id in left or edge.request.id not in recipients:
         return STOLEN
-    if any(edge.request.id in recipients for edge in moved):
-        return LATE
-    return STOLEN if moved[0].request.id in left else LATE
+    return LATE
 
 
 def ended_bits(tables: Tables, request: Row, response: Row) -> float:
-    """What it is worth that the request's connection was over before the response came.
+    """What it is worth how the request's connection had ended when the response came.
 
     A server that closed in good order, or whose client did, has no answer to give there any more;
     unless the number of the closed connection was used again for the other one.
@@ -263,12 +309,25 @@ def ended_bits(tables: Tables, request: Row, response: Row) -> float:
     connection = tables.connection(request)
     closed = int(connection["client_fin_time"]), int(connection["server_fin_time"])
     came = response["response_time"]
-    if not all(closed) or max(closed) >= came or request["connection"] == response["connection"]:
-        left = closed[0] or int(connection["reset_time"])
-        return -1.0 if left and left < came else 0.0
     opened = int(tables.connection(response)["first_time"])
+    if request["connection"] == response["connection"]:
+        return 0.0
+    if 0 < closed[1] < opened and (not closed[0] or closed[1] < closed[0]):
+        return FREED
+    if not all(closed) or max(closed) >= came:
+        left = closed[0] or int(connection["reset_time"])
+        return LEFT if left and left < came else 0.0
     in_order = closed[0] <= closed[1]
-    return -10.0 if in_order or opened < min(closed) else 0.0
+    return OVER if in_order or opened < min(closed) else 0.0
+
+
+def _at_once(tables: Tables, weigher: Weigher, request: Row, response: Row) -> Comparison:
+    bits = weigher.rates.at_once(tables.endpoint(request))
+    text = (
+        f"the requests in frames {request['request_frame']} and {response['request_frame']} were "
+        "under way at the same time"
+    )
+    return Comparison(AT_ONCE, bits, text, (request["request_frame"], response["request_frame"]))
 
 
 def copies(
@@ -294,12 +353,10 @@ def copies(
             equal = Comparison(
                 EQUAL, bits, text, (request["response_frame"], response["response_frame"])
             )
-            comparisons = [
-                c
-                for c in pair_comparisons(tables, weigher, request, response)
-                if c.name != "ended"
-            ]
-            event = Event([Move(response, request, bits)], how, [*comparisons, equal])
+            comparisons = [*pair_comparisons(weigher, request, response), equal]
+            if how == COPIED:
+                comparisons.append(_at_once(tables, weigher, request, response))
+            event = Event([Move(response, request, how)], comparisons)
             if best is None or event.bits > best.bits:
                 best = event
         if best is not None:

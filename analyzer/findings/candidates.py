@@ -20,6 +20,7 @@ from analyzer.tables import Array, Outcome
 
 LONGEST_WAIT = 600_000_000_000  # ns that a request may have been waiting
 MOST_CANDIDATES = 8  # for one response, whose messages are looked at
+SAYS = 3.0  # bits from which on a response fits its own request badly
 PROMISING = 3.0  # bits that speak for a pair before its messages were looked at
 MOST_LOOKED_UP = 64  # responses whose copies are looked for among all exchanges
 
@@ -94,18 +95,29 @@ def _best(
     tables: Tables, weigher: Weigher, response: Row, some: list[Row], left: set[Id]
 ) -> list[Row]:
     """Those that speak for themselves before anything is read, the best first."""
+    lacks = weigher.echoes.lacking_bits(tables.endpoint(response), response.position)
     own = weigher.form_bits(response, response)
-    endpoint = tables.endpoint(response)
-    lacks = weigher.echoes.lacking_bits(endpoint, response.position)
     rated = []
     for one in some:
         bits = weigher.form_bits(one, response) - own + lacks
         if one.id in left:
             bits += weigher.rates.unserved(tables.endpoint(one))
+        else:
+            its = _oddness(tables, weigher, one)
+            # One that had been answered well by then has no answer to come.
+            if its < SAYS and one["response_end_time"] <= response["request_time"]:
+                continue
+            bits += its
         if bits >= PROMISING:
             rated.append((bits, one["request_time"], one))
     rated.sort(key=_by_worth, reverse=True)
     return [one for _, _, one in rated[:MOST_CANDIDATES]]
+
+
+def _oddness(tables: Tables, weigher: Weigher, row: Row) -> float:
+    """How little a response fits its own request, before anything is read."""
+    lacks = weigher.echoes.lacking_bits(tables.endpoint(row), row.position)
+    return lacks + max(0.0, -weigher.form_bits(row, row))
 
 
 def _by_worth(rated: tuple[float, int, Row]) -> tuple[float, int]:

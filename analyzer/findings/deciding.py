@@ -9,6 +9,7 @@ from math import log2
 
 import numpy as np
 
+from analyzer.echoes import says_who
 from analyzer.findings import reuse
 from analyzer.findings.assignment import Event, copies, events
 from analyzer.findings.candidates import LONGEST_WAIT, Candidates
@@ -27,7 +28,7 @@ from analyzer.findings.swaps import REUSED, SURPLUS, Oddity, Swap, Verdicts
 from analyzer.findings.touched import only_doubtful, touched
 from analyzer.findings.triage import Odd
 from analyzer.findings.view import Id, Row, Tables
-from analyzer.findings.weights import FORM, Comparison, Weigher
+from analyzer.findings.weights import FORM, TOKEN, Comparison, Weigher
 from analyzer.tables import Flag
 
 # In bits: how likely the rightful request of a response would not be in sight.
@@ -44,7 +45,7 @@ def decide(
     weigher: Weigher,
     odd: Odd,
     found: Candidates,
-    habits: np.ndarray,
+    habits: reuse.Habits,
 ) -> Verdicts:
     """What the odd exchanges come to."""
     deciding = _Deciding(tables, weigher, odd, found)
@@ -97,7 +98,7 @@ class _Deciding:
                 Swap(
                     move.response,
                     move.request,
-                    event.how,
+                    move.how,
                     Confidence.POSSIBLE if move.rivals else sure,
                     tuple(event.comparisons),
                     outcome.every,
@@ -121,6 +122,8 @@ class _Deciding:
         """
         if sum(c.bits for c in event.comparisons if c.name == FORM) >= NOTABLE:
             return False
+        if not any(c.name == TOKEN and c.bits >= 1.0 and _is_content(c.place) for c in event.comparisons):
+            return False
         return all(
             any(
                 one.target == move.response.target
@@ -137,9 +140,9 @@ class _Deciding:
         if row.id in self.settled or touched(self.tables, row):
             return
         own = self.weigher.weight(row, row)
-        against = [c._replace(bits=-c.bits) for c in own.comparisons]
-        bits = sum(c.bits for c in against)
-        form = sum(c.bits for c in against if c.name == FORM)
+        against = [c._replace(bits=-c.bits) for c in own.comparisons if c.name in (FORM, TOKEN)]
+        form = max(0.0, sum(c.bits for c in against if c.name == FORM))
+        bits = form + max(0.0, sum(c.bits for c in against if c.name == TOKEN))
         failure = tells_failure(self.tables.forms[row["form"]])
         if form >= NOTABLE and not failure and self._unseen(row, bits, against):
             return
@@ -213,15 +216,15 @@ class _Deciding:
             for one in self.odd.unserved
         )
 
-    def by_habit(self, habits: np.ndarray) -> None:
+    def by_habit(self, habits: reuse.Habits) -> None:
         """Answers that a client takes for those to its next requests."""
         tables = self.tables
         before = histories(tables, self.odd.early)
+        habits.learn(self.odd.early, before)
         for row in self.odd.early:
             if touched(tables, row):
                 continue
-            habit = float(habits[row["connection"]])
-            told = reuse.reused(tables, row, before.get(row["connection"]), habit)
+            told = reuse.reused(tables, row, before.get(row["connection"]), habits)
             if told is None:
                 continue
             earlier, comparisons = told
@@ -230,6 +233,11 @@ class _Deciding:
                 self.out.swaps.append(
                     Swap(row, earlier, REUSED, Confidence.POSSIBLE, tuple(comparisons), bits=bits)
                 )
+
+
+def _is_content(place: str) -> bool:
+    """Whether a place says what is asked for, rather than who asks or in which attempt."""
+    return bool(place) and not says_who(place) and not place.startswith("header:")
 
 
 def _elsewhen(row: Row, victim: Row, owner: Row) -> bool:

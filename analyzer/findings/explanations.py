@@ -23,7 +23,7 @@ from analyzer.findings.weights import EQUAL, FORM, TIME, TOKEN, UNSERVED, Weighe
 
 SWAP = 20.0  # bits: one exchange in a million is given another's response
 # What a finding's posterior must reach, in bits for it over all honest reasons together.
-POSSIBLE, LIKELY, CERTAIN = 0.0, 5.0, 12.0
+POSSIBLE, LIKELY, CERTAIN = 0.0, 5.0, 10.0
 TOLD = 3.0  # bits from which on a comparison counts as saying something
 MANY = 5  # times that the same bytes are given, from which on they are nobody's own
 
@@ -55,6 +55,11 @@ class Judging:
         """(recipient's exchange, rightful request's exchange) of every response that moved."""
         return [(move.response, move.request) for move in self.event.moves]
 
+    @property
+    def copied(self) -> bool:
+        """Whether the rightful request was given the same bytes as well."""
+        return all(move.how in (COPIED, CACHED) for move in self.event.moves)
+
     def told(self, name: str) -> float:
         """Bits of the event's comparisons of a name."""
         return sum(c.bits for c in self.event.comparisons if c.name == name)
@@ -74,7 +79,7 @@ def _same_asked(judging: Judging) -> bool:
     weigher = judging.weigher
     for response, request in judging.pairs:
         waits = still_waits(judging.tables, request, response)
-        served = judging.event.how in (COPIED, CACHED)
+        served = judging.copied
         if not served and waits and not weigher.repeated(request, response):
             return False
         if not weigher.same(request, response):
@@ -91,7 +96,7 @@ def _one_endpoint(judging: Judging) -> bool:
 
 
 def _two_names(judging: Judging) -> bool:
-    return _one_endpoint(judging) and judging.event.how in (COPIED, CACHED)
+    return _one_endpoint(judging) and judging.copied
 
 
 def _is_spelt_alike(judging: Judging) -> bool:
@@ -106,7 +111,7 @@ def _says_only_who(judging: Judging) -> bool:
 
 
 def _given_to_many(judging: Judging) -> bool:
-    return judging.event.how in (COPIED, CACHED) and all(
+    return judging.copied and all(
         judging.given[said(judging.tables, response)] >= MANY
         for response, _ in judging.pairs
     )
@@ -139,11 +144,6 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "another name of the same thing", HONEST, -8.0, frozenset({TOKEN, EQUAL}), _two_names,
         "what was asked for may go by both names",
-    ),
-    Explanation(
-        "another thing, which goes by this name too", HONEST, -10.0, frozenset({TOKEN}),
-        _one_endpoint,
-        "what was asked for may be answered under another name",
     ),
     Explanation(
         "a word put right", HONEST, -2.0, frozenset({TOKEN, EQUAL, UNSERVED}), _is_spelt_alike,

@@ -22,7 +22,8 @@ Source: record linkage by comparisons that are weighed by how often they come tr
 and among random ones (Fellegi and Sunter, 1969); issue 11.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -41,6 +42,7 @@ ALIKE = 3.0
 LEAST_MASS = 1.0  # bits of weight that a comparison must rest on to say anything
 MOST_PAIRS = 20_000  # pairs of endpoints that are compared to learn how alike strangers are
 
+Key = tuple[int, int, int]  # variant, status, number of the form
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -226,6 +228,10 @@ class Forms:
     _weight: Floats = field(init=False)  # of every feature, in bits
     _levels: list[_Population] = field(init=False)  # the widest first
     _kind: Ints = field(init=False)  # of every entry of `counted`
+    _own: Fit = field(init=False)  # of every entry to its own variant
+    _stranger: Fit = field(init=False)
+    _entry: dict[Key, int] = field(init=False)  # number of the entry of `counted`
+    _count: Floats = field(init=False)  # responses of every entry that are known to be their own
     _usual: "_Usual" = field(init=False)
 
     def __post_init__(self) -> None:
@@ -236,7 +242,11 @@ class Forms:
         self._weight = self._weights()
         groups = (counted.neighbours, counted.endpoint, np.arange(len(counted.endpoint)))
         self._levels = [self._population(group) for group in groups]
-        self.learn(counted.count.astype(np.float64))
+        self._own = self.fit(counted.variant, self._kind, own=True)
+        self._stranger = self.fit(*self._strangers(), own=False)
+        keys = zip(counted.variant.tolist(), pairs, strict=True)
+        self._entry = {(variant, *pair): n for n, (variant, pair) in enumerate(keys)}
+        self._learn(counted.count.astype(np.float64))
 
     def _number(self, status: int, form: int) -> int:
         return self._kinds.setdefault((status, form), len(self._kinds))
@@ -313,14 +323,23 @@ class Forms:
 
     # --- what fits are worth -----------------------------------------------------------------
 
-    def learn(self, count: Floats) -> None:
+    def without(self, responses: Iterable[tuple[Key, float]]) -> "Forms":
+        """The same, but that so much of responses under these keys is not known to be their own."""
+        apart = copy(self)
+        count = self._count.copy()
+        for key, share in responses:
+            at = self._entry.get(key)
+            if at is not None:
+                count[at] = max(0.0, count[at] - share)
+        apart._learn(count)
+        return apart
+
+    def _learn(self, count: Floats) -> None:
         """Learn what is usual from so many responses of each entry of `counted`."""
-        counted = self.counted
-        own = self.fit(counted.variant, self._kind, own=True)
-        one, two = self._strangers()
-        strangers = self.fit(one, two, own=False)
-        endpoint = counted.endpoint[counted.variant]
-        tells = own.tells
+        self._count = count
+        own, strangers = self._own, self._stranger
+        endpoint = self.counted.endpoint[self.counted.variant]
+        tells = own.tells & (count > 0)
         self._usual = _Usual.of(
             own.share[tells], endpoint[tells], count[tells], own.known[tells] > 0,
             strangers.share[strangers.tells],
@@ -343,16 +362,16 @@ class Forms:
 
     def odd_bits(self) -> Floats:
         """For every entry of `counted`: how odd such a response is for its own endpoint."""
-        counted = self.counted
-        own = self.fit(counted.variant, self._kind, own=True)
-        endpoint = counted.endpoint[counted.variant]
+        own = self._own
+        endpoint = self.counted.endpoint[self.counted.variant]
         bits = self._usual.odd(own.share, endpoint, own.known > 0)
         return np.where(own.tells, bits, 0.0)
 
-    def bits(self, variant: Ints, kind: Ints, *, own: bool) -> Floats:
+    def bits(self, variant: Ints, kind: Ints, *, own: bool, counted: bool = True) -> Floats:
         """What it is worth how well responses of these kinds fit these variants, in bits.
 
-        With `own` each is one of those counted there, and left out. Positive: as that endpoint's
+        With `own` each is one of the variant's, and left out of what it is held against; not
+        `counted` are those that are left out already (see `without`). Positive: as that endpoint's
         responses do and others' do not; negative: the other way round.
         """
         out = np.zeros(len(kind))
@@ -362,7 +381,7 @@ class Forms:
         fit = self.fit(variant[asked], kind[asked], own=own)
         experienced = fit.known > 0
         odd = self._usual.odd(
-            fit.share, self.counted.endpoint[variant[asked]], experienced, counted=own
+            fit.share, self.counted.endpoint[variant[asked]], experienced, counted=own and counted
         )
         alike = self._usual.alike(fit.share)
         # An endpoint of which nothing was seen is like its neighbours, or not.

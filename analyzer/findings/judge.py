@@ -45,12 +45,13 @@ def judge(tables: Tables, look: Look | None = None) -> Judgement:
     forms = Forms(tables.forms, _counted(tables, counts.keys))
     echoes = _echoes(tables, counts)
     waits = longest_waits(tables)
-    asks_early = reuse.habits(tables)
-    odd = triage(tables, forms, echoes, asks_early >= reuse.RARE, waits)
+    asking = reuse.Habits.of(tables)
+    odd = triage(tables, forms, echoes, asking.serial(), waits)
     weigher = Weigher(tables, forms, echoes, Rates.of(tables), Lens(tables, look), {})
+    weigher = weigher.without(odd.surplus)
     found = candidates(tables, weigher, odd)
     _look_closer(weigher, found, odd)
-    verdicts = decide(tables, weigher, odd, found, asks_early)
+    verdicts = decide(tables, weigher, odd, found, asking)
     out = Judgement(
         answered=counts.outcomes[Outcome.ANSWERED] - odd.not_answered,
         unanswered=counts.outcomes[Outcome.UNANSWERED] + odd.unanswered,

@@ -5,7 +5,6 @@ The field names are those of the report (schema.json in `report/`).
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
 
 
 class Kind(StrEnum):
@@ -140,7 +139,8 @@ class Vantage:
     corrected: bool
 
 
-class Weighed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Weighed:
     """A comparison that was weighed: what speaks for a finding in bits, or against it."""
 
     comparison: str
@@ -149,7 +149,8 @@ class Weighed(NamedTuple):
     fact: str
 
 
-class Explained(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Explained:
     """A reason that was considered: whether it was `chosen` or `lost`, and why."""
 
     name: str

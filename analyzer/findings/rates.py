@@ -6,7 +6,7 @@ left without a response), so that few examples say little and many say what they
 
 from collections import Counter
 from dataclasses import dataclass, field
-from math import log2
+from math import exp, log2
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ REQUESTS, LEFT = 100.0, 0.1
 BORROWED = 20.0
 OCTAVES = 64  # of waiting times in ns, each twice as long as the one before
 PLAUSIBLE = 20.0  # octaves in which waiting times lie where nothing is known
+MOST_AT_ONCE = 6.0  # bits that it may be worth that two requests were under way together
 SPREAD = (1.0, 2.0, 3.0, 2.0, 1.0)  # how a time counts for the octaves around its own
 
 _REQUEST_OPEN = int(Flag.REQUEST_OPEN)
@@ -32,13 +33,20 @@ class Rates:
     requests: Counter[int] = field(default_factory=Counter)  # by endpoint
     left: Counter[int] = field(default_factory=Counter)  # of them those without a response
     waits: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict)
+    waiting: Counter[int] = field(default_factory=Counter)  # ns that its requests waited, in all
+    span: int = 0  # ns from the first to the last request
 
     @classmethod
     def of(cls, tables: Tables) -> "Rates":
         """Count all judged exchanges."""
         out = cls()
+        first, last = 1 << 62, 0
         for rows, _ in tables.judged():
             out._add(tables, rows)
+            times = rows["request_time"][rows["request_frame"] > 0]
+            if len(times):
+                first, last = min(first, int(times.min())), max(last, int(times.max()))
+        out.span = max(0, last - first)
         return out
 
     def _add(self, tables: Tables, rows: Array) -> None:
@@ -50,6 +58,8 @@ class Rates:
         _count(self.left, endpoint[left])
         answered = asked & (rows["outcome"] == Outcome.ANSWERED) & (rows["status"] < ERROR)
         wait = np.maximum(rows["response_time"] - rows["request_time"], 1)[answered]
+        total = np.bincount(endpoint[answered], wait)
+        self.waiting.update({int(n): int(total[n]) for n in np.flatnonzero(total)})
         code = endpoint[answered] * OCTAVES + octave(wait)
         for value, count in zip(*np.unique(code, return_counts=True), strict=True):
             number, place = divmod(int(value), OCTAVES)
@@ -63,16 +73,36 @@ class Rates:
         own = max(0, self.left[endpoint] - 1), max(0, self.requests[endpoint] - 1)
         return -log2((own[0] + BORROWED * share) / (own[1] + BORROWED))
 
+    def usual_wait(self, endpoint: int) -> float:
+        """The time in ns that half of the endpoint's answered requests waited; 0 if unknown."""
+        bins = self.waits.get(endpoint)
+        if bins is None:
+            return 0.0
+        return float(2.0 ** int(np.searchsorted(np.cumsum(bins), bins.sum() / 2)))
+
     def waited(self, endpoint: int, wait: int) -> float:
         """log2 of how much likelier such a wait (ns) is for the endpoint than for any request."""
         bins = self.waits.get(endpoint)
         if bins is None or wait <= 0:
             return 0.0
         place = int(octave(np.array([wait]))[0])
-        near = bins[max(0, place - 2) : place + 3]
-        spread = np.array(SPREAD)[max(0, 2 - place) :][: len(near)] / sum(SPREAD)
-        likely = (float((near * spread).sum()) + 1.0 / PLAUSIBLE) / (float(bins.sum()) + 1.0)
-        return log2(likely * PLAUSIBLE)
+        every: npt.NDArray[np.float64] = sum(self.waits.values(), np.zeros(OCTAVES))
+        anybody = (_near(every, place) + 1.0 / PLAUSIBLE) / (float(every.sum()) + 1.0)
+        likely = (_near(bins, place) + 1.0 / PLAUSIBLE) / (float(bins.sum()) + 1.0)
+        # A response may come at any time after another request, and often does when others do.
+        return log2(likely / (0.5 * anybody + 0.5 / PLAUSIBLE))
+
+    def at_once(self, endpoint: int) -> float:
+        """-log2 of how often one of the endpoint's requests is under way at any moment."""
+        under_way = self.waiting[endpoint] / max(1, self.span)
+        return -log2(max(2.0**-MOST_AT_ONCE, 1.0 - exp(-under_way)))
+
+
+def _near(bins: npt.NDArray[np.float64], place: int) -> float:
+    """How many waits there are in an octave, those beside it counted less."""
+    near = bins[max(0, place - 2) : place + 3]
+    spread = np.array(SPREAD)[max(0, 2 - place) :][: len(near)] / sum(SPREAD)
+    return float((near * spread).sum())
 
 
 def octave(wait: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

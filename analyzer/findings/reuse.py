@@ -1,4 +1,4 @@
-"""A client that asks again on a connection that still owes it an answer, and takes that for the new one.
+"""A client that asks again on a connection that owes it an answer, and takes that for the new one.
 
 Law: by the client's habits, in bits. One that asks one request at a time, and for once sends the
 next one before the answer has come, long after the one before, did not mean to pipeline (RFC 9112
@@ -6,6 +6,8 @@ next one before the answer has come, long after the one before, did not mean to 
 row with no answer in between, or one that had waited for its turn are a pipeline all the same.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from math import log2
 
 import numpy as np
@@ -16,36 +18,68 @@ from analyzer.findings.view import Row, Tables
 from analyzer.findings.weights import HABIT, TIME, Comparison
 from analyzer.tables import Flag
 
-REUSE = 14.0  # bits: so seldom a pool hands out a connection that owes an answer
+# Bits: of all requests sent while another was outstanding so few were sent by a pool that took the
+# connection for idle; most were meant so.
+REUSE = 10.0
 # Known before anything is seen: one request in a thousand is sent while another is outstanding.
 REQUESTS, EARLY = 100.0, 0.1
 BORROWED = 20.0  # what a client's own habit counts for beside that of all: as so many requests
-RARE = 5.0  # bits from which on a pipelined request is looked at
+SERIAL = 0.1  # share of its requests that a client sends early, from which on it is its habit
 TOGETHER = 10_000_000  # ns within which half of all pipelined requests follow the one before
 AT_ONCE = 50_000_000  # ns after an answer in which nobody closes who keeps connections for later
 LEAVES = 3.0  # bits: whoever closes at once had not meant to ask more
+WAITS = -4.0  # bits: whoever later asks when nothing is owed may have known what it is owed
 
 _PIPELINED = int(Flag.PIPELINED)
 
 
-def habits(tables: Tables) -> npt.NDArray[np.float64]:
-    """For every connection, in bits, how seldom its client sends one request before the answer."""
-    many = len(tables.addresses)
-    asked, early = np.zeros(many), np.zeros(many)
-    for rows, _ in tables.judged():
-        client = tables.connections["client"][rows["connection"]]
-        asked += np.bincount(client[rows["request_frame"] > 0], minlength=many)
-        early += np.bincount(client[rows["flags"] & _PIPELINED != 0], minlength=many)
-    # The request in question is left out.
-    every = (max(0.0, early.sum() - 1.0) + EARLY) / (max(0.0, asked.sum() - 1.0) + REQUESTS)
-    own = np.maximum(early - 1.0, 0.0) + BORROWED * every
-    bits = -np.log2(own / (np.maximum(asked - 1.0, 0.0) + BORROWED))
-    found: npt.NDArray[np.float64] = bits[tables.connections["client"]]
-    return found
+@dataclass(slots=True)
+class Habits:
+    """How clients ask: arrays by the number of their address."""
+
+    client: npt.NDArray[np.int64]  # of every connection
+    asked: npt.NDArray[np.float64]
+    early: npt.NDArray[np.float64]  # while another was outstanding
+    together: npt.NDArray[np.float64]  # of those the ones sent together with the one before
+
+    @classmethod
+    def of(cls, tables: Tables) -> "Habits":
+        """Count all judged requests."""
+        many = len(tables.addresses)
+        asked, early = np.zeros(many), np.zeros(many)
+        for rows, _ in tables.judged():
+            client = tables.connections["client"][rows["connection"]]
+            asked += np.bincount(client[rows["request_frame"] > 0], minlength=many)
+            early += np.bincount(client[rows["flags"] & _PIPELINED != 0], minlength=many)
+        client = tables.connections["client"].astype(np.int64)
+        return cls(client, asked, early, np.zeros(many))
+
+    def serial(self) -> npt.NDArray[np.bool_]:
+        """For every connection whether its client asks one at a time as a rule."""
+        share: npt.NDArray[np.bool_] = (self._share(self.early, 1.0) < SERIAL)[self.client]
+        return share
+
+    def learn(self, rows: Iterable[Row], before: dict[int, History]) -> None:
+        """Note which of the early requests were sent together with the ones before."""
+        for row in rows:
+            earlier = before[row["connection"]].before(row["request_time"])
+            if earlier is None or row["request_time"] - earlier["request_time"] < TOGETHER:
+                self.together[self.client[row["connection"]]] += 1
+
+    def bits(self, row: Row) -> float:
+        """How seldom the client of `row` means to ask early."""
+        return float(-np.log2(self._share(self.together, 0.0))[self.client[row["connection"]]])
+
+    def _share(self, early: npt.NDArray[np.float64], but: float) -> npt.NDArray[np.float64]:
+        """The share of early requests, `but` the one in question."""
+        every = (max(0.0, early.sum() - but) + EARLY) / (self.asked.sum() + REQUESTS)
+        own = np.maximum(early - but, 0.0) + BORROWED * every
+        share: npt.NDArray[np.float64] = own / (np.maximum(self.asked - but, 0.0) + BORROWED)
+        return share
 
 
 def reused(
-    tables: Tables, row: Row, on_it: History | None, habit: float
+    tables: Tables, row: Row, on_it: History | None, habits: Habits
 ) -> tuple[Row, list[Comparison]] | None:
     """The request whose answer `row`'s client took for its own, and what speaks for it."""
     if on_it is None:
@@ -53,15 +87,16 @@ def reused(
     earlier = on_it.answered_before(row)
     if earlier is None or earlier["response_end_time"] <= row["request_time"]:
         return None
-    if on_it.is_eager or on_it.waits_after(row["request_time"]):
+    if on_it.is_eager:
         return None
     waited = row["request_time"] - earlier["request_time"]
     frames = (earlier["request_frame"], row["request_frame"])
+    habit = habits.bits(row)
     found = [
         Comparison(
             HABIT,
             habit,
-            f"this client sends a request while another is outstanding once in "
+            f"this client means to send a request while another is outstanding once in "
             f"{max(1, round(2**habit)):,}",
             frames,
         ),
@@ -78,4 +113,7 @@ def reused(
         fin = int(tables.connection(row)["client_fin_frame"])
         text = f"the client closed the connection at once when the answer had come, in frame {fin}"
         found.append(Comparison(HABIT, LEAVES, text, (fin,)))
+    if on_it.waits_after(row["request_time"]):
+        text = "later it asked on this connection when nothing was owed"
+        found.append(Comparison(HABIT, WAITS, text, frames))
     return earlier, found

@@ -17,7 +17,10 @@ from analyzer.tables import Array, Close, ConnectionFlag, Flag, Outcome
 
 GAVE_UP = 1_000_000_000  # ns that the capture must go on after a client closed, at least
 REQUEST_TIMEOUT = 408
-ODD = 5.0  # bits by which a form is unlike its endpoint's, from which on it is looked at
+# Bits by which a form is unlike its endpoint's, from which on it is looked at: always, and where no
+# more than so many responses are.
+ODD, SLIGHTLY_ODD = 5.0, 3.0
+MOST_SLIGHTLY_ODD = 256
 
 _SURPLUS, _PIPELINED = int(Flag.SURPLUS), int(Flag.PIPELINED)
 _REQUEST_OPEN = int(Flag.REQUEST_OPEN)
@@ -125,7 +128,11 @@ def _list_of(
 def odd_forms(forms: Forms) -> set[Key]:
     """The (variant, status, form) that are unlike what their endpoints answer otherwise."""
     counted = forms.counted
-    at = np.flatnonzero(forms.odd_bits() >= ODD)
+    bits = forms.odd_bits()
+    order = np.argsort(-bits, kind="stable")
+    many = np.cumsum(counted.count[order])
+    slightly = bits >= bits[order[many <= MOST_SLIGHTLY_ODD]].min(initial=np.inf)
+    at = np.flatnonzero((bits >= ODD) | ((bits >= SLIGHTLY_ODD) & slightly))
     columns = (counted.variant[at], counted.status[at], counted.form[at])
     return set(zip(*(column.tolist() for column in columns), strict=True))
 

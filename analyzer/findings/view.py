@@ -221,6 +221,14 @@ class Tables:
         """The number of a row's endpoint."""
         return int(self.endpoint_of[row["route"]])
 
+    def is_fixed(self, endpoint: int, place: str) -> bool:
+        """Whether a place of requests is a segment of the path that the endpoint's all share."""
+        if not place.startswith("path["):
+            return False
+        segments = self.names[endpoint].template.split("/")
+        back = int(place[len("path[") : -1])
+        return -len(segments) <= back and not segments[back].startswith("{")
+
     def variant(self, row: Row) -> int:
         """The number of a row's variant: its endpoint, at its server, under its Host name."""
         server = self.joined.service[row["connection"]]

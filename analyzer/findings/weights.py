@@ -16,8 +16,9 @@ Source: Fellegi and Sunter (1969); issue 11.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from math import log2
 from typing import NamedTuple
@@ -36,13 +37,20 @@ from analyzer.findings.view import ERROR, Id, Row, Tables
 from analyzer.findings.words import place_text
 
 FORM, TOKEN, TIME, UNSERVED, EQUAL = "form", "token", "time", "unserved", "equal bytes"
+AT_ONCE = "at once"
 NUMBERS, HABIT, SURPLUS, WITHIN, ENDED = "numbers", "habit", "surplus", "within", "ended"
 # Tokens of one request are seldom independent of each other: together they are worth no more.
 MOST_TOKENS = 20.0
-MOST_TIME, LEAST_TIME = 2.0, -4.0
+# What a wait is worth: at most; at least where the endpoint never answers so soon; and at least where
+# it takes less as a rule: the slow ones are those that meet others.
+MOST_TIME, TOO_SOON, TOO_LATE = 2.0, -4.0, -1.0
 HEADER, TEXT = "(header)", "(text)"
 ALIKE = 0.75  # of two words, from which on they differ in their spelling only
 _DIGIT = re.compile(rb"\d")
+
+
+# Variant, kind of form, whether it is the variant's own, and whether it is counted there.
+FormKey = tuple[int, int, bool, bool]
 
 
 class Comparison(NamedTuple):
@@ -86,9 +94,25 @@ class Weigher:
     rates: Rates
     lens: Lens
     examples: dict[int, list[Row]]
+    apart: frozenset[Id] = frozenset()  # exchanges that nothing is learned from
+    lacking: Counter[tuple[int, str]] = field(default_factory=Counter)  # of them: without a token
     _usual: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)
     _known: dict[tuple[Id, Id], Weight] = field(default_factory=dict)
-    _forms: dict[tuple[int, int, bool] | None, float] = field(default_factory=dict)
+    _forms: dict[FormKey | None, float] = field(default_factory=dict)
+
+    def without(self, rows: Iterable[Row]) -> "Weigher":
+        """The same, but that nothing is learned from some exchanges: they may not be their own."""
+        left_out = list(rows)
+        forms = self.forms.without((self.tables.key(row), 1.0) for row in left_out)
+        ids = self.apart | {row.id for row in left_out}
+        lacking = Counter(
+            (self.tables.endpoint(row), place)
+            for row in left_out
+            for place in self.echoes.missed.get(row.position, ())
+        )
+        return replace(
+            self, forms=forms, apart=ids, lacking=lacking, _known={}, _forms={}, _usual=self._usual
+        )
 
     def weight(self, request: Row, response: Row) -> Weight:
         """W of the request of one row and the response of another (or of the same) row."""
@@ -105,19 +129,20 @@ class Weigher:
     def prepare(self, pairs: Iterable[tuple[Row, Row]]) -> None:
         """Compare the forms of many pairs of a request and a response at once."""
         wanted = {self._form_key(*pair) for pair in pairs} - self._forms.keys()
-        for own in (False, True):
-            keys = [key for key in wanted if key is not None and key[2] == own]
+        for own, counted in ((False, False), (True, False), (True, True)):
+            keys = [key for key in wanted if key is not None and key[2:] == (own, counted)]
             if keys:
                 variant, kind = np.array([key[:2] for key in keys], dtype=np.int64).T
-                found = self.forms.bits(variant, kind, own=own)
+                found = self.forms.bits(variant, kind, own=own, counted=counted)
                 self._forms.update(zip(keys, found.tolist(), strict=True))
 
-    def _form_key(self, request: Row, response: Row) -> tuple[int, int, bool] | None:
+    def _form_key(self, request: Row, response: Row) -> FormKey | None:
         status = response["status"]
         if status >= ERROR or not request["request_frame"]:
             return None  # an error is everybody's
         kind = self.forms.kind(status, response["form"])
-        return self.tables.variant(request), kind, request.id == response.id
+        own = request.id == response.id
+        return self.tables.variant(request), kind, own, own and request.id not in self.apart
 
     def form_bits(self, request: Row, response: Row) -> float:
         """What the form alone is worth."""
@@ -160,13 +185,17 @@ class Weigher:
         body = _parsed(said.body)
         met: set[bytes] = set()
         for place, value in sorted(asked.items(), key=lambda t: self._rank(endpoint, t[0])):
-            if value in met or (says_who(place) and not _DIGIT.search(value)):
+            if value in met or self.tables.is_fixed(endpoint, place):
+                continue
+            if says_who(place) and not _DIGIT.search(value):
                 continue  # a language or a theme is many people's
             met.add(value)
             rate = self.echoes.rate(endpoint, place)
-            where = self._where(endpoint, place, value, said, body)
-            lacks = own and place in self.echoes.missed.get(request.position, ())
-            bits = self._token_bits(rate, endpoint, value, bool(where), lacks=lacks)
+            where = self._where(endpoint, place, value, said, body, anywhere=own)
+            but = self.lacking[endpoint, place]
+            if own and place in self.echoes.missed.get(request.position, ()):
+                but += request.id not in self.apart
+            bits = self._token_bits(rate, endpoint, value, bool(where), but=but)
             if abs(bits) < 0.1:
                 continue
             how = "repeats" if where else "does not repeat"
@@ -187,7 +216,7 @@ class Weigher:
         for place in self.echoes.missed.get(request.position, ()):
             rate = self.echoes.rate(endpoint, place)
             if rate is not None:
-                bits = self._token_bits(rate, endpoint, b"", False, lacks=True)
+                bits = self._token_bits(rate, endpoint, b"", False, but=1)
                 text = f"the response does not repeat what its request names in {place_text(place)}"
                 yield Comparison(TOKEN, bits, text, frames, place)
 
@@ -196,9 +225,9 @@ class Weigher:
         return (-(rate.repeated() if rate else UNLEARNED), place)
 
     def _token_bits(
-        self, rate: Rate | None, endpoint: int, value: bytes, hit: bool, *, lacks: bool
+        self, rate: Rate | None, endpoint: int, value: bytes, hit: bool, *, but: int
     ) -> float:
-        likely = UNLEARNED if rate is None else rate.repeated(but=int(lacks))
+        likely = UNLEARNED if rate is None else rate.repeated(but=but)
         random = self._accident(endpoint, value)
         if hit:
             bits = log2(likely / random)
@@ -217,14 +246,17 @@ class Weigher:
         return accident(value, standing=standing, texts=texts)
 
     def _where(
-        self, endpoint: int, place: str, value: bytes, said: Said, body: object
+        self, endpoint: int, place: str, value: bytes, said: Said, body: object, *, anywhere: bool
     ) -> set[str]:
-        """The places of a response that repeat a token: the usual ones, if any are."""
+        """The places of a response that repeat a token: the usual ones, if there are any.
+
+        With `anywhere` all: what its own request names speaks for it wherever it stands.
+        """
         expected = self.usual(endpoint, place)
         found = {at for at in _where(value, said, body) if "[]" not in at or at in expected}
         if body is None:
             found |= _in_text(value, said.body, expected)
-        return found & expected if expected else found
+        return found & expected if expected and not anywhere else found
 
     def usual(self, endpoint: int, place: str) -> frozenset[str]:
         """Where the endpoint's ordinary responses have the token of `place`: in all examples."""
@@ -247,8 +279,9 @@ class Weigher:
     def time(self, request: Row, response: Row) -> Iterator[Comparison]:
         """How long the request had waited."""
         waited = response["response_time"] - request["request_time"]
-        bits = self.rates.waited(self.tables.endpoint(request), waited)
-        bits = max(LEAST_TIME, min(MOST_TIME, bits))
+        endpoint = self.tables.endpoint(request)
+        bits = min(MOST_TIME, self.rates.waited(endpoint, waited))
+        bits = max(bits, TOO_SOON if waited < self.rates.usual_wait(endpoint) else TOO_LATE)
         if abs(bits) >= 0.5:
             how = "usual" if bits > 0 else "unusual"
             yield Comparison(

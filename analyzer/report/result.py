@@ -118,7 +118,7 @@ class Report:
         return any(capture.partial for capture in self.captures)
 
     @property
-    def totals(self) -> dict[str, int]:
+    def totals(self) -> dict[str, int | float]:
         """The counts that the report begins with."""
         judged = self.judgement
         return {
@@ -129,6 +129,8 @@ class Report:
             "unanswered": judged.unanswered,
             "findings": len(judged.findings),
             "undecided": judged.undecided_total,
+            "judged": judged.judged,
+            "expected_false": judged.expected_false,
         }
 
     @cached_property
@@ -194,6 +196,8 @@ def as_dict(report: Report) -> dict[str, Any]:
                 "notice": notice.notice,
                 "request": _timed(notice.request),
                 "response": _timed(notice.response),
+                "weighed": notice.weighed,
+                "explanations": notice.explanations,
             }
             for notice in judged.notices
         ],
@@ -322,7 +326,7 @@ def exchange_frames(report: Report) -> Iterator["pandas.DataFrame"]:
             "method": [name.method for name in names],
             "target": [target.decode("latin-1") for target in targets],
             "endpoint": [name.name for name in names],
-            "host": [name.host for name in names],
+            "host": [tables.endpoints[n].host for n in rows["route"].tolist()],
             "connection": connections["stream"],
             "interface": [tables.interfaces[n] for n in connections["interface"].tolist()],
             "media_type": [forms[n][0] for n in rows["form"].tolist()],
