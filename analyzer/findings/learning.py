@@ -191,23 +191,25 @@ class EchoRules:
         """
         out = cls()
         joined: dict[tuple[int, str], Rule] = {}
-        constants: dict[tuple[int, str], set[bytes]] = defaultdict(set)
-        for (route, place), rule in sorted(rules.items()):
+        given_up: set[tuple[int, str]] = set()
+        for (route, place), rule in rules.items():
             key = (int(endpoint_of[route]), place)
-            known = joined.setdefault(key, Rule())
             if rule.dead:
-                known.dead |= rule.varies
+                # A name that all requests of the route share tells nothing about the others.
+                if rule.varies:
+                    given_up.add(key)
                 continue
+            known = joined.setdefault(key, Rule())
             known.asked += rule.asked
+            known.missed += rule.missed
             known.misses += rule.misses
-            known.varies |= rule.varies
-            constants[key].add(rule.first)
+            for value in rule.values:
+                known.value(value)
         share = counts(-1)
-        for (endpoint, place), rule in joined.items():
+        for (endpoint, place), rule in sorted(joined.items(), key=lambda known: known[0]):
             asked = int(rule.asked * share)
             misses = [at for at in rule.misses if counts(at[0])]
-            varies = rule.varies or len(constants[(endpoint, place)]) > 1
-            if rule.dead or not varies or asked < LEAST_TOKENS:
+            if (endpoint, place) in given_up or not rule.varies or asked < LEAST_TOKENS:
                 continue
             if len(misses) <= max(FEW_MUTE, MOST_MUTE * asked):
                 places, missed = out.asked, out.missed
