@@ -24,6 +24,7 @@ from analyzer.cli import main
 from analyzer.echoes import Rule
 from analyzer.errors import InputError
 from analyzer.extraction import join
+from analyzer.findings.model import Kind
 from analyzer.report import files
 from tests.builder import (
     MILLISECOND,
@@ -201,6 +202,8 @@ def test_the_same_is_learned(late: Path, name: str) -> None:
     assert (rule.asked, rule.hits, len(rule.misses)) == (4_850, 4_848, 2)
     with WAYS[name]():
         assert _rules(late) == whole
+        report = pipeline.scan([str(late)])
+    assert [one.kind for one in report.judgement.findings] == [Kind.MISDELIVERED] * 2
 
 
 def _rules(path: Path) -> dict[tuple[str, ...], Rule]:
