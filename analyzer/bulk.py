@@ -5,9 +5,9 @@ which targets, bodies and tokens are alike; the first of each kind is read by th
 read all others, and what the kernels decline is read by those too.
 """
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from analyzer import compiled, echoes, limits
 from analyzer.blocks import Arranged, Brief, Ints
 from analyzer.bodies import Bodies
-from analyzer.echoes import SHORTEST_TOKEN, Echoes, Position, Rule
+from analyzer.echoes import SHORTEST_TOKEN, Echoes, Position
 from analyzer.endpoints import Routes
 from analyzer.http import content
 from analyzer.http.ordinary import CHUNKED, Glance, Template
@@ -34,7 +34,11 @@ from analyzer.tables import (
 )
 
 _HAS_TOKEN, _ECHOES = int(Flag.HAS_TOKEN), int(Flag.ECHOES)
-_MOST_PLACES = 64  # of a route, that the kernel looks for
+_SEEN_AT_ONCE = 32  # exchanges seen one by one before the kernel tries again; then twice as many
+_TOKEN_LINE = re.compile(
+    rb"(?i)\n(?:[a-z][a-z0-9-]*-id|idempotency-key|traceparent|cookie|authorization):"
+    rb"|application/x-www-form-urlencoded"
+)
 
 Mask = npt.NDArray[np.bool_]
 Words = npt.NDArray[np.uint64]
@@ -148,68 +152,36 @@ class Bulk:
     def _learn(self, taken: "_Taken", routes: Ints, looks: "_Looks") -> None:
         """Learn which tokens of the requests their responses repeat."""
         telling = taken.of_answer(lambda t: echoes.may_repeat(t.status)) != 0
-        good = np.flatnonzero(looks.plain & telling)
-        singly: list[Ints] = []
-        searched: list[_Search] = []
-        for route, group in _groups(routes[good]):
-            rows = good[group]
-            alive = self._echoes.alive(route)
-            if self._echoes.tries(route) or not _searchable(alive):
-                singly.append(rows)
-            elif alive:
-                alone = np.isin(rows, list(looks.texts))
-                singly.append(rows[alone])
-                searched.append(_Search(route, rows[~alone], alive))
-        singly += self._search(taken, searched)
-        # In their order: what a new route's first exchanges have decides what is looked for.
-        for at in np.sort(np.concatenate(singly)).tolist() if singly else ():
-            text = looks.texts.get(at)
-            text = taken.body_of(at) if text is None else text
-            route = int(routes[at])
-            head, body = taken.asked_of(at)
-            found = echoes.tokens(taken.target_of(at), head, body, self._echoes.places(route))
-            place = partial(taken.position, at)
-            self._echoes.see(route, found, taken.answer_lines(at), text, place)
-
-    def _search(self, taken: "_Taken", searches: list["_Search"]) -> list[Ints]:
-        """Search the requests of routes that are known well; returns those left to be read."""
-        if not searches:
-            return []
-        names = bytearray()
-        places: list[tuple[int, int, int, int]] = []
-        wanted = []
-        for search in searches:
-            first = len(places)
-            for kind, number, name in filter(None, map(echoes.parts, search.alive)):
-                places.append((kind, number, len(names), len(name)))
-                names += name
-            wanted += [np.full((len(search.rows), 2), (first, len(places)), dtype=np.int64)]
-        rows = np.concatenate([search.rows for search in searches])
-        out = np.empty((len(rows), 3), dtype=np.uint64)
-        compiled.kernels.search_tokens(
-            taken.data, taken.spans(rows), np.concatenate(wanted),
-            np.array(places, dtype=np.int64), bytes(names), out,
-        )  # fmt: skip
-        left = []
-        at = 0
-        for search in searches:
-            asked, missed, declined = out[at : at + len(search.rows)].T
-            at += len(search.rows)
-            rules = search.alive.values()
-            constant = sum(1 << bit for bit, rule in enumerate(rules) if not rule.varies)
-            # What was not found may be there in another spelling.
-            read = (declined != 0) | (missed != 0) | (asked & np.uint64(constant) != 0)
-            left.append(search.rows[read])
-            for bit, place in enumerate(search.alive):
-                count = int(np.count_nonzero(asked[~read] & np.uint64(1 << bit)))
-                self._echoes.count(search.route, place, count)
-        return left
+        left = np.flatnonzero(looks.plain & telling)
+        headers = _with_tokens(taken)
+        sampled = taken.sampled()
+        alone = list(looks.texts)
+        many = _SEEN_AT_ONCE
+        while len(left):
+            spans = taken.spans(left)
+            # The kernel does not have these texts: as if they were empty.
+            apart = np.isin(left, alone)
+            spans[apart, 6] = spans[apart, 5]
+            left = left[
+                self._echoes.search(taken.data, spans, routes[left], sampled[left], headers[left])
+            ]
+            # What is seen of a few is enough for the kernel to learn from most others like them.
+            for at in left[:many].tolist():
+                text = looks.texts.get(at)
+                text = taken.body_of(at) if text is None else text
+                head, body = taken.asked_of(at)
+                found = echoes.tokens(taken.target_of(at), head, body)
+                place = taken.position(at)
+                self._echoes.see(int(routes[at]), found, taken.answer_lines(at), text, place)
+            left = left[many:]
+            many *= 2
 
 
-def _searchable(alive: Iterable[str]) -> bool:
-    """Whether the kernel can look for the tokens of these places."""
-    found = [echoes.parts(place) for place in alive]
-    return len(found) <= _MOST_PLACES and None not in found
+def _with_tokens(taken: "_Taken") -> Mask:
+    """Which requests have field lines that may have tokens, or say that the body is a form."""
+    said = [_TOKEN_LINE.search(b"".join(t.literals)) is not None for t in taken.templates]
+    found: Mask = np.array(said, dtype=np.bool_)[taken.asked]
+    return found
 
 
 @dataclass(slots=True)
@@ -224,15 +196,6 @@ class _Looks:
     checksum: npt.NDArray[np.uint32]
     plain: Mask
     texts: dict[int, bytes]
-
-
-@dataclass(slots=True)
-class _Search:
-    """Exchanges of a route, and the places that are looked for in them."""
-
-    route: int
-    rows: Ints
-    alive: dict[str, Rule]
 
 
 @dataclass(slots=True)
@@ -288,6 +251,12 @@ class _Taken:
         frame, seq = self.block.columns["frame"], self.block.columns["seq"]
         row = self.row[at]
         return int(self.connection[at]), int(frame[row]), int(seq[row])
+
+    def sampled(self) -> Mask:
+        """Which exchanges are of the sample (`echoes.in_sample`)."""
+        frame, seq = self.block.columns["frame"][self.row], self.block.columns["seq"][self.row]
+        found: Mask = echoes.in_sample(frame.astype(np.uint64), seq.astype(np.uint64))
+        return found
 
     def spans(self, rows: Ints) -> Ints:
         """For the kernel `search_tokens`."""

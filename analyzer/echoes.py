@@ -1,7 +1,8 @@
 """Which tokens of its requests a route's responses repeat, learned while the capture passes by.
 
-Law: what is learned does not depend on the order of the exchanges, so that any number of processes
-learns the same; and it is small: counts, and where the few responses are that repeat nothing.
+Law: what is learned are sums that commute. Whatever the order of the exchanges, the shares they are
+read in, the blocks and the kernels, the same comes out; where there is too much to keep, names and
+fixed hashes decide what goes, never what came first.
 
 A token is a value of a request that its response may repeat: a segment of the path, a value of the
 query, of a field of a form or of the JSON body, of a header that carries an id, of a cookie, a
@@ -14,27 +15,42 @@ token of a place, one that doesn't is suspicious, whatever its shape.
 import binascii
 import html
 import re
-from collections.abc import Callable, Iterable, Iterator
+from array import array
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from hashlib import blake2b
+from heapq import heappop, heappush
 from itertools import islice
+from typing import Any
 from urllib.parse import unquote_to_bytes
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
+from analyzer import compiled
+from analyzer.watched import Watched
+
 LAST = "path[-1]"
 SHORTEST_TOKEN, LONGEST_TOKEN = 3, 128  # bytes
-MOST_MISSES = 512  # of a place, beyond which its responses plainly don't repeat it
-MOST_CONSTANT = 256  # requests with one and the same value: it tells none from another
-MOST_PLACES = 24  # of one request
+MOST_MISSES = 512  # of a place that are told one by one; of more it is known that there are more
+MOST_TOKENS = 24  # of one request
+MOST_PLACES = 64  # of one route
 MOST_RULES = 65_536
-TRIED = 512  # requests of a route, after which only the places that are repeated are looked at
+SAMPLE = 8  # of so many exchanges one is looked at for places that are given up, too
+MOST_VALUES = 32  # hashes of values kept of a place; up to so many are counted, more estimated
 _DEEPEST = 4
-_MOST_VALUES = 1_000  # of one object or array that are looked at for a token
+_MOST_LEAVES = 1_000  # of one object or array that are looked at for a token
 _MOST_COOKIES = 8
-_KINDS = ("path", "query", "header", "body")  # that the kernel `search_tokens` knows, as it does
+# Numbered as the kernel `search_tokens` does.
+KINDS = ("path", "query", "header", "body", "form", "cookie", "jwt", "basic")
+_OF_JSON = ("body", "jwt")
+_DATA_DIGITS = 4  # so many digits make a place's name data: an id or a date
 # Places that say who asks, not what for: nobody else may be given the answer.
 _WHO = ("cookie", "jwt", "basic")
 _PATH_PLACES = tuple(f"path[-{n}]" for n in range(1, 9))
@@ -42,6 +58,7 @@ _PATH_PLACES = tuple(f"path[-{n}]" for n in range(1, 9))
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")  # RFC 4648 §5
 
 Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 Token = tuple[str, bytes]  # place, value
 # Where an exchange is: connection, frame id (capture << 32 | frame) and seq of its request.
 Position = tuple[int, int, int]
@@ -50,7 +67,7 @@ _ID_HEADER = re.compile(
     rb"(?im)^([a-z][a-z0-9-]*-id|idempotency-key|traceparent)[ \t]*:[ \t]*([!-~]{3,128})[ \t]*\r?$"
 )
 # What a client shows of itself: RFC 6265 §4.2, RFC 6750 §2.1.
-_WHO_HEADER = re.compile(rb"(?im)^(cookie|authorization)[ \t]*:[ \t]*([^\r\n]*)")
+_WHO_HEADER = re.compile(rb"(?im)^(cookie|authorization):[ \t]*([^\r\n]*)")
 _FORM = re.compile(rb"(?im)^content-type[ \t]*:[ \t]*application/x-www-form-urlencoded")
 _JWT = re.compile(rb"(?:[Bb]earer[ \t]+)?eyJ[\w-]*\.(eyJ[\w-]+)\.[\w-]*\Z")
 _DIGIT = re.compile(rb"\d")
@@ -61,70 +78,43 @@ _REQUEST_ID = re.compile(
     r"header:(?:traceparent|idempotency-key|.*(?:request|correlation|trace|span|transaction|message"
     r"|operation|attempt|call|event)-id)"
 )
+_LONGEST_PLACE = 512  # characters
+_WORD = 0xFFFFFFFFFFFFFFFF
 _LONGEST_ESCAPED = 1 << 20  # bytes of a text that is read without its escapes
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Places of a route's requests to look at, and of which kinds there are; `who`: who asks."""
-
-    names: frozenset[str]
-    header: bool
-    body: bool
-    who: bool
-
-    @classmethod
-    def of(cls, names: frozenset[str]) -> "Places":
-        """These places."""
-        kinds = {name.partition(":")[0] for name in names}
-        body = not kinds.isdisjoint(("body", "form"))
-        return cls(names, "header" in kinds, body, not kinds.isdisjoint(_WHO))
-
-
-_NO_PLACES = Places.of(frozenset())
-
-
-def tokens(
-    target: bytes, head: bytes, body: bytes, wanted: Places | None = None
-) -> Iterator[Token]:
+def tokens(target: bytes, head: bytes, body: bytes) -> Iterator[Token]:
     """The tokens of a request, from its target, its field lines and its body.
 
-    `wanted` are the places to look at; all if None.
+    Those of any length come; only those of SHORTEST_TOKEN to LONGEST_TOKEN bytes tell anything.
     """
     path, _, query = target.partition(b"#")[0].partition(b"?")
     for place, segment in zip(_PATH_PLACES, reversed(path.split(b"/")), strict=False):
-        if segment and (wanted is None or place in wanted.names):
+        if segment:
             yield place, _plain(segment)
     if query:
-        yield from _pairs("query", query, wanted)
-    if wanted is None or wanted.header:
-        for name, value in _ID_HEADER.findall(head):
-            yield f"header:{_text(name).lower()}", value
-    if wanted is None or wanted.body:
-        for place, value in _claims(body, "body:$"):
-            if wanted is None or place in wanted.names:
-                yield place, value
-        if body[:1] not in (b"", b"{", b"[") and _FORM.search(head):
-            yield from _pairs("form", body, wanted)
-    if wanted is None or wanted.who:
-        for place, value in _who(head):
-            if wanted is None or place in wanted.names:
-                yield place, value
+        yield from _pairs("query", query)
+    for name, value in _ID_HEADER.findall(head):
+        yield f"header:{_text(name).lower()}", value
+    yield from _claims(body, "body:$")
+    if body[:1] not in (b"", b"{", b"[") and _FORM.search(head):
+        yield from _pairs("form", body)
+    yield from _who(head)
 
 
-def _pairs(kind: str, text: bytes, wanted: Places | None) -> Iterator[Token]:
+def _pairs(kind: str, text: bytes) -> Iterator[Token]:
     """The values of a query or a form (application/x-www-form-urlencoded)."""
-    for pair in text.split(b"&", MOST_PLACES)[:MOST_PLACES]:
+    for pair in text.split(b"&", MOST_TOKENS)[:MOST_TOKENS]:
         name, _, value = pair.partition(b"=")
-        place = f"{kind}:{_text(name)}"
-        if value and (wanted is None or place in wanted.names):
-            yield place, _plain(value.replace(b"+", b" "))
+        if value:
+            yield f"{kind}:{_text(name)}", _plain(value.replace(b"+", b" "))
 
 
 def _who(head: bytes) -> Iterator[Token]:
     """The tokens of whoever asks: cookies, and what JSON Web Tokens claim."""
-    # As nearly all clients write it; the search through all lines takes much longer.
-    if b"ookie:" not in head and b"uthorization:" not in head:
+    # The search through all lines takes much longer.
+    low = head.lower()
+    if b"cookie:" not in low and b"authorization:" not in low:
         return
     for header, line in _WHO_HEADER.findall(head):
         if header.lower() == b"authorization":
@@ -171,14 +161,48 @@ def _claims(text: bytes, place: str) -> Iterator[Token]:
     yield from scalars(value, place)
 
 
-def parts(place: str) -> tuple[int, int, bytes] | None:
-    """A place as the kernel `search_tokens` takes it: kind, number and name; None if it cannot."""
+@lru_cache(4_096)
+def parts(place: str) -> tuple[int, int, bytes]:
+    """A place as the kernel `search_tokens` knows it: kind, number and name."""
     if place in _PATH_PLACES:
         return 0, _PATH_PLACES.index(place) + 1, b""
     kind, _, name = place.partition(":")
-    if kind not in _KINDS:
-        return None
-    return _KINDS.index(kind), 0, name.encode("utf-8" if kind == "body" else "latin-1")
+    if kind == "basic":
+        name = ""
+    return KINDS.index(kind), 0, name.encode("utf-8" if kind in _OF_JSON else "latin-1")
+
+
+@lru_cache(4_096)
+def rank(place: str) -> int:
+    """The order of a route's places: those that come first are learned.
+
+    Keys of maps, which are data, are often many and come last: their names are long or have many
+    digits. Otherwise the order is that of a hash: any that does not depend on the capture does.
+    """
+    kind, number, name = parts(place)
+    data = len(name) > LONGEST_TOKEN or sum(name.count(b"%d" % n) for n in range(10)) >= (
+        _DATA_DIGITS
+    )
+    return data << 32 | crc32(name, kind << 4 | number)
+
+
+@lru_cache(8_192)
+def value_hash(value: bytes) -> int:
+    """31 bits that stand for a value: its CRC-32, mixed by the finalizer of MurmurHash3."""
+    mixed = crc32(value)
+    mixed = (mixed ^ mixed >> 16) * 0x85EBCA6B & 0xFFFFFFFF
+    mixed = (mixed ^ mixed >> 13) * 0xC2B2AE35 & 0xFFFFFFFF
+    return (mixed ^ mixed >> 16) >> 1
+
+
+def in_sample(frame: Any, seq: Any) -> Any:
+    """Whether an exchange is of the sample, by frame id and seq of its request.
+
+    Takes numbers, or arrays of np.uint64 with which it counts as with numbers.
+    """
+    mixed = (frame * 0x9E3779B97F4A7C15 + seq * 0xC2B2AE3D27D4EB4F) & _WORD
+    mixed = ((mixed ^ mixed >> 32) * 0xD6E8FEB86659FD93) & _WORD
+    return (mixed >> 32) % SAMPLE == 0
 
 
 def says_who(place: str) -> bool:
@@ -194,7 +218,7 @@ def scalars(value: object, place: str = "$", deep: int = 0) -> Iterator[Token]:
     elif isinstance(value, int) and not isinstance(value, bool):
         yield place, b"%d" % value
     elif isinstance(value, dict) and deep < _DEEPEST:
-        for key, inner in islice(value.items(), MOST_PLACES):
+        for key, inner in islice(value.items(), MOST_TOKENS):
             yield from scalars(inner, f"{place}.{key}", deep + 1)
 
 
@@ -227,7 +251,7 @@ def _leaves(value: object, place: str = "$", deep: int = 0) -> Iterator[tuple[st
             if isinstance(value, dict)
             else ((f"{place}[]", inner) for inner in value)
         )
-        for name, inner in islice(named, _MOST_VALUES):
+        for name, inner in islice(named, _MOST_LEAVES):
             yield from _leaves(inner, name, deep + 1)
 
 
@@ -316,140 +340,250 @@ def _text(name: bytes) -> str:
 
 @dataclass(slots=True)
 class Rule:
-    """What is known of one place of one route.
+    """What is known of one place of one route: sums over its exchanges.
 
-    `asked` counts the requests with a token there, `misses` has those whose response doesn't repeat
-    it; `first` is the value met there as long as there is but one, and `varies` whether there were
-    others. A rule that tells nothing is `dead`.
+    `asked` counts the requests with a token there, `missed` the responses that don't repeat it, up
+    to MOST_MISSES + 1, and `misses` says where those are. With more of them the place is given up
+    (`dead`): nothing is known one by one, and how often it is repeated comes from the sample, of
+    which `tried` counts the tokens and `found` those repeated to the letter. `values` are the least
+    hashes of the values met, each once, in their order.
     """
 
     asked: int = 0
+    missed: int = 0
     misses: list[Position] = field(default_factory=list)
-    first: bytes = b""
-    varies: bool = False
-    dead: bool = False
-
-    def value(self, token: bytes) -> None:
-        """Note a value met at the place."""
-        if self.varies:
-            return
-        if not self.first:
-            self.first = token
-        elif token != self.first:
-            self.varies, self.first = True, b""
-
-    def miss(self, positions: list[Position]) -> None:
-        """Note responses that don't repeat the token."""
-        self.misses += positions
-        if len(self.misses) > MOST_MISSES:
-            self.kill()
-
-    def kill(self) -> None:
-        """Learn no more here."""
-        self.dead = True
-        self.misses = []
-
-    def add(self, other: "Rule") -> None:
-        """Join what another process has learned of the same place."""
-        self.asked += other.asked
-        if other.varies:
-            self.varies, self.first = True, b""
-        elif other.first:
-            self.value(other.first)
-        if other.dead:
-            self.kill()
-        if not self.dead:
-            self.miss(other.misses)
-        if self.is_constant:
-            self.kill()
+    tried: int = 0
+    found: int = 0
+    values: "array[int]" = field(default_factory=lambda: array("I"))
 
     @property
-    def is_constant(self) -> bool:
-        """Whether many requests had one and the same value."""
-        return self.asked >= MOST_CONSTANT and not self.varies
+    def dead(self) -> bool:
+        """Whether more responses than MOST_MISSES don't repeat the token."""
+        return self.missed > MOST_MISSES
+
+    @property
+    def hits(self) -> int:
+        """How many responses repeat the token; where it is given up, as the sample has it."""
+        if not self.dead:
+            return self.asked - self.missed
+        share = self.found / self.tried if self.tried else 0.0
+        return min(round(self.asked * share), self.asked - self.missed)
+
+    @property
+    def varies(self) -> bool:
+        """Whether there were different values."""
+        return len(self.values) > 1
+
+    @property
+    def distinct(self) -> int:
+        """How many different values there were: exact below MOST_VALUES, then within some 20 %.
+
+        The k least of n hashes, spread evenly, reach up to k / n of their range (k minimum values:
+        Bar-Yossef and others, 2002). A value picked at random is another one's in 1 of so many.
+        """
+        if len(self.values) < MOST_VALUES:
+            return len(self.values)
+        return round((MOST_VALUES - 1) * (1 << 31) / (self.values[-1] + 1))
+
+    def value(self, value: int) -> None:
+        """Note the hash of a value met at the place."""
+        values = self.values
+        if len(values) == MOST_VALUES and value >= values[-1]:
+            return
+        at = bisect_left(values, value)
+        if at == len(values) or values[at] != value:
+            values.insert(at, value)
+            del values[MOST_VALUES:]
+
+    def miss(self, positions: list[Position], count: int) -> None:
+        """Note that many responses that don't repeat the token; `positions` if they are known."""
+        self.missed = min(self.missed + count, MOST_MISSES + 1)
+        self.misses = [] if self.dead else self.misses + positions
+
+    def add(self, other: "Rule") -> None:
+        """Join what was learned elsewhere of the same place."""
+        self.asked += other.asked
+        self.tried += other.tried
+        self.found += other.found
+        for value in other.values:
+            self.value(value)
+        self.miss(other.misses, other.missed)
 
 
-Rules = dict[tuple[int, str], Rule]  # by route and place
+class Rules(dict[tuple[int, str], Rule]):
+    """Rules by route and place; `end`: no route from there on, in their order, could be learned."""
+
+    end = 1 << 64
 
 
 @dataclass(slots=True)
 class Echoes:
-    """Learns the rules of all routes."""
+    """Learns the rules of all routes; `routes` says what each is: method, host and path.
 
-    rules: Rules = field(default_factory=dict)
-    _seen: dict[int, int] = field(default_factory=dict)
-    # The places of each route that may still turn out to be repeated.
-    _alive: dict[int, Places] = field(default_factory=dict)
+    The rules are all there only after `finish`: the kernel counts by itself until then.
+    """
 
-    def wants(self, route: int) -> bool:
-        """Whether a route's exchanges still have to be looked at."""
-        return self.tries(route) or bool(self.alive(route))
-
-    def tries(self, route: int) -> bool:
-        """Whether a route is so new that any place may turn out to be repeated."""
-        return self._seen.get(route, 0) < TRIED
-
-    def alive(self, route: int) -> dict[str, Rule]:
-        """The places that may be repeated, in a fixed order, with what is known of each."""
-        known = self._alive.get(route)
-        return {place: self.rules[(route, place)] for place in sorted(known.names)} if known else {}
-
-    def places(self, route: int) -> Places | None:
-        """The places of a route's requests that matter; None: all."""
-        return None if self.tries(route) else self._alive.get(route, _NO_PLACES)
+    rules: Rules
+    routes: Sequence[tuple[str, ...]]
+    _known: dict[int, "_Known"] = field(default_factory=dict)
+    _last: list[tuple[int, int]] = field(default_factory=list)  # routes learned, the last one first
+    _count: int = 0
+    _watched: Watched = field(default_factory=lambda: Watched(MOST_VALUES))
 
     def see(
-        self,
-        route: int,
-        found: Iterable[Token],
-        head: bytes,
-        body: bytes,
-        position: Callable[[], Position],
+        self, route: int, found: Iterable[Token], head: bytes, body: bytes, position: Position
     ) -> None:
         """Learn from one exchange: the request's tokens, the response's field lines and body."""
-        seen = self._seen[route] = self._seen.get(route, 0) + 1
-        for place, value in islice(found, MOST_PLACES):
+        known = self._known.get(route) or self._new_route(route)
+        if known.closed:
+            return
+        sampled = in_sample(position[1], position[2])
+        for place, value in islice(found, MOST_TOKENS):
             if not SHORTEST_TOKEN <= len(value) <= LONGEST_TOKEN:
                 continue
-            rule = self.rules.get((route, place))
+            rule = known.rules.get(place) or self._new_place(route, known, place)
             if rule is None:
-                if seen > TRIED or len(self.rules) >= MOST_RULES:
-                    continue
-                rule = self.rules[(route, place)] = Rule()
-                self._revive(route, place)
-            if rule.dead:
                 continue
             rule.asked += 1
-            rule.value(value)
-            if not echoed(value, body) and not repeats(value, head):
-                rule.miss([position()])
-            if rule.dead or rule.is_constant:
-                rule.kill()
-                self._give_up(route, place)
+            rule.value(value_hash(value))
+            if rule.missed > MOST_MISSES and not sampled:
+                continue
+            repeated = repeats(value, body) or repeats(value, head)
+            if sampled:
+                rule.tried += 1
+                rule.found += repeated
+            if not repeated and not rule.dead and not echoed(value, body):
+                rule.miss([position], 1)
+                if rule.dead:
+                    self._watched.give_up(known.rows[place])
 
-    def _revive(self, route: int, place: str) -> None:
-        known = self._alive.get(route)
-        self._alive[route] = Places.of((known.names if known else frozenset()) | {place})
+    def search(self, data: bytes, spans: Ints, routes: Ints, sampled: Mask, headers: Mask) -> Mask:
+        """Learn from exchanges as they lie in `data`; returns which are left to be seen.
 
-    def _give_up(self, route: int, place: str) -> None:
-        self._alive[route] = Places.of(self._alive[route].names - {place})
+        `spans` is what the kernel takes, `headers` marks requests whose field lines may have
+        tokens. The kernel learns where all tokens are at known places and plainly repeated.
+        """
+        watched = self._watched
+        flags = sampled.astype(np.int64) | headers.astype(np.int64) << 1
+        wanted = np.column_stack([watched.of(routes), flags])
+        declined = np.ones(len(spans), dtype=np.uint8)
+        compiled.kernels.search_tokens(
+            data, spans, wanted, watched.places, watched.names, watched.counts, watched.values,
+            declined,
+        )  # fmt: skip
+        left: Mask = declined != 0
+        return left
 
-    def count(self, route: int, place: str, asked: int) -> None:
-        """Learn from responses that repeat the token of a place whose values are known to vary."""
-        self.rules[(route, place)].asked += asked
+    def finish(self) -> None:
+        """Add what the kernel has counted to the rules."""
+        watched = self._watched
+        for known in self._known.values():
+            for place, row in known.rows.items():
+                asked, tried, found = watched.counts[row].tolist()
+                values = watched.values[row]
+                values = array("I", values[values != Watched.EMPTY].tolist())
+                known.rules[place].add(Rule(asked, tried=tried, found=found, values=values))
+        self._known.clear()
+
+    def _new_route(self, route: int) -> "_Known":
+        known = self._known[route] = _Known()
+        order = _order(self.routes[route])
+        if order >= self.rules.end:
+            self._close(route)
+        else:
+            heappush(self._last, (-order, route))
+        return known
+
+    def _new_place(self, route: int, known: "_Known", place: str) -> Rule | None:
+        """The rule of a place that is not known; None where others come first."""
+        if known.closed or len(place) > _LONGEST_PLACE:
+            return None
+        if known.last:
+            if _in_order(place) > known.last:
+                return None
+            self._drop(route, known, known.last[1])
+        rule = known.rules[place] = self.rules[(route, place)] = Rule()
+        known.rows[place] = self._watched.add(route, parts(place))
+        self._count += 1
+        if len(known.rules) == MOST_PLACES:
+            known.last = max(map(_in_order, known.rules))
+            self._watched.most(route, known.last[0])
+        while self._count > MOST_RULES:
+            order, last_route = heappop(self._last)
+            self.rules.end = -order
+            self._close(last_route)
+        return None if known.closed else rule
+
+    def _drop(self, route: int, known: "_Known", place: str) -> None:
+        del known.rules[place], self.rules[(route, place)]
+        self._watched.drop(route, known.rows.pop(place))
+        self._count -= 1
+
+    def _close(self, route: int) -> None:
+        """Learn no more of a route, and forget what is known."""
+        known = self._known[route]
+        for place in list(known.rules):
+            self._drop(route, known, place)
+        known.closed = True
+        self._watched.most(route, -1)
+
+
+@dataclass(slots=True)
+class _Known:
+    """The places of a route: their rules, their rows for the kernel, and if it is full the last."""
+
+    rules: dict[str, Rule] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    last: tuple[int, str] | None = None
+    closed: bool = False
+
+
+def _in_order(place: str) -> tuple[int, str]:
+    return rank(place), place
+
+
+def _order(route: tuple[str, ...]) -> int:
+    """The order in which routes are learned, where there are too many."""
+    name = "\0".join(route).encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(name, digest_size=8).digest(), "big")
+
+
+def bounded(rules: Rules, routes: Sequence[tuple[str, ...]]) -> Rules:
+    """The rules that are kept of these: of each route the first places, and as many routes, in
+    their order, as have no more than MOST_RULES in all.
+
+    What shares of the exchanges have kept is enough for that: among more exchanges a place or a
+    route comes no sooner than among a part of them.
+    """
+    places: dict[int, list[str]] = defaultdict(list)
+    for route, place in rules:
+        places[route].append(place)
+    found = Rules()
+    for order, route in sorted((_order(routes[number]), number) for number in places):
+        kept = sorted(places[route], key=_in_order)[:MOST_PLACES]
+        if order >= rules.end or len(found) + len(kept) > MOST_RULES:
+            break
+        found.update({(route, place): rules[(route, place)] for place in kept})
+    return found
 
 
 def renumbered(rules: Rules, connections: Ints) -> Rules:
-    """The rules, with new numbers of connections by the old ones."""
-    found = {}
+    """The rules, with new numbers of connections by the old ones, and misses in their order."""
+    found = Rules()
     for key, rule in rules.items():
-        misses = [(int(connections[number]), frame, seq) for number, frame, seq in rule.misses]
+        misses = sorted(
+            (int(connections[number]), frame, seq) for number, frame, seq in rule.misses
+        )
         found[key] = replace(rule, misses=misses) if misses else rule
     return found
 
 
 def join(first: Rules, others: Rules, route: Ints, offset: int) -> None:
-    """Add the rules of another process to `first`: its routes and connections renumbered."""
+    """Add the rules of another process to `first`: its routes and connections renumbered.
+
+    There may be too many of them: `bounded` then says which are kept.
+    """
+    first.end = min(first.end, others.end)
     for (number, place), rule in others.items():
         rule.misses = [(connection + offset, frame, seq) for connection, frame, seq in rule.misses]
         first.setdefault((int(route[number]), place), Rule()).add(rule)

@@ -40,7 +40,7 @@ class Extraction:
     addresses: list[Address] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
     forms: list[Form] = field(default_factory=list)
-    echoes: Rules = field(default_factory=dict)
+    echoes: Rules = field(default_factory=Rules)
     refusals: list[Refusal] = field(default_factory=list)
     begun: Array = field(default_factory=lambda: np.empty(0, np.int64))  # first frames' ids
 
@@ -72,6 +72,7 @@ def join(parts: list[Extraction]) -> Extraction:
         first.anomalies.update(part.anomalies)
         first.refusals += part.refusals
     first.routes, first.forms, first.addresses = list(routes), list(forms), list(addresses)
+    first.echoes = echoes.bounded(first.echoes, first.routes)
     first.begun = np.concatenate([part.begun for part in parts])
     return first
 
@@ -85,7 +86,7 @@ class Recorder:
         self.into = into
         self._routes = Routes(into.anomalies)
         self._bodies = Bodies(into.anomalies)
-        self._echoes = Echoes(into.echoes)
+        self._echoes = Echoes(into.echoes, self._routes.routes)
         self._bulk = Bulk(into.exchanges, self._routes, self._bodies, self._echoes)
         into.routes = self._routes.routes
         into.forms = self._bodies.forms.forms
@@ -166,11 +167,10 @@ class Recorder:
             look = self._bodies.look(response.fields, b"".join(parts))
             if look.text is None or request is None or position is None:
                 return look.form, 0, look.checksum
-            if echoes.may_repeat(response.status) and self._echoes.wants(route):
+            if echoes.may_repeat(response.status):
                 asked = b"".join(request.body or ())
-                places = self._echoes.places(route)
-                found = echoes.tokens(request.target, request.head, asked, places)
-                self._echoes.see(route, found, response.head, look.text, lambda: position)
+                found = echoes.tokens(request.target, request.head, asked)
+                self._echoes.see(route, found, response.head, look.text, position)
             return look.form, echo_flags(token_of(request.target), look.text), look.checksum
         if not response.length:
             return NO_FORM, 0, 0
@@ -202,6 +202,10 @@ class Recorder:
             self._brief.clear()
             rows = connection_rows(numbers, which, block, brief, self._address)
             self.into.connections.append_many(rows, [])
+
+    def finish(self) -> None:
+        """The end of the capture: what was learned is complete."""
+        self._echoes.finish()
 
     # --- connections ---------------------------------------------------------------------------
 

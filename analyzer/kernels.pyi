@@ -74,12 +74,23 @@ def body_code(body: Bytes) -> int:
     """A word that is equal only for JSON texts of one shape; 0: not plain, or not valid."""
 
 def search_tokens(
-    data: Bytes, spans: Ints, wanted: Ints, places: Ints, names: Bytes, out: Words
+    data: Bytes,
+    spans: Ints,
+    wanted: Ints,
+    places: Ints,
+    names: Bytes | bytearray,
+    counts: Ints,
+    values: npt.NDArray[np.uint32],
+    declined: npt.NDArray[np.uint8],
 ) -> None:
-    """Which of a request's tokens at the places wanted its response does not repeat.
+    """Count the tokens of requests whose responses repeat all of them but at places given up.
 
     `spans` (n, 7): target (two), where the request's body begins and ends, the field lines of the
-    response's head (two; its body begins there), where its body ends. `wanted` (n, 2): a range of
-    at most 64 `places` (n, 4): kind, number, a range (begin, size) of `names`. `out` (n, 3): a bit
-    for every place asked, one for every place missed, and whether the request was declined.
+    response's head (two; its body begins there), where its body ends. `wanted` (n, 3): row of the
+    route's first place or -1, the greatest rank of a place that is still to be learned, and bits: 1
+    for an exchange of the sample, 2 where the head has lines to be read. `places` (m, 6): kind,
+    number, a range (begin, size) of `names`, whether it is given up, row of the route's next place
+    or -1. `counts` (m, 3) are added to: tokens, those in the sample, and of these the repeated
+    ones. `values` (m, k) has the least hashes of values, in order. A request `declined` has
+    changed nothing: it has a token at a new place, or one that is not plainly repeated.
     """

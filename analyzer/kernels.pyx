@@ -790,27 +790,83 @@ def body_code(const uint8_t[::1] body):
 # --- tokens: what `echoes.tokens` gives of plain requests -------------------------------------
 
 cdef enum:
+    # Kinds of places, as in `echoes.KINDS`.
     PATH = 0
     QUERY = 1
     HEADER = 2
     BODY = 3
-    MOST_PLACES = 24
+    FORM = 4
+    COOKIE = 5
+    JWT = 6
+    BASIC = 7
+    # How the bytes of a value are to be read.
+    AS_IS = 0
+    PERCENT = 1
+    PLUS = 2  # and a plus sign is a blank
+    JSON = 3
+    MOST_TOKENS = 24  # of one request
+    MOST_COOKIES = 8
     LONGEST_PATH = 512
-    LONGEST_VALUE = 512
+    SHORTEST_TOKEN = 3
+    LONGEST_TOKEN = 128
+    LONGEST_VALUE = 768  # as many bytes at least, escaped, as the longest token
+    LONGEST_CLAIMS = 4096
+    DATA_DIGITS = 4  # so many digits make a place's name data
+
+cdef uint32_t[256] CRC
+
+
+cdef void prepare_crc() noexcept nogil:
+    cdef uint32_t value
+    cdef int byte, bit
+    for byte in range(256):
+        value = byte
+        for bit in range(8):
+            value = value >> 1 ^ (0xEDB88320U if value & 1 else 0)
+        CRC[byte] = value
+
+
+prepare_crc()
+
+
+cdef uint32_t crc32(uint32_t start, Text *text, Py_ssize_t at, Py_ssize_t size) noexcept nogil:
+    """As `zlib.crc32`."""
+    cdef uint32_t value = start ^ 0xFFFFFFFFU
+    cdef Py_ssize_t end = within(text, at + size)
+    at = within(text, at)
+    while at < end:
+        value = CRC[(value ^ text.bytes[at]) & 0xFF] ^ value >> 8
+        at += 1
+    return value ^ 0xFFFFFFFFU
+
+
+cdef uint32_t value_hash(Text *text, Py_ssize_t at, Py_ssize_t size) noexcept nogil:
+    """As `echoes.value_hash`: the CRC-32, mixed (the finalizer of MurmurHash3), 31 bits."""
+    cdef uint32_t value = crc32(0, text, at, size)
+    value = (value ^ value >> 16) * 0x85EBCA6BU
+    value = (value ^ value >> 13) * 0xC2B2AE35U
+    return (value ^ value >> 16) >> 1
+
+
+cdef struct Met:
+    # A token that was met: row of its place, whether the response repeats it, hash of its value.
+    int64_t place
+    uint32_t value
+    bint found
 
 
 cdef struct Search:
-    # One request being searched for the tokens of some places, and its response for the tokens.
+    # One request being searched for tokens, and its response for those.
     Text request
     Text lines  # of the response's head
     Py_ssize_t lines_begin
     Text answer  # the response's body
     Py_ssize_t answer_begin
     Text names
-    int first, last  # the places looked for
-    int count  # tokens met so far
-    bint declined
-    uint64_t asked, missed
+    int64_t first, most  # the route's first place; the greatest rank of a place still to be learned
+    bint sampled, declined
+    int count, met
+    Met[MOST_TOKENS] tokens
 
 
 cdef bint has(Text *text, Py_ssize_t at, Py_ssize_t end, int byte) noexcept nogil:
@@ -849,42 +905,99 @@ cdef Py_ssize_t unquoted(
     return size
 
 
+cdef Py_ssize_t unescaped(
+    Text *text, Py_ssize_t at, Py_ssize_t end, uint8_t *into, Py_ssize_t room
+) noexcept nogil:
+    """The bytes at..end of a valid JSON string without escapes; -1: too many, or one by number."""
+    cdef Py_ssize_t size = 0
+    cdef int byte
+    while at < end:
+        if size == room:
+            return -1
+        byte = octet(text, at)
+        if byte == 0x5C:
+            at += 1
+            byte = octet(text, at)
+            if byte == 0x6E:
+                byte = 0x0A
+            elif byte == 0x74:
+                byte = 0x09
+            elif byte == 0x72:
+                byte = 0x0D
+            elif byte == 0x62:
+                byte = 0x08
+            elif byte == 0x66:
+                byte = 0x0C
+            elif byte != 0x22 and byte != 0x5C and byte != 0x2F:
+                return -1
+        into[size] = <uint8_t> byte
+        size += 1
+        at += 1
+    return size
+
+
+cdef int64_t rank(int kind, int64_t number, Text *name, Py_ssize_t at, Py_ssize_t size) noexcept nogil:
+    """As `echoes.rank`."""
+    cdef int digits = 0
+    cdef Py_ssize_t place
+    for place in range(at, at + size):
+        digits += is_digit(octet(name, place))
+    return <int64_t> (digits >= DATA_DIGITS or size > LONGEST_TOKEN) << 32 | (
+        crc32(<uint32_t> (kind << 4 | number), name, at, size)
+    )
+
+
 cdef int token(
     Search *search, const int64_t[:, ::1] places, int kind, int64_t number,
     Text *name, Py_ssize_t name_at, Py_ssize_t name_size,
-    Py_ssize_t at, Py_ssize_t size, bint escaped,
+    Text *source, Py_ssize_t at, Py_ssize_t size, int reading,
 ) except -1 nogil:
-    """A token of the request: `size` bytes from `at`, perhaps escaped, in a place."""
-    cdef int place
-    cdef uint64_t bit
-    cdef Text value = search.request
+    """A token of the request: `size` bytes from `at` of `source`, in a place."""
+    cdef int64_t place
+    cdef Met *met
+    cdef Text value = source[0]
     cdef uint8_t[LONGEST_VALUE] buffer
-    for place in range(search.first, search.last):
-        if places[place, 0] != kind or places[place, 1] != number:
-            continue
-        if places[place, 3] != name_size:
-            continue
-        if name_size and not same(name, name_at, &search.names, places[place, 2], name_size):
-            continue
-        search.count += 1
-        bit = <uint64_t> 1 << (place - search.first)
-        if search.count > MOST_PLACES or search.asked & bit or (escaped and kind == BODY):
+    if search.count == MOST_TOKENS or search.declined:
+        return 0
+    search.count += 1
+    if reading != AS_IS:
+        if size > LONGEST_VALUE:
+            return 0  # too long for a token, whatever it says
+        if reading == JSON:
+            size = unescaped(&value, at, at + size, buffer, LONGEST_VALUE)
+        else:
+            size = unquoted(&value, at, at + size, reading == PLUS, buffer, LONGEST_VALUE)
+        if size < 0:
             search.declined = True
             return 0
-        if escaped:
-            size = unquoted(&value, at, at + size, kind == QUERY, buffer, LONGEST_VALUE)
-            if size < 0:
-                search.declined = True
-                return 0
-            at = 0
-            value.bytes, value.end = buffer, size
-        if 3 <= size <= 128:
-            search.asked |= bit
-            if not repeats(&search.answer, search.answer_begin, &value, at, size) and not (
-                repeats(&search.lines, search.lines_begin, &value, at, size)
-            ):
-                search.missed |= bit
+        at = 0
+        value.bytes, value.end = buffer, size
+    if not SHORTEST_TOKEN <= size <= LONGEST_TOKEN:
         return 0
+    place = search.first
+    while place >= 0 and not (
+        places[place, 0] == kind and places[place, 1] == number and places[place, 3] == name_size
+        and (not name_size or same(name, name_at, &search.names, places[place, 2], name_size))
+    ):
+        place = places[place, 5]
+    if place < 0:
+        # A new one; but where others come first it is never learned.
+        search.declined = rank(kind, number, name, name_at, name_size) <= search.most
+        return 0
+    met = &search.tokens[search.met]
+    met.found = False
+    if search.sampled or not places[place, 4]:
+        met.found = repeats(&search.answer, search.answer_begin, &value, at, size) or (
+            repeats(&search.lines, search.lines_begin, &value, at, size)
+        )
+        if not met.found and not places[place, 4]:
+            # It may be there in another spelling.
+            search.declined = True
+            return 0
+    met.place = place
+    met.value = value_hash(&value, at, size)
+    search.met += 1
+    return 0
 
 
 cdef int path_tokens(
@@ -892,22 +1005,26 @@ cdef int path_tokens(
 ) except -1 nogil:
     cdef Py_ssize_t at = end, last = end
     cdef int64_t back = 1
+    cdef Text none
+    none.bytes, none.end = NULL, 0
     while at >= begin and back <= 8:
         at -= 1
         if at < begin or octet(&search.request, at) == 0x2F:
             if last > at + 1:
                 token(
-                    search, places, PATH, back, NULL, 0, 0, at + 1, last - at - 1,
-                    has(&search.request, at + 1, last, 0x25),
+                    search, places, PATH, back, &none, 0, 0,
+                    &search.request, at + 1, last - at - 1,
+                    PERCENT if has(&search.request, at + 1, last, 0x25) else AS_IS,
                 )
             last = at
             back += 1
     return 0
 
 
-cdef int query_tokens(
-    Search *search, const int64_t[:, ::1] places, Py_ssize_t at, Py_ssize_t end
+cdef int pair_tokens(
+    Search *search, const int64_t[:, ::1] places, int kind, Py_ssize_t at, Py_ssize_t end
 ) except -1 nogil:
+    """The values of a query or a form."""
     cdef Py_ssize_t stop, equals
     cdef int pairs = 0
     while at <= end:
@@ -918,17 +1035,17 @@ cdef int query_tokens(
                 equals = stop
             stop += 1
         pairs += 1
-        if pairs > MOST_PLACES:
+        if pairs > MOST_TOKENS:
             return 0
         if 0 <= equals < stop - 1:
-            if equals - at > 128:
+            if equals - at > LONGEST_TOKEN:
                 search.declined = True
                 return 0
             token(
-                search, places, QUERY, 0, &search.request, at, equals - at,
-                equals + 1, stop - equals - 1,
-                has(&search.request, equals, stop, 0x25)
-                or has(&search.request, equals, stop, 0x2B),
+                search, places, kind, 0, &search.request, at, equals - at,
+                &search.request, equals + 1, stop - equals - 1,
+                PLUS if has(&search.request, equals, stop, 0x25)
+                or has(&search.request, equals, stop, 0x2B) else AS_IS,
             )
         at = stop + 1
     return 0
@@ -938,21 +1055,40 @@ cdef inline int lower(int byte) noexcept nogil:
     return byte | 0x20 if 0x41 <= byte <= 0x5A else byte
 
 
-cdef bint ends_with(Text *text, Py_ssize_t begin, Py_ssize_t end, const char *name, int size) noexcept nogil:
-    """Whether the bytes begin..end end with `name`, in either case."""
+cdef bint starts_with(Text *text, Py_ssize_t at, Py_ssize_t end, const char *name, int size) noexcept nogil:
+    """Whether the bytes at..end start with `name`, in either case."""
     cdef int place
-    if end - begin < size:
+    if end - at < size:
         return False
     for place in range(size):
-        if lower(octet(text, end - size + place)) != name[place]:
+        if lower(octet(text, at + place)) != name[place]:
             return False
     return True
 
 
+cdef bint ends_with(Text *text, Py_ssize_t begin, Py_ssize_t end, const char *name, int size) noexcept nogil:
+    """Whether the bytes begin..end end with `name`, in either case."""
+    return end - begin >= size and starts_with(text, end - size, end, name, size)
+
+
+cdef inline Py_ssize_t past_blanks(Text *text, Py_ssize_t at) noexcept nogil:
+    while octet(text, at) == 0x20 or octet(text, at) == 0x09:
+        at += 1
+    return at
+
+
+cdef inline Py_ssize_t line_end(Text *text, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """Where the line at `at` ends, at a CR or LF."""
+    while at < end and octet(text, at) != 0x0A and octet(text, at) != 0x0D:
+        at += 1
+    return at
+
+
 cdef int header_tokens(
-    Search *search, const int64_t[:, ::1] places, Py_ssize_t at, Py_ssize_t end
+    Search *search, const int64_t[:, ::1] places, Py_ssize_t at, Py_ssize_t end,
+    bint *is_form, bint *says_who,
 ) except -1 nogil:
-    """Of the lines at..end those whose header carries an id."""
+    """Of the lines at..end those whose header carries an id; and what others there are."""
     cdef Text *text = &search.request
     cdef Text name
     cdef uint8_t lowered[64]
@@ -966,35 +1102,223 @@ cdef int header_tokens(
             at += 1
             byte = lower(octet(text, at))
         size = at - begin
-        while octet(text, at) == 0x20 or octet(text, at) == 0x09:
-            at += 1
-        if octet(text, at) == 0x3A and (
-            (ends_with(text, begin, begin + size, b"-id", 3) and size > 3)
-            or (size == 15 and ends_with(text, begin, begin + size, b"idempotency-key", 15))
-            or (size == 11 and ends_with(text, begin, begin + size, b"traceparent", 11))
-        ):
-            at += 1
-            while octet(text, at) == 0x20 or octet(text, at) == 0x09:
-                at += 1
-            value = at
-            while 0x21 <= octet(text, at) <= 0x7E:
-                at += 1
-            stop = at
-            while octet(text, at) == 0x20 or octet(text, at) == 0x09:
-                at += 1
-            if octet(text, at) == 0x0D and 3 <= stop - value <= 128:
-                if size > 64:
-                    search.declined = True
-                    return 0
-                name.end = size
-                for byte in range(<int> size):
-                    lowered[byte] = <uint8_t> lower(octet(text, begin + byte))
-                # Counted although it may not be wanted: `echoes.tokens` gives all of them.
-                search.count += 1
-                token(search, places, HEADER, 0, &name, 0, size, value, stop - value, False)
+        at = past_blanks(text, at)
+        if octet(text, at) == 0x3A:
+            value = past_blanks(text, at + 1)
+            if (
+                (ends_with(text, begin, begin + size, b"-id", 3) and size > 3)
+                or (size == 15 and starts_with(text, begin, end, b"idempotency-key", 15))
+                or (size == 11 and starts_with(text, begin, end, b"traceparent", 11))
+            ):
+                at = value
+                while 0x21 <= octet(text, at) <= 0x7E:
+                    at += 1
+                stop = at
+                at = past_blanks(text, at)
+                if octet(text, at) == 0x0D and SHORTEST_TOKEN <= stop - value <= LONGEST_TOKEN:
+                    if size > 64:
+                        search.declined = True
+                        return 0
+                    name.end = size
+                    for byte in range(<int> size):
+                        lowered[byte] = <uint8_t> lower(octet(text, begin + byte))
+                    token(
+                        search, places, HEADER, 0, &name, 0, size, text, value, stop - value, AS_IS
+                    )
+            elif size == 12 and starts_with(text, begin, end, b"content-type", 12):
+                is_form[0] |= starts_with(
+                    text, value, end, b"application/x-www-form-urlencoded", 33
+                )
+            elif (size == 6 and starts_with(text, begin, end, b"cookie", 6)) or (
+                size == 13 and starts_with(text, begin, end, b"authorization", 13)
+            ):
+                says_who[0] = True
         while at < end and octet(text, at) != 0x0A:
             at += 1
         at += 1
+    return 0
+
+
+cdef int who_tokens(
+    Search *search, const int64_t[:, ::1] places, Py_ssize_t at, Py_ssize_t end
+) except -1 nogil:
+    """What the cookies and credentials in the lines at..end say."""
+    cdef Text *text = &search.request
+    cdef Py_ssize_t stop
+    while at < end:
+        if starts_with(text, at, end, b"cookie:", 7):
+            at = past_blanks(text, at + 7)
+            stop = line_end(text, at, end)
+            cookie_tokens(search, places, at, stop)
+        elif starts_with(text, at, end, b"authorization:", 14):
+            at = past_blanks(text, at + 14)
+            stop = line_end(text, at, end)
+            credential_tokens(search, places, at, stop)
+        else:
+            stop = line_end(text, at, end)
+        at = stop
+        # A CR alone ends no line.
+        while at < end and octet(text, at) != 0x0A:
+            at += 1
+        at += 1
+    return 0
+
+
+cdef inline bint is_blank(int byte) noexcept nogil:
+    """What `bytes.strip` takes away."""
+    return byte == 0x20 or 0x09 <= byte <= 0x0D
+
+
+cdef int cookie_tokens(
+    Search *search, const int64_t[:, ::1] places, Py_ssize_t at, Py_ssize_t end
+) except -1 nogil:
+    cdef Text *text = &search.request
+    cdef Py_ssize_t next, stop, equals, value
+    cdef int pairs = 0
+    while at <= end and pairs < MOST_COOKIES:
+        pairs += 1
+        stop = at
+        while stop < end and octet(text, stop) != 0x3B:
+            stop += 1
+        next = stop + 1
+        while at < stop and is_blank(octet(text, at)):
+            at += 1
+        while at < stop and is_blank(octet(text, stop - 1)):
+            stop -= 1
+        equals = at
+        while equals < stop and octet(text, equals) != 0x3D:
+            equals += 1
+        value = equals + 1
+        while value < stop and octet(text, value) == 0x22:
+            value += 1
+        while value < stop and octet(text, stop - 1) == 0x22:
+            stop -= 1
+        if value < stop:
+            if stop - value > LONGEST_TOKEN:
+                jwt_tokens(search, places, value, stop)
+            elif equals - at > LONGEST_TOKEN:
+                search.declined = True
+            else:
+                token(
+                    search, places, COOKIE, 0, text, at, equals - at, text, value, stop - value,
+                    PERCENT if has(text, value, stop, 0x25) else AS_IS,
+                )
+        at = next
+    return 0
+
+
+cdef int base64_value(int byte) noexcept nogil:
+    """The value of a character of either base64 alphabet (RFC 4648); -1 where it is none."""
+    if 0x41 <= byte <= 0x5A:
+        return byte - 0x41
+    if 0x61 <= byte <= 0x7A:
+        return byte - 0x47
+    if is_digit(byte):
+        return byte + 4
+    if byte == 0x2B or byte == 0x2D:
+        return 62
+    return 63 if byte == 0x2F or byte == 0x5F else -1
+
+
+cdef Py_ssize_t unbased(Text *text, Py_ssize_t at, Py_ssize_t end, uint8_t *into) noexcept nogil:
+    """The bytes that base64 characters stand for, at most LONGEST_CLAIMS; -1: another character."""
+    cdef Py_ssize_t size = 0
+    cdef uint32_t bits = 0
+    cdef int held = 0, value
+    if end - at > LONGEST_CLAIMS:
+        return -1
+    while at < end:
+        value = base64_value(octet(text, at))
+        if value < 0:
+            return -1
+        bits = bits << 6 | <uint32_t> value
+        held += 6
+        if held >= 8:
+            held -= 8
+            into[size] = <uint8_t> (bits >> held)
+            size += 1
+        at += 1
+    return size
+
+
+cdef int credential_tokens(
+    Search *search, const int64_t[:, ::1] places, Py_ssize_t at, Py_ssize_t end
+) except -1 nogil:
+    """What an Authorization header says."""
+    cdef Text *text = &search.request
+    cdef Text user, none
+    cdef uint8_t[LONGEST_CLAIMS] buffer
+    cdef Py_ssize_t size, stop
+    while at < end and is_blank(octet(text, at)):
+        at += 1
+    while at < end and is_blank(octet(text, end - 1)):
+        end -= 1
+    if end - at < 6 or not starts_with(text, at, end, b"basic ", 6):
+        jwt_tokens(search, places, at, end)
+        return 0
+    at += 6
+    stop = end
+    while at < stop and octet(text, stop - 1) == 0x3D:
+        stop -= 1
+    # Unless it is plain: a whole number of groups, in the alphabet of RFC 4648 section 4.
+    if (end - at) & 3 or end - stop > 2 or has(text, at, stop, 0x2D) or has(text, at, stop, 0x5F):
+        search.declined = True
+        return 0
+    size = unbased(text, at, stop, buffer)
+    if size < 0:
+        search.declined = True
+        return 0
+    user.bytes, user.end = buffer, size
+    none.bytes, none.end = NULL, 0
+    stop = 0
+    while stop < size and buffer[stop] != 0x3A:
+        stop += 1
+    if stop:
+        token(search, places, BASIC, 0, &none, 0, 0, &user, 0, stop, AS_IS)
+    return 0
+
+
+cdef inline Py_ssize_t past_word(Text *text, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """Past letters, digits, `_` and `-`."""
+    cdef int byte
+    while at < end:
+        byte = octet(text, at)
+        if not is_alphanumeric(byte) and byte != 0x5F and byte != 0x2D:
+            break
+        at += 1
+    return at
+
+
+cdef int jwt_tokens(
+    Search *search, const int64_t[:, ::1] places, Py_ssize_t at, Py_ssize_t end
+) except -1 nogil:
+    """The claims of a JSON Web Token, if the bytes at..end are one."""
+    cdef Text *text = &search.request
+    cdef Text claims
+    cdef uint8_t[LONGEST_CLAIMS] buffer
+    cdef uint8_t[LONGEST_PATH + 8] path
+    cdef Py_ssize_t begin, stop, size
+    if end - at > 7 and (octet(text, at) | 0x20) == 0x62 and spelled(text, at + 1, b"earer", 5):
+        begin = past_blanks(text, at + 6)
+        if begin > at + 6:
+            at = begin
+    if not spelled(text, at, b"eyJ", 3):
+        return 0
+    at = past_word(text, at, end)
+    begin = at + 1
+    if at >= end or octet(text, at) != 0x2E or not spelled(text, begin, b"eyJ", 3):
+        return 0
+    stop = past_word(text, begin, end)
+    if stop - begin < 4 or stop >= end or octet(text, stop) != 0x2E:
+        return 0
+    if past_word(text, stop + 1, end) != end or (stop - begin) % 4 == 1:
+        return 0
+    size = unbased(text, begin, stop, buffer)
+    if size < 0:
+        search.declined = True
+        return 0
+    claims.bytes, claims.end = buffer, size
+    object_tokens(search, places, JWT, &claims, 0, path)
     return 0
 
 
@@ -1024,41 +1348,54 @@ cdef Py_ssize_t json_skip(Text *text, Py_ssize_t at) noexcept nogil:
             return at
 
 
-cdef Py_ssize_t body_tokens(
-    Search *search, const int64_t[:, ::1] places, Py_ssize_t at, uint8_t *path, int size, int deep
+cdef int object_tokens(
+    Search *search, const int64_t[:, ::1] places, int kind, Text *text, Py_ssize_t at,
+    uint8_t *path,
+) except -1 nogil:
+    """The tokens of the JSON text from `at` on, if it is an object."""
+    at = past_space(text, at)
+    if octet(text, at) != 0x7B:
+        return 0
+    if not json_code(text, at):
+        search.declined = True
+        return 0
+    path[0] = 0x24
+    value_tokens(search, places, kind, text, at, path, 1, 0)
+    return 0
+
+
+cdef Py_ssize_t value_tokens(
+    Search *search, const int64_t[:, ::1] places, int kind, Text *text, Py_ssize_t at,
+    uint8_t *path, int size, int deep,
 ) except -2 nogil:
     """The scalars of the valid JSON value at `at`, whose path is `size` long; returns its end."""
-    cdef Text *text = &search.request
     cdef Text name
     cdef int byte = octet(text, at), item, earlier
     cdef Py_ssize_t begin = at, key
-    cdef Py_ssize_t[MOST_PLACES] keys
-    cdef Py_ssize_t[MOST_PLACES] sizes
+    cdef Py_ssize_t[MOST_TOKENS] keys
+    cdef Py_ssize_t[MOST_TOKENS] sizes
     name.bytes, name.end = path, size
     if byte != 0x7B or deep >= 4:
         at = json_skip(text, at)
         if byte == 0x22:
             token(
-                search, places, BODY, 0, &name, 0, size, begin + 1, at - begin - 2,
-                has(text, begin, at, 0x5C),
+                search, places, kind, 0, &name, 0, size, text, begin + 1, at - begin - 2,
+                JSON if has(text, begin, at, 0x5C) else AS_IS,
             )
         elif (byte == 0x2D or is_digit(byte)) and not has(text, begin, at, 0x2E):
-            # A -0 is a 0.
-            token(
-                search, places, BODY, 0, &name, 0, size, begin, at - begin,
-                byte == 0x2D and octet(text, begin + 1) == 0x30,
-            )
+            if byte == 0x2D and octet(text, begin + 1) == 0x30:
+                search.declined = True  # a -0 is a 0
+            token(search, places, kind, 0, &name, 0, size, text, begin, at - begin, AS_IS)
         return at
     at = past_space(text, at + 1)
     item = 0
     while octet(text, at) == 0x22:
         key = at + 1
         at = string_end(text, key)
-        # Many keys, long paths, escapes, and equal keys, of which the last counts: too rare to be
-        # worth more here.
-        search.declined |= (
-            at < 0 or item == MOST_PLACES or size + 1 + at - key > LONGEST_PATH
-            or has(text, key, at, 0x5C)
+        # Long paths, escapes, and equal keys, of which the last counts: too rare to be worth more
+        # here.
+        search.declined |= at < 0 or has(text, key, at, 0x5C) or (
+            item < MOST_TOKENS and size + 1 + at - key > LONGEST_PATH
         )
         if search.declined:
             return -1
@@ -1066,13 +1403,18 @@ cdef Py_ssize_t body_tokens(
             if sizes[earlier] == at - key and same(text, key, text, keys[earlier], at - key):
                 search.declined = True
                 return -1
-        keys[item], sizes[item] = key, at - key
-        item += 1
-        path[size] = 0x2E
-        memcpy(path + size + 1, text.bytes + key, at - key)
         # Past the quote, and past the colon.
         begin = past_space(text, past_space(text, at + 1) + 1)
-        at = body_tokens(search, places, begin, path, size + 1 + <int> (at - key), deep + 1)
+        if item < MOST_TOKENS:
+            keys[item], sizes[item] = key, at - key
+            item += 1
+            path[size] = 0x2E
+            memcpy(path + size + 1, text.bytes + key, at - key)
+            at = value_tokens(
+                search, places, kind, text, begin, path, size + 1 + <int> (at - key), deep + 1
+            )
+        else:
+            at = json_skip(text, begin)
         if at < 0:
             search.declined = True
             return -1
@@ -1082,25 +1424,45 @@ cdef Py_ssize_t body_tokens(
     return at + 1
 
 
+cdef int note_value(uint32_t[:, ::1] values, int64_t place, uint32_t value) except -1 nogil:
+    """Keep the least hashes of the values at a place, in their order, each once."""
+    cdef Py_ssize_t at = values.shape[1] - 1, last
+    if at < 0 or value >= values[place, at]:
+        return 0
+    while at > 0 and values[place, at - 1] > value:
+        at -= 1
+    if at > 0 and values[place, at - 1] == value:
+        return 0
+    last = values.shape[1] - 1
+    while last > at:
+        values[place, last] = values[place, last - 1]
+        last -= 1
+    values[place, at] = value
+    return 0
+
+
 def search_tokens(
     const uint8_t[::1] data,
     const int64_t[:, ::1] spans,
     const int64_t[:, ::1] wanted,
     const int64_t[:, ::1] places,
     const uint8_t[::1] names,
-    uint64_t[:, ::1] out,
+    int64_t[:, ::1] counts,
+    uint32_t[:, ::1] values,
+    uint8_t[::1] declined,
 ):
     cdef Search search
-    cdef Py_ssize_t row, target, target_end, path_end, body, at
-    cdef int place
-    cdef int64_t kinds
-    cdef uint8_t path[LONGEST_PATH + 8]
+    cdef Py_ssize_t row, target, target_end, path_end, body, head
+    cdef int met, byte
+    cdef int64_t place
+    cdef bint is_form, says_who
+    cdef uint8_t[LONGEST_PATH + 8] path
     with nogil:
         search.names = text_of(names, names.shape[0])
         for row in range(spans.shape[0]):
-            search.first, search.last = <int> wanted[row, 0], <int> wanted[row, 1]
-            search.count = 0
-            search.asked = search.missed = 0
+            search.first, search.most = wanted[row, 0], wanted[row, 1]
+            search.sampled = wanted[row, 2] & 1
+            search.count = search.met = 0
             search.request = text_of(data, spans[row, 3])
             target = within(&search.request, spans[row, 0])
             target_end = within(&search.request, spans[row, 1])
@@ -1109,31 +1471,33 @@ def search_tokens(
             search.lines_begin = spans[row, 4]
             search.answer = text_of(data, spans[row, 6])
             search.answer_begin = spans[row, 5]
-            search.declined = (
-                search.last - search.first > 64
-                or has(&search.request, target, target_end, 0x23)
-            )
+            search.declined = has(&search.request, target, target_end, 0x23)
             path_end = target
             while path_end < target_end and octet(&search.request, path_end) != 0x3F:
                 path_end += 1
             path_tokens(&search, places, target, path_end)
             if path_end + 1 < target_end:
-                query_tokens(&search, places, path_end + 1, target_end)
-            kinds = 0
-            for place in range(search.first, search.last):
-                kinds |= 1 << places[place, 0]
-            if kinds & 1 << HEADER:
-                at = target_end
-                while at < body and octet(&search.request, at) != 0x0A:
-                    at += 1
-                header_tokens(&search, places, at + 1, body)
-            at = past_space(&search.request, body)
-            if kinds & 1 << BODY and octet(&search.request, at) == 0x7B:
-                if json_code(&search.request, at):
-                    path[0] = 0x24
-                    body_tokens(&search, places, at, path, 1, 0)
-                else:
-                    search.declined = True
-            out[row, 0] = search.asked
-            out[row, 1] = search.missed
-            out[row, 2] = search.declined
+                pair_tokens(&search, places, QUERY, path_end + 1, target_end)
+            is_form = says_who = False
+            head = target_end
+            if wanted[row, 2] & 2:
+                while head < body and octet(&search.request, head) != 0x0A:
+                    head += 1
+                head += 1
+                header_tokens(&search, places, head, body, &is_form, &says_who)
+            if not search.declined:
+                object_tokens(&search, places, BODY, &search.request, body, path)
+            byte = octet(&search.request, body)
+            if is_form and byte >= 0 and byte != 0x7B and byte != 0x5B:
+                pair_tokens(&search, places, FORM, body, search.request.end)
+            if says_who:
+                who_tokens(&search, places, head, body)
+            declined[row] = search.declined
+            if search.declined:
+                continue
+            for met in range(search.met):
+                place = search.tokens[met].place
+                counts[place, 0] += 1
+                counts[place, 1] += search.sampled
+                counts[place, 2] += search.sampled and search.tokens[met].found
+                note_value(values, place, search.tokens[met].value)

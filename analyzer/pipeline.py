@@ -177,6 +177,7 @@ def extract_share(
         recorder.flush(arranged, glance, brief)
         del arranged, glance, brief
     tracker.finish()
+    recorder.finish()
     extraction.begun = np.array(tracker.begun, dtype=np.int64)
     extraction.refusals = tracker.refusals
     return extraction, captures, interfaces

@@ -44,7 +44,8 @@ ALLOWED: dict[str, set[str]] = {
     "http": set(),
     "shapes": set(),
     "endpoints": set(),
-    "echoes": set(),
+    "echoes": {"watched"},
+    "watched": set(),
     # what sees tables only
     "findings": {"endpoints", "shapes", "echoes", "closeup"},
     "explain": {"capture", "closeup", "findings"},  # tables and models alone: see below

@@ -1,8 +1,10 @@
 """The compiled kernels: what they say is what the general functions say, or they decline."""
 
+import base64
 import random
 import struct
 import zlib
+from copy import deepcopy
 
 import numpy as np
 import orjson
@@ -116,32 +118,25 @@ def test_chunks(pieces: list[bytes]) -> None:
 
 # --- tokens ---------------------------------------------------------------------------------
 
-NAMES = ["path[-1]", "path[-2]", "query:q", "query:", "header:x-request-id", "header:traceparent",
-         "body:$.a", "body:$.a.b", "body:$.c d"]  # fmt: skip
 VALUES = st.sampled_from(
-    ["abc", "417", "a b", "x%20y", "tok+en", "%zz1", "é12", "ab", "", "y" * 130]
+    ["abc", "417", "a b", "x%20y", "tok+en", "%zz1", "é12", "ab", "", "y" * 130, "%41" * 43]
 )
 ASKED = st.builds(
     lambda path, query: ("/" + "/".join(path) + query).replace(" ", "+").encode(),
     st.lists(VALUES, max_size=3),
     st.builds("?{}={}&q={}&n=1".format, st.sampled_from(["q", "", "r", "#"]), VALUES, VALUES)
-    | st.just(""),
+    | st.just("")
+    | st.just("?" + "&".join(f"q{n}=abc" for n in range(26))),
 )
-HEADS = st.lists(
-    st.builds(
-        "{}:{}{}".format,
-        st.sampled_from(["X-Request-Id", "TraceParent", "Host", "-id", "x-id"]),
-        st.sampled_from(["", " ", " \t"]),
-        st.sampled_from(["abc", "417", "a b", "", "ab", "z" * 128, "z" * 129, "417 "]),
-    ),
-    max_size=4,
-).map(lambda lines: "".join(line + "\r\n" for line in lines).encode() + b"\r\n")
-SCALARS = st.sampled_from(["abc", "417", 417, -417, 0, 1.5, True, None, "é12", 'q"', [417], 10**17])
-BODIES = st.dictionaries(
+SCALARS = st.sampled_from(
+    ["abc", "417", 417, -417, 0, 1.5, True, None, "é12", 'q"', "a\nb", "\x01ab", [417], 10**17]
+)
+OBJECTS = st.dictionaries(
     st.sampled_from(["a", "b", "c d", "é", "\\"]),
     SCALARS | st.dictionaries(st.sampled_from(["b", "c"]), SCALARS, max_size=2),
     max_size=4,
-).map(orjson.dumps) | st.sampled_from(
+).map(orjson.dumps)
+BODIES = OBJECTS | st.sampled_from(
     [
         b"",
         b"[1]",
@@ -151,66 +146,165 @@ BODIES = st.dictionaries(
         b' {"a" : 417 }',
         b'{"a": 1e3}',
         b"\xff",
+        b"q=abc&r=x%20y&q=417",
+        b" =abc&q",
+        orjson.dumps({f"k{n}": "abc" for n in range(30)}),
+        orjson.dumps({f"k{n}": [{"a": 1}] for n in range(30)})[:-1] + b',"k3":"abc"}',
     ]
 )
+
+
+def jwt(claims: bytes) -> str:
+    """An unsigned token."""
+    return ".".join(
+        base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (b'{"alg":1}', claims)
+    ) + ".x-_"  # fmt: skip
+
+
+TOKENS = OBJECTS.map(jwt) | st.sampled_from(
+    ["eyJhIjox.eyJ.x", "eyJ.eyJhIjoxM.x", "eyJ.eyJhIjo!.x", "eyJ.eyJhIjox.x.y", "eyJ.eyJhIjox"]
+)
+CREDENTIALS = st.one_of(
+    TOKENS,
+    TOKENS.map("Bearer {}".format),
+    TOKENS.map("bearer\t{} ".format),
+    st.sampled_from([b"abc:x", b":x", b"417", b"", b"abc:" + b"y" * 99, b"\xff\xfe\xfd:"]).map(
+        lambda pair: "bAsic " + base64.b64encode(pair).decode()
+    ),
+    st.sampled_from(["Basic YWJj", "Basic YWJjOg", "Basic YW-j", "Basic  YWJj", "Basic", "Y"]),
+)
+COOKIES = st.lists(
+    st.builds(
+        "{}{}={}{}".format,
+        st.sampled_from(["", " ", "\t"]),
+        st.sampled_from(["s", "", "member", "n" * 130]),
+        st.one_of(VALUES, VALUES.map('"{}"'.format), TOKENS, st.just('"')),
+        st.sampled_from(["", " "]),
+    )
+    | st.just("s"),
+    max_size=10,
+).map(";".join)
+LINES = st.one_of(
+    st.builds(
+        "{}:{}{}".format,
+        st.sampled_from(["X-Request-Id", "TraceParent", "Host", "-id", "x-id", "Idempotency-Key"]),
+        st.sampled_from(["", " ", " \t"]),
+        st.sampled_from(["abc", "417", "a b", "", "ab", "z" * 128, "z" * 129, "417 "]),
+    ),
+    CREDENTIALS.map("Authorization: {}".format),
+    COOKIES.map("cookie: {}".format),
+    st.sampled_from(
+        ["Content-Type: application/x-www-form-urlencoded; a=b", "Content-Type: text/plain"]
+    ),
+)
+HEADS = st.lists(LINES, max_size=4).map(
+    lambda lines: "".join(line + "\r\n" for line in lines).encode() + b"\r\n"
+)
 ANSWERS = st.lists(
-    st.sampled_from([b"abc", b"417", b" ", b'"x y"', b"tok en", b"%zz1", b"-417", "é12".encode()]),
+    st.sampled_from(
+        [b"abc", b"417", b" ", b'"x y"', b"tok en", b"%zz1", b"-417", "é12".encode(), b"ABC"]
+    ),
     max_size=5,
 ).map(b",".join)
+REQUESTS = st.tuples(ASKED, HEADS, BODIES, HEADS, ANSWERS)
+Asked = tuple[bytes, bytes, bytes, bytes, bytes]  # target, head, body; response's lines, body
 
 
-def part(place: str) -> tuple[int, int, bytes]:
-    """A place that the kernel knows."""
-    found = echoes.parts(place)
-    assert found is not None
-    return found
+def seen(requests: list[Asked]) -> echoes.Echoes:
+    """What is learned of exchanges one by one."""
+    learned = echoes.Echoes(echoes.Rules(), [("?", "", "?")])
+    for number, (target, head, body, lines, answer) in enumerate(requests):
+        found = echoes.tokens(target, head, body)
+        learned.see(0, found, lines, answer, (0, number, 0))
+    return learned
 
 
-@settings(max_examples=1_500)
-@given(ASKED, HEADS, BODIES, HEADS, ANSWERS, st.sets(st.sampled_from(NAMES), min_size=1))
-def test_tokens_are_searched_as_they_are_read(
-    target: bytes, head: bytes, body: bytes, lines: bytes, answer: bytes, wanted: set[str]
+def searched(learned: echoes.Echoes, requests: list[Asked], first: int = 0) -> list[bool]:
+    """Let the kernel learn from exchanges; those that it declines are seen one by one."""
+    declined = []
+    for number, (target, head, body, lines, answer) in enumerate(requests, first):
+        parts = [b"GET ", target, b" HTTP/1.1\r\n" + head, body, b"HTTP/1.1 200 OK\r\n", lines]
+        at = np.cumsum([0, *map(len, [*parts, answer])]).tolist()
+        left = learned.search(
+            b"".join([*parts, answer]),
+            ints((at[1], at[2], at[3], at[4], at[5], at[6], at[7])),
+            np.zeros(1, np.int64),
+            np.array([echoes.in_sample(number, 0)]),
+            np.ones(1, np.bool_),
+        )
+        declined += left.tolist()
+        if left[0]:
+            found = echoes.tokens(target, head, body)
+            learned.see(0, found, lines, answer, (0, number, 0))
+    return declined
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    st.lists(REQUESTS, max_size=3),
+    st.lists(REQUESTS, min_size=1, max_size=5),
+    st.sampled_from([0, 1, 512]),
+    st.sampled_from([2, 6, 64]),
+)
+def test_tokens_are_learned_as_they_are_read(
+    first: list[Asked], then: list[Asked], misses: int, places: int
 ) -> None:
-    parts = [b"GET ", target, b" HTTP/1.1\r\n" + head, body, b"HTTP/1.1 200 OK\r\n", lines, answer]
-    at = np.cumsum([0, *map(len, parts)]).tolist()
-    places = sorted(wanted)
-    names = [part(place) for place in places]
-    begins = np.cumsum([0, *(len(name) for _, _, name in names)]).tolist()
-    table = [(k, n, b, len(name)) for (k, n, name), b in zip(names, begins, strict=False)]
-    out = np.zeros((1, 3), np.uint64)
-    kernels.search_tokens(
-        b"".join(parts), ints((at[1], at[2], at[3], at[4], at[5], at[6], at[7])),
-        ints((0, len(places))), ints(*table), b"".join(name for *_, name in names), out,
-    )  # fmt: skip
-    asked, missed, declined = out[0].tolist()
-    if declined:
-        return
-    found = [
-        (place, value)
-        for place, value in echoes.tokens(target, head, body, echoes.Places.of(frozenset(wanted)))
-        if place in wanted and echoes.SHORTEST_TOKEN <= len(value) <= echoes.LONGEST_TOKEN
-    ]
-    assert sorted(place for place, _ in found) == [
-        p for bit, p in enumerate(places) if asked >> bit & 1
-    ]
-    mute = [
-        place
-        for place, value in found
-        if not echoes.repeats(value, answer) and not echoes.repeats(value, lines)
-    ]
-    assert sorted(mute) == [p for bit, p in enumerate(places) if missed >> bit & 1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(echoes, "MOST_MISSES", misses)
+        patch.setattr(echoes, "MOST_PLACES", places)
+        plain, fast = seen(first + then), seen(first)
+        searched(fast, then, len(first))
+        plain.finish()
+        fast.finish()
+        assert fast.rules == plain.rules
 
 
 def test_plain_requests_are_not_declined() -> None:
-    data = b'/a/417?q=x%20y {"a": {"b": "tok"}} "x y" 417'
-    out = np.zeros((1, 3), np.uint64)
-    names = [part(place) for place in ("path[-1]", "query:q", "body:$.a.b")]
-    table = [(0, 1, 0, 0), (1, 0, 0, 1), (3, 0, 1, 5)]
-    kernels.search_tokens(
-        data, ints((0, 14, 15, 34, 35, 35, len(data))), ints((0, 3)), ints(*table),
-        b"".join(name for *_, name in names), out,
-    )  # fmt: skip
-    assert out.tolist() == [[7, 4, 0]]
+    claims = jwt(b'{"sub": "ann", "n": {"org": 4711}, "pad": ["%s"]}' % (b"x" * 99))
+    head = (
+        f"X-Request-Id: 7f3a-99\r\nCookie: member=ann; t={claims}\r\n"
+        f"Authorization: Bearer {claims}\r\n\r\n"
+    ).encode()
+    body = orjson.dumps({"a": {"b": "tok"}, "text": "two\nlines", "k": [1]})
+    answer = b'417 "x y" tok "two\nlines" ann 4711 7f3a-99'
+    one = (b"/417?q=x%20y", head, body, b"\r\n", answer)
+    form = b"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+    two = (b"/417", form, b"order=x+y&n=417", b"\r\n", answer)
+    three = (b"/417", b"Authorization: Basic YW5uOng=\r\n\r\n", b"", b"X: ann\r\n", b"417")
+    learned = echoes.Echoes(echoes.Rules(), [("?", "", "?")])
+    assert searched(learned, [one, two, three] * 2) == [True] * 3 + [False] * 3
+    learned.finish()
+    assert {place: rule.hits for (_, place), rule in learned.rules.items()} == {
+        "path[-1]": 6,
+        "query:q": 2,
+        "header:x-request-id": 2,
+        "body:$.a.b": 2,
+        "body:$.text": 2,
+        "cookie:member": 2,
+        "jwt:$.sub": 4,
+        "jwt:$.n.org": 4,
+        "form:order": 2,
+        "form:n": 2,
+        "basic:user": 2,
+    }
+
+
+def test_places_and_values_have_one_hash_either_way() -> None:
+    """A place that comes after the last one kept is no reason to decline; one before it is."""
+    learned = echoes.Echoes(echoes.Rules(), [("?", "", "?")])
+    requests = [
+        (b"/?k%d=abc" % n, b"\r\n", b"", b"\r\n", b"abc") for n in range(3 * echoes.MOST_PLACES)
+    ]
+    searched(learned, requests)
+    ranks = sorted(echoes.rank(f"query:k{n}") for n in range(3 * echoes.MOST_PLACES))
+    last = ranks[echoes.MOST_PLACES - 1]
+    other = [(b"/?x%d=abc" % n, b"\r\n", b"", b"\r\n", b"abc") for n in range(200)]
+    declined = []
+    for n, one in enumerate(other):
+        copy = deepcopy(learned)
+        declined.append((searched(copy, [one])[0], echoes.rank(f"query:x{n}") <= last))
+    assert {True, False} == {left for left, _ in declined}
+    assert all(left == comes_first for left, comes_first in declined)
 
 
 # --- anything at all ------------------------------------------------------------------------
@@ -227,9 +321,11 @@ def test_positions_beyond_the_data_do_no_harm() -> None:
         token = ints((rng.choice(edges), rng.choice(edges)))
         kernels.look(data, one, two, np.ones(1, np.uint8), token, words, sums, flags)
         kernels.path_codes(data, one, two, 3, words, np.zeros((1, 2), np.int64))
+        places = ints((0, 1, 0, 0, 0, 1), (1, 0, rng.choice(edges), 1, 0, -1))
         kernels.search_tokens(
-            data, spans, ints((0, 2)), ints((0, 1, 0, 0), (1, 0, rng.choice(edges), 1)), b"q",
-            np.zeros((1, 3), np.uint64),
+            data, spans, ints((0, 2**62, rng.randrange(4))), places, b"q",
+            np.zeros((2, 3), np.int64), np.full((2, 4), 2**32 - 1, np.uint32),
+            np.zeros(1, np.uint8),
         )  # fmt: skip
         parts = ints((0, 2, 2), (rng.choice(edges), rng.choice(edges), rng.choice([0, 1, 3])))
         kernels.fit(
@@ -247,6 +343,7 @@ def test_arrays_that_are_too_short_are_refused() -> None:
         kernels.fit(b"a\r\n", one, ints(3), b"", ints((0, 0, 1)), ints((0, 2, 0)), 9, out)
     with pytest.raises(IndexError):
         kernels.search_tokens(
-            b"/a", ints((0, 2, 2, 2, 2, 2, 2)), ints((0, 2)), ints((1, 0, 0, 0)), b"",
-            np.zeros((1, 3), np.uint64),
+            b"/abc/def", ints((0, 8, 8, 8, 8, 8, 8)), ints((0, 2**62, 0)),
+            ints((0, 9, 0, 0, 0, 1)), b"", np.zeros((1, 3), np.int64),
+            np.zeros((1, 4), np.uint32), np.zeros(1, np.uint8),
         )  # fmt: skip

@@ -7,6 +7,7 @@ every capture below a folder.
 
 import hashlib
 import io
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -20,9 +21,21 @@ from analyzer import compiled, pipeline
 from analyzer.capture.files import is_capture
 from analyzer.capture.frames import BLOCK
 from analyzer.cli import main
+from analyzer.echoes import Rule
 from analyzer.errors import InputError
 from analyzer.extraction import join
+from analyzer.findings.model import Kind
 from analyzer.report import files
+from tests.builder import (
+    MILLISECOND,
+    SECOND,
+    START,
+    Conversation,
+    as_json,
+    pcap,
+    request,
+    response,
+)
 from tests.recordings import recordings
 
 SAME = os.environ.get("WRANGLER_FORENSICS_SAME", "")
@@ -129,3 +142,72 @@ def test_the_same_bytes_by_several_processes(
         assert done.exit_code == 1, done.output
         written.append(out.read_bytes())
     assert written[0] == written[1] == written[2]
+
+
+# --- what is learned of a place that comes late -----------------------------------------------
+
+
+def _asked(number: int) -> bytes:
+    """The first 750 requests have no user."""
+    user = f"?user=user{number:05d}" if number >= 750 else ""
+    return request(f"/members{user}", fields="X-Client: web\r\n")
+
+
+def _said(number: int) -> bytes:
+    return response(as_json({"user": f"user{number:05d}" if number >= 750 else "", "level": 3}))
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """5,600 exchanges on 560 connections; of two under way at once each gets the other's answer."""
+    frames = []
+    for first in range(0, 5_600, 10):
+        client = (f"10.0.{first // 2_000}.{first // 10 % 200 + 1}", 40_000 + first // 10)
+        # The last but ten go beside those before them, and two cross.
+        start = START + (5_480 * SECOND + MILLISECOND if first == 5_490 else first * SECOND)
+        one = Conversation(client, start=start).open()
+        for number in range(first, first + 10):
+            given = {5_485: 5_495, 5_495: 5_485}.get(number, number)
+            one.ask(_asked(number)).wait(100 * MILLISECOND).answer(_said(given))
+        frames += one.close().frames
+    path = tmp_path_factory.mktemp("late") / "late.pcap"
+    path.write_bytes(pcap(sorted(frames, key=lambda frame: frame.time)))
+    return path
+
+
+@pytest.mark.parametrize("kernels", [True, False])
+def test_a_place_that_comes_late_is_learned(
+    late: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernels: bool
+) -> None:
+    monkeypatch.setattr(pipeline, "WORTH_SHARING", 0)
+    if not kernels:
+        monkeypatch.setattr(compiled, "kernels", None)
+    written = []
+    for jobs in (1, 2):
+        out = tmp_path / f"{jobs}.json"
+        done = CliRunner().invoke(
+            main, ["scan", str(late), "--json", str(out), "--jobs", str(jobs)]
+        )
+        assert done.exit_code == 1, done.output
+        written.append(out.read_bytes())
+    found = json.loads(written[0])["findings"]
+    assert [one["kind"] for one in found] == ["misdelivered"] * 2
+    assert written[0] == written[1]
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_the_same_is_learned(late: Path, name: str) -> None:
+    whole = _rules(late)
+    rule = next(rule for (*_, place), rule in whole.items() if place == "query:user")
+    assert (rule.asked, rule.hits, len(rule.misses)) == (4_850, 4_848, 2)
+    with WAYS[name]():
+        assert _rules(late) == whole
+        report = pipeline.scan([str(late)])
+    assert [one.kind for one in report.judgement.findings] == [Kind.MISDELIVERED] * 2
+
+
+def _rules(path: Path) -> dict[tuple[str, ...], Rule]:
+    """The rules of a capture, by what their numbers stand for."""
+    tables = pipeline._tables(*pipeline.extract([str(path)]))
+    routes = tables.endpoints
+    return {(*routes[route], place): rule for (route, place), rule in tables.echoes.items()}

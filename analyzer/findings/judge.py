@@ -6,6 +6,7 @@ what speaks for each (`weights`) -> the best linking (`assignment`) -> why (`exp
 `deciding`) -> causes and evidence (`causes`, `evidence`, `telling`).
 """
 
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -33,8 +34,10 @@ from analyzer.shapes import UNKNOWN_FORM
 from analyzer.tables import Flag, Outcome
 
 MOST_UNDECIDED = 1_000  # listed; all are counted
+SELDOM = 0.95  # share of responses that repeat a token, below which they often name another
 MOST_LOOKED_AT = 200  # requests without a response whose packets are looked at
 
+_PARTS = re.compile(rb"[/?&=]")
 _SURPLUS, _REQUEST_OPEN = int(Flag.SURPLUS), int(Flag.REQUEST_OPEN)
 _OPEN_AT_END = int(Flag.OPEN_AT_END)
 
@@ -178,3 +181,27 @@ def _look_closer(weigher: Weigher, found: Candidates, odd: Odd) -> None:
     ]
     beside = [row for some in weigher.examples.values() for row in some]
     weigher.lens.take([*rows, *silent[:MOST_LOOKED_AT]], beside)
+    weigher.named.update(_named(weigher, rows))
+
+
+def _named(weigher: Weigher, rows: list[Row]) -> Counter[tuple[int, bytes]]:
+    """How many requests name what these do in their targets, of endpoints where it matters."""
+    tables = weigher.tables
+    wanted: dict[int, set[bytes]] = {}
+    for row in rows:
+        endpoint = tables.endpoint(row)
+        for place, value in weigher.lens.tokens(row).items():
+            rate = weigher.echoes.rate(endpoint, place)
+            if rate is not None and rate.repeated() < SELDOM and place.startswith(("path", "query")):
+                wanted.setdefault(endpoint, set()).add(value)
+    found: Counter[tuple[int, bytes]] = Counter()
+    if not wanted:
+        return found
+    endpoints = np.array(sorted(wanted), dtype=np.int64)
+    for chunk, targets in tables.judged():
+        endpoint = tables.endpoint_of[chunk["route"]]
+        for at in np.flatnonzero(np.isin(endpoint, endpoints)).tolist():
+            number = int(endpoint[at])
+            parts = set(_PARTS.split(targets[at])) & wanted[number]
+            found.update((number, part) for part in parts)
+    return found

@@ -9,12 +9,12 @@ Source: the m- and u-probabilities of Fellegi and Sunter (1969); issue 11.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import log2
 
-from analyzer.echoes import Position, Rules
+from analyzer.echoes import Position, Rule, Rules
 
 # How likely a token stands in a text by accident, by what it is made of; the first that fits.
 _ACCIDENT: tuple[tuple[re.Pattern[bytes], float], ...] = (
@@ -34,21 +34,19 @@ ODD = 2.0  # bits from which on a missing token is looked at
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Of one place of an endpoint's requests: how many had a token, how many were not repeated.
+    """Of one place of an endpoint's requests: how many had a token, and how many were repeated.
 
-    `missed` is None where there were too many to be counted.
+    `distinct` is how many different tokens there were.
     """
 
     asked: int = 0
-    missed: int | None = 0
+    hits: int = 0
+    distinct: int = 0
 
     def repeated(self, *, but: int = 0) -> float:
         """The chance that a response repeats the token, `but` so many of those that don't."""
-        if self.missed is None:
-            return UNLEARNED / 4
-        missed = max(0, self.missed - but)
-        asked = max(missed, self.asked - but)
-        return (asked - missed + 0.5) / (asked + 1.0)
+        asked = max(self.hits, self.asked - but)
+        return (self.hits + 0.5) / (asked + 1.0)
 
 
 @dataclass(slots=True)
@@ -67,30 +65,24 @@ class Echoes:
         `counts` tells of a connection's number whether its exchanges count: each connection is
         judged at one place only, however many saw it. -1 stands for the share of all that do.
         """
-        asked: dict[tuple[int, str], int] = defaultdict(int)
-        missed: dict[tuple[int, str], list[Position]] = defaultdict(list)
-        values: dict[tuple[int, str], set[bytes]] = defaultdict(set)
-        many: set[tuple[int, str]] = set()
-        varies: set[tuple[int, str]] = set()
-        for (route, place), rule in sorted(rules.items()):
+        joined: dict[tuple[int, str], Rule] = defaultdict(Rule)
+        hits: Counter[tuple[int, str]] = Counter()
+        for (route, place), rule in rules.items():
             key = int(endpoint_of[route]), place
-            asked[key] += rule.asked
-            missed[key] += rule.misses
-            values[key].add(rule.first)
-            if rule.varies:
-                varies.add(key)
-            if rule.dead:
-                many.add(key)
+            joined[key].add(rule)
+            hits[key] += rule.hits
         share = counts(-1)
         out = cls()
-        for key, number in asked.items():
-            if key not in varies and len(values[key]) < 2:
+        for key, rule in sorted(joined.items(), key=_by_key):
+            if not rule.varies:
                 continue  # one and the same for all: it tells none from another
             endpoint, place = key
-            at = [position for position in missed[key] if counts(position[0])]
-            rate = Rate(int(number * share), None if key in many else len(at))
+            at = [position for position in rule.misses if counts(position[0])]
+            asked = int(rule.asked * share)
+            repeated = min(asked, int(hits[key] * share)) if rule.dead else asked - len(at)
+            rate = Rate(asked, max(0, repeated), rule.distinct)
             out.rates.setdefault(endpoint, {})[place] = rate
-            if rate.missed and lacking(rate, but=1) >= ODD:
+            if at and lacking(rate, but=1) >= ODD:
                 for position in at:
                     out.missed[position] = (*out.missed.get(position, ()), place)
         return out
@@ -112,15 +104,26 @@ class Echoes:
         return max(every, default=0.0)
 
 
+def _by_key(entry: tuple[tuple[int, str], Rule]) -> tuple[int, str]:
+    return entry[0]
+
+
 def lacking(rate: Rate, *, but: int) -> float:
     """-log2 of how often a response lacks the token of its own request."""
     return -log2(1.0 - rate.repeated(but=but))
 
 
-def accident(token: bytes, *, standing: int = 0, texts: int = 0) -> float:
+def accident(
+    token: bytes, rate: Rate | None, *, share: float = 0.0, standing: int = 0, texts: int = 0
+) -> float:
     """How likely a token stands in the response to a request that does not name it.
 
-    `standing` is in how many of so many other `texts` it was found.
+    By what it is made of; where responses often repeat what others name, by the `share` of requests
+    that name this; and by in how many of so many other `texts` it was found `standing`.
     """
-    before = next((rate for pattern, rate in _ACCIDENT if pattern.match(token)), _WORD)
+    before = next((chance for pattern, chance in _ACCIDENT if pattern.match(token)), _WORD)
+    if rate is not None:
+        # A response that does not say what was asked for says something else that is asked for.
+        usual = max(share, 1.0 / max(1, rate.distinct))
+        before += (1.0 - rate.repeated()) * usual
     return min(0.9, (standing + before * 2.0) / (texts + 2.0))

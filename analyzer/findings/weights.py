@@ -94,6 +94,8 @@ class Weigher:
     rates: Rates
     lens: Lens
     examples: dict[int, list[Row]]
+    # How many requests of an endpoint name a value in their targets.
+    named: Counter[tuple[int, bytes]] = field(default_factory=Counter)
     apart: frozenset[Id] = frozenset()  # exchanges that nothing is learned from
     lacking: Counter[tuple[int, str]] = field(default_factory=Counter)  # of them: without a token
     _usual: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)
@@ -228,13 +230,13 @@ class Weigher:
         self, rate: Rate | None, endpoint: int, value: bytes, hit: bool, *, but: int
     ) -> float:
         likely = UNLEARNED if rate is None else rate.repeated(but=but)
-        random = self._accident(endpoint, value)
+        random = self._accident(rate, endpoint, value)
         if hit:
             bits = log2(likely / random)
             return max(0.0, min(bits, MOST_UNLEARNED) if rate is None else bits)
         return log2((1.0 - likely) / (1.0 - random))
 
-    def _accident(self, endpoint: int, value: bytes) -> float:
+    def _accident(self, rate: Rate | None, endpoint: int, value: bytes) -> float:
         """How likely a token stands in the answer to a request that doesn't name it."""
         standing = texts = 0
         for row in self.examples.get(endpoint, ()):
@@ -243,7 +245,8 @@ class Weigher:
                 continue
             texts += 1
             standing += repeats(value, said.body) or repeats(value, said.head)
-        return accident(value, standing=standing, texts=texts)
+        share = self.named[endpoint, value] / max(1, rate.asked) if rate is not None else 0.0
+        return accident(value, rate, share=share, standing=standing, texts=texts)
 
     def _where(
         self, endpoint: int, place: str, value: bytes, said: Said, body: object, *, anywhere: bool
