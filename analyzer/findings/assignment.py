@@ -30,7 +30,7 @@ from analyzer.findings.weights import (
 STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED, WITHIN = (
     "stolen", "crossed", "copied", "cached", "late", "slipped", "within",
 )  # fmt: skip
-KEPT = 10.0  # bits for the wire's linking of each pair: half of what a swap must be worth
+KEPT = 5.0  # bits for the wire's linking of each pair: what is not much worse is left as it is
 NOBODY = 8.0  # bits that a response of nobody in sight costs
 OWED = 15.0  # bits that a request has yet to be answered, by the numbers of what it was given
 LONE = 10.0  # bits that a response is worth which otherwise nobody had asked for
@@ -187,7 +187,8 @@ def _event(
     provided = recipients | left | early
     comparisons: list[Comparison] = []
     # Responses that may not be their own teach nothing of what is usual.
-    weigher = weigher.without(edge.response for edge in moved)
+    rows = {row.id: row for edge in moved for row in (edge.response, edge.request)}
+    weigher = weigher.without(row for row in rows.values() if row["response_frame"])
     for edge in moved:
         before = found.before.get(edge.response.id)
         comparisons += pair_comparisons(weigher, edge.request, edge.response, before)
@@ -210,7 +211,9 @@ def _event(
                 Comparison(SURPLUS, LONE, text, (edge.response["response_frame"],))
             )
         elif edge.request["response_frame"] and edge.request.id not in provided:
-            # What its request got instead would be nobody's in sight.
+            # What the rightful request got instead would be nobody's in sight.
+            own = weigher.weight(edge.request, edge.request)
+            comparisons += [c._replace(bits=-c.bits) for c in _capped(own.comparisons)]
             text = "whose the response is that the rightful request got does not show"
             comparisons.append(
                 Comparison(SURPLUS, -NOBODY, text, (edge.request["response_frame"],))

@@ -24,15 +24,17 @@ from analyzer.findings.explanations import (
 from analyzer.findings.failures import tells_failure
 from analyzer.findings.history import histories
 from analyzer.findings.model import NOT_SAID, Confidence, Explained
+from analyzer.findings.proxies import Proxies
 from analyzer.findings.swaps import REUSED, SURPLUS, Oddity, Swap, Verdicts
 from analyzer.findings.touched import only_doubtful, touched
 from analyzer.findings.triage import Odd
 from analyzer.findings.view import Id, Row, Tables
-from analyzer.findings.weights import FORM, TOKEN, Comparison, Weigher
+from analyzer.findings.weights import FORM, PROXY, TOKEN, Comparison, Weigher
 from analyzer.tables import Flag
 
 # In bits: how likely the rightful request of a response would not be in sight.
 ALONE_IN_SIGHT, ALL_IN_SIGHT = -1.0, -5.0
+KEPT = 6.0  # bits: a proxy that answers by itself is seldom right about who asks
 NOTABLE = 7.0  # bits, at least, by which a response is odd before anybody is told of it
 OTHERWISE = "a shape that its endpoint seldom or never has otherwise, with no owner in sight"
 BEFORE = "sent before its request had arrived, and no request went without an answer"
@@ -51,13 +53,34 @@ def decide(
     deciding = _Deciding(tables, weigher, odd, found)
     for event in events(tables, weigher, found, odd):
         deciding.event(event)
-    for event in copies(tables, weigher, found, deciding.settled):
+    copied = copies(tables, weigher, found, deciding.settled)
+    for event in kept_by_a_proxy(tables, copied):
         deciding.event(event)
     for row in odd.suspects:
         deciding.left(row)
     deciding.by_numbers()
     deciding.by_habit(habits)
     return deciding.out
+
+
+def kept_by_a_proxy(tables: Tables, copied: list[Event]) -> list[Event]:
+    """The events, with what speaks for a cache: the request was never seen behind its proxy."""
+    rows = [move.response for event in copied for move in event.moves]
+    if not rows:
+        return copied
+    proxies = Proxies.around(tables, rows)
+    for event in copied:
+        for move in event.moves:
+            row = move.response
+            alone = proxies.behind(row) == [] and proxies.before(row) is None
+            if alone and proxies.passes_on(row):
+                frame = row["request_frame"]
+                text = (
+                    f"behind the proxy the request in frame {frame} was never seen, as nearly all "
+                    "others were: the proxy answered by itself"
+                )
+                event.comparisons.append(Comparison(PROXY, KEPT, text, (frame,)))
+    return copied
 
 
 @dataclass(slots=True)
@@ -91,7 +114,8 @@ class _Deciding:
             before = self.found.before.get(move.response.id)
             lone = not move.response["request_frame"]
             if lone and before is not None and before.id == move.request.id:
-                self.out.provided.add(move.response.id)  # nobody else was given it
+                # It came, only too late: the recipient of another's response has its own now.
+                self.out.provided[move.response.id] = move.request
                 continue
             sure = confidence(judging, outcome.bits)
             self.out.swaps.append(

@@ -19,7 +19,15 @@ from analyzer.findings.candidates import said
 from analyzer.findings.failures import tells_failure
 from analyzer.findings.model import Confidence, Explained
 from analyzer.findings.view import Row, Tables
-from analyzer.findings.weights import EQUAL, FORM, TIME, TOKEN, UNSERVED, Weigher
+from analyzer.findings.weights import (
+    EQUAL,
+    FORM,
+    PROXY,
+    TIME,
+    TOKEN,
+    UNSERVED,
+    Weigher,
+)
 
 SWAP = 20.0  # bits: one exchange in a million is given another's response
 # What a finding's posterior must reach, in bits for it over all honest reasons together.
@@ -96,7 +104,7 @@ def _one_endpoint(judging: Judging) -> bool:
 
 
 def _two_names(judging: Judging) -> bool:
-    return _one_endpoint(judging) and judging.copied
+    return _one_endpoint(judging) and judging.copied and judging.told(PROXY) <= 0
 
 
 def _is_spelt_alike(judging: Judging) -> bool:
@@ -107,6 +115,8 @@ def _is_spelt_alike(judging: Judging) -> bool:
 
 def _says_only_who(judging: Judging) -> bool:
     places = [c.place for c in judging.event.comparisons if c.name == TOKEN and c.bits >= 1.0]
+    if judging.told(PROXY) > 0:
+        return False  # what was not asked cannot have decided who may see it
     return bool(places) and all(map(says_who, places)) and judging.told(FORM) < TOLD
 
 

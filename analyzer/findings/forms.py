@@ -39,6 +39,7 @@ BORROWED = 1.0  # responses that the next wider population counts for
 # many answers like the other.
 UNFIT = 6.0
 ALIKE = 3.0
+ALIKE_FITS = 0.05  # what fits differ by that are as good as equal
 LEAST_MASS = 1.0  # bits of weight that a comparison must rest on to say anything
 MOST_PAIRS = 20_000  # pairs of endpoints that are compared to learn how alike strangers are
 
@@ -257,7 +258,7 @@ class Forms:
         endpoint = counted.endpoint[counted.variant]
         responses = np.bincount(endpoint, counted.count)
         feature, whose = _ragged(self._kind, has.feature, has.feature_start)
-        share = counted.count[whose] / responses[endpoint[whose]]
+        share = counted.count[whose] / np.maximum(responses[endpoint[whose]], 1.0)
         having = np.bincount(feature, share, has.features)
         every = float(np.count_nonzero(responses))
         weights: Floats = -np.log2((having + 0.5) / (every + 1.0))
@@ -455,7 +456,9 @@ class _Usual:
         """Responses of each endpoint that fit no better than this, and all of them."""
         sums = np.concatenate([[0.0], self.cumulated])
         begin = np.searchsorted(self.endpoint, _fit_codes(endpoint, np.zeros(len(share))), "left")
-        until = np.searchsorted(self.endpoint, _fit_codes(endpoint, share), "right")
+        until = np.searchsorted(
+            self.endpoint, _fit_codes(endpoint, np.minimum(share + ALIKE_FITS, 1.0)), "right"
+        )
         end = np.searchsorted(self.endpoint, _fit_codes(endpoint, np.ones(len(share))), "right")
         return sums[until] - sums[begin], sums[end] - sums[begin]
 
@@ -481,7 +484,7 @@ class _Usual:
         rate = np.zeros(len(share))
         floor = np.zeros(len(share))
         for which in (False, True):
-            below, every = self._in_pool(which, share)
+            below, every = self._in_pool(which, share + ALIKE_FITS)
             others = max(0.0, every - less)
             pooled = (np.maximum(below - less, 0.0) + before) / (others + 1.0)
             rate = np.where(experienced == which, pooled, rate)
@@ -490,7 +493,7 @@ class _Usual:
         below, every = np.maximum(below - less, 0.0), np.maximum(every - less, 0.0)
         own = (below + 2.0 * rate) / (every + 2.0)
         many = len(self.strangers)
-        worse = np.searchsorted(self.strangers, share, "right")
+        worse = np.searchsorted(self.strangers, share + ALIKE_FITS, "right")
         random = (worse + 1.0) / (many + 1.0)
         bits = np.log2(random) - np.log2(np.minimum(1.0, np.maximum(own, floor)))
         return np.maximum(bits, 0.0)
@@ -499,10 +502,10 @@ class _Usual:
         """log2 of how much oftener true pairs than strangers fit at least as well as `share`."""
         fits, sums = self.pools[True]
         every = float(sums[-1]) if len(sums) else 0.0
-        below = np.concatenate([[0.0], sums])[np.searchsorted(fits, share, "left")]
+        below = np.concatenate([[0.0], sums])[np.searchsorted(fits, share - ALIKE_FITS, "left")]
         true = (every - below + 0.5) / (every + 1.0)
         many = len(self.strangers)
-        better = many - np.searchsorted(self.strangers, share, "left")
+        better = many - np.searchsorted(self.strangers, share - ALIKE_FITS, "left")
         random = (better + 2.0**-ALIKE) / (many + 1.0)
         return np.log2(true) - np.log2(random)
 

@@ -28,7 +28,7 @@ from analyzer.findings.swaps import Verdicts
 from analyzer.findings.tokens import Echoes
 from analyzer.findings.touched import only_doubtful, touched, why
 from analyzer.findings.triage import REQUEST_TIMEOUT, Odd, longest_waits, triage
-from analyzer.findings.view import ERROR, Counts, Key, Row, Tables
+from analyzer.findings.view import ERROR, Counts, Row, Tables
 from analyzer.findings.weights import Weigher
 from analyzer.shapes import UNKNOWN_FORM
 from analyzer.tables import Flag, Outcome
@@ -45,13 +45,12 @@ _OPEN_AT_END = int(Flag.OPEN_AT_END)
 def judge(tables: Tables, look: Look | None = None) -> Judgement:
     """Judge all exchanges; `look` gives a closer look at the few connections that matter."""
     counts = tables.counts()
-    forms = Forms(tables.forms, _counted(tables, counts.keys))
+    forms = Forms(tables.forms, _counted(tables, counts))
     echoes = _echoes(tables, counts)
     waits = longest_waits(tables)
     asking = reuse.Habits.of(tables)
     odd = triage(tables, forms, echoes, asking.serial(), waits)
     weigher = Weigher(tables, forms, echoes, Rates.of(tables), Lens(tables, look), {})
-    weigher = weigher.without(odd.surplus)
     found = candidates(tables, weigher, odd)
     _look_closer(weigher, found, odd)
     verdicts = decide(tables, weigher, odd, found, asking)
@@ -95,7 +94,10 @@ def _tell(case: Case, odd: Odd, verdicts: Verdicts, out: Judgement) -> None:
         if row["outcome"] == Outcome.UNSOLICITED:
             if row.id in victims:
                 out.findings.append(telling.unsolicited(case, row, victims[row.id]))
-            elif row.id not in verdicts.provided:
+            elif row.id in verdicts.provided:
+                victim = verdicts.provided[row.id]
+                out.findings.append(telling.too_late(case, row, victim, victims.get(victim.id)))
+            else:
                 _unsolicited(case, row, asked_before.get(row["connection"]), out)
         elif row.id in victims:
             out.findings.append(telling.misdelivered(case, victims[row.id]))
@@ -141,11 +143,11 @@ def _undecided(tables: Tables, row: Row, out: Judgement) -> None:
 # --- learning, and looking -----------------------------------------------------------------
 
 
-def _counted(tables: Tables, keys: Counter[Key]) -> Counted:
+def _counted(tables: Tables, counts: Counts) -> Counted:
     """What forms are learned from: responses that tell of no error and could be looked into."""
     chosen = sorted(
-        (*key, count)
-        for key, count in keys.items()
+        (*key, count - counts.early[key])
+        for key, count in counts.keys.items()
         if key[1] < ERROR and key[2] != UNKNOWN_FORM
     )
     columns = np.array(chosen, dtype=np.int64).reshape(-1, 4).T

@@ -45,4 +45,5 @@ class Verdicts:
     swaps: list[Swap] = field(default_factory=list)
     undecided: list[Row] = field(default_factory=list)  # the capture's limits leave them open
     oddities: list[Oddity] = field(default_factory=list)
-    provided: set[Id] = field(default_factory=set)  # lone responses whose requests are known
+    # Lone responses that their own connection's request had asked for, which was given another's.
+    provided: dict[Id, Row] = field(default_factory=dict)

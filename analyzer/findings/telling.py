@@ -204,6 +204,29 @@ def unsolicited(case: Case, row: Row, swap: Swap) -> Finding:
     )
 
 
+def too_late(case: Case, row: Row, asked: Row, swap: Swap | None) -> Finding:
+    """The own answer to a request that had been given another's: `swap` says whose."""
+    response = case.tables.response(row)
+    assert response is not None
+    request = case.tables.request(asked)
+    told = Fact(
+        f"it is the answer to the request in frame {request.frame}, which had been given another "
+        "request's response before",
+        (request.frame, response.frame),
+    )
+    at = (response.frame, request.frame)
+    return _finding(
+        case,
+        Kind.UNSOLICITED,
+        Confidence.LIKELY,
+        causes.of_swap(case, swap) if swap is not None else causes.of_slip(at),
+        [_nobody_waited(response), told],
+        rows=[row],
+        response=response,
+        owner=request,
+    )
+
+
 def _nobody_waited(response: Response) -> Fact:
     return Fact(
         f"a response begins in frame {response.frame}, when every request that the "

@@ -24,6 +24,7 @@ from analyzer.shapes import Form, text
 from analyzer.tables import Array, Flag, Outcome, Refusal, Store
 
 _MAPPED = 0xFFFF00000000
+_SURPLUS = int(Flag.SURPLUS)
 _AFTER_CLIENT_CLOSE = int(Flag.AFTER_CLIENT_CLOSE)
 _NOTABLE = 0xFFFFFFFF & ~int(Flag.HAS_TOKEN | Flag.ECHOES | Flag.INTERIM)
 
@@ -89,11 +90,13 @@ class Variants:
 class Counts:
     """How many exchanges there are of each kind.
 
-    `keys`: answered ones. `asked`: requests by endpoint. `outcomes`: all. `late`: responses that
+    `keys`: answered ones, `early` of them those sent before their requests had come: these cannot
+    be their own. `asked`: requests by endpoint. `outcomes`: all. `late`: responses that
     began when their clients had closed, by server (`Tables.server`).
     """
 
     keys: Counter[Key] = field(default_factory=Counter)
+    early: Counter[Key] = field(default_factory=Counter)
     asked: Counter[int] = field(default_factory=Counter)
     outcomes: Counter[int] = field(default_factory=Counter)
     late: Counter[int] = field(default_factory=Counter)
@@ -181,6 +184,7 @@ class Tables:
             answered = rows["outcome"] == Outcome.ANSWERED
             keys = self.keys(rows)
             _add_keys(out.keys, keys[answered])
+            _add_keys(out.early, keys[answered & (rows["flags"] & _SURPLUS != 0)])
         return out
 
     def keys(self, rows: Array) -> npt.NDArray[np.int64]:

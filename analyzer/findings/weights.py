@@ -37,7 +37,7 @@ from analyzer.findings.view import ERROR, Id, Row, Tables
 from analyzer.findings.words import place_text
 
 FORM, TOKEN, TIME, UNSERVED, EQUAL = "form", "token", "time", "unserved", "equal bytes"
-AT_ONCE = "at once"
+AT_ONCE, PROXY = "at once", "proxy"
 NUMBERS, HABIT, SURPLUS, WITHIN, ENDED = "numbers", "habit", "surplus", "within", "ended"
 # Tokens of one request are seldom independent of each other: together they are worth no more.
 MOST_TOKENS = 20.0
