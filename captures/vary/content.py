@@ -277,7 +277,7 @@ class Envelope:
 
 
 def _protocol(tree: Tree) -> bool:
-    first = tree[0] if isinstance(tree, list) and tree else tree
+    first = tree if isinstance(tree, Members) or not isinstance(tree, list) else (*tree, None)[0]
     names = {name for name, _ in first} if isinstance(first, Members) else set()
     return "jsonrpc" in names or (bool(names) and names <= {"data", "errors", "extensions"})
 

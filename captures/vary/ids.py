@@ -94,7 +94,10 @@ def learn(exchanges: Iterable[tuple[Message, Message | None]]) -> Vocabulary:
             if name == "query"
             for word in re.findall(r"[A-Za-z_]\w*", value)
         }
-        wanted = asked | {canonical(value) for _, value in sent if is_id(value)}
+        made = response.values(b"location") if response else []
+        created = {one for link in made for one in ids_of_target(link.decode("latin-1"))}
+        told.ids |= created
+        wanted = asked | created | {canonical(value) for _, value in sent if is_id(value)}
         got = scalars(response) if response else []
         given = {canonical(value) for _, value in got}
         for name, value in sent:

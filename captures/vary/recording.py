@@ -88,7 +88,7 @@ class Recording:
             return {**request, "target": target}
 
         self.requests(change)
-        for row in self.truth.get("log", ()):
+        for row in self.truth.get("log", ()) if changes else ():
             # Bodies have changed.
             for name in ("length", "sha256"):
                 row.pop(name, None)
