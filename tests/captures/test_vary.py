@@ -180,7 +180,7 @@ def test_single_makes_a_connection_of_each_exchange_and_truth_knows_them() -> No
 
 
 def test_segments_are_no_larger_than_asked_and_carry_the_same() -> None:
-    name = "compressed-node20"
+    name = "zero-window-node20"
     was, now = recording.read(RECORDINGS / name), varied(name, "mtu-1448")
     assert max(len(one.payload) for each in was.captures for one in each.packets) > 1448
     assert max(len(one.payload) for each in now.captures for one in each.packets) <= 1448
