@@ -69,11 +69,17 @@ class Recording:
         self.__dict__.pop("vocabulary", None)
         self.left = Left()
 
-    def rewrite(self, changes: Sequence[Change]) -> None:
-        """Rewrite what is said, in the packets and in truth."""
+    def rewrite(self, changes: Sequence[Change], bodies: bool = False) -> None:
+        """Rewrite what is said, in the packets and in truth; `bodies` if these change.
+
+        NotApplicable if a request that truth names as planted can't be rewritten, or (with
+        `bodies`) has an answer beside it that can't, whose words would be of another vocabulary.
+        """
         said, _ = self.spoken, self.vocabulary
         if any(named(self, one) for one in self.left.connections):
             raise NotApplicable(f"planted on what can't be rewritten: {_reasons(self.left)}")
+        if bodies and any(one.broken and named(self, one.connection) for one in said):
+            raise NotApplicable("planted on an answer that is not whole")
         self.notes["connections"] = len(said) + len(self.left.connections)
         changed = [rewrite(one, changes, always=not changes) for one in said]
         self.notes["rewritten"] = sum(changed)

@@ -36,6 +36,16 @@ class Spoken:
         given = [one.message for one in self.parts[1] if one.message and one.message.status >= 200]
         return [(one, other) for one, other in zip_longest(asked, given) if one is not None]
 
+    @property
+    def broken(self) -> bool:
+        """Whether some of the server's octets are no whole message, and not a tunnel's either."""
+        answers = self.parts[1]
+        tunnel = any(one.message and one.message.status == 101 for one in answers)
+        return not tunnel and any(
+            one.message is None or (one.message.framing == "raw" and any(one.message.chunks))
+            for one in answers
+        )
+
 
 @dataclass(slots=True)
 class Left:

@@ -43,8 +43,8 @@ def vary(recording: Recording, names: Iterable[str], seed: int) -> None:
         fitted(capture)
 
 
-def _content(change: Callable[[Recording, int], Change]) -> Make:
-    return lambda recording, seed: recording.rewrite([change(recording, seed)])
+def _content(change: Callable[[Recording, int], Change], bodies: bool = True) -> Make:
+    return lambda recording, seed: recording.rewrite([change(recording, seed)], bodies)
 
 
 def _ids(kind: str) -> Variant:
@@ -118,10 +118,11 @@ VARIANTS: dict[str, Variant] = {
     ),
     "hosts": Variant(
         "a name of its own for the server for every client",
-        _content(lambda one, seed: Hosts(one.vocabulary, seed)),
+        _content(lambda one, seed: Hosts(one.vocabulary, seed), bodies=False),
     ),
     "prefix": Variant(
-        "another prefix in front of all paths", _content(lambda one, seed: Prefix(one.vocabulary))
+        "another prefix in front of all paths",
+        _content(lambda one, seed: Prefix(one.vocabulary), bodies=False),
     ),
     **{f"ids-{kind}": _ids(kind) for kind in _KINDS},
     "fields": Variant(
