@@ -78,6 +78,8 @@ class Recording:
         said, _ = self.spoken, self.vocabulary
         if any(named(self, one) for one in self.left.connections):
             raise NotApplicable(f"planted on what can't be rewritten: {_reasons(self.left)}")
+        if changes and not self._asked(said):
+            raise NotApplicable("planted on a request that stands in another one's body")
         if bodies and any(one.broken and named(self, one.connection) for one in said):
             raise NotApplicable("planted on an answer that is not whole")
         self.notes["connections"] = len(said) + len(self.left.connections)
@@ -99,6 +101,23 @@ class Recording:
             for name in ("length", "sha256"):
                 row.pop(name, None)
         self.forget()
+
+    def _asked(self, said: Sequence[Spoken]) -> bool:
+        """Whether every planted request is one that its connection shows as a request."""
+        seen: dict[str, set[tuple[str, str]]] = {}
+        for one in said:
+            names = {
+                (asked.method.decode("latin-1"), asked.target.decode("latin-1"))
+                for asked, _ in one.exchanges
+            }
+            for end in one.connection.clients:
+                seen.setdefault(text(end), set()).update(names)
+        planted = [one["request"] for one in self.truth["planted"]]
+        return all(
+            (one["method"], one["target"]) in seen[one["client"]]
+            for one in planted
+            if one["method"] != "-" and seen.get(one["client"])
+        )
 
     def untouched(self, request: Json) -> bool:
         """Whether a request of truth is on a connection that was left as it is."""

@@ -192,6 +192,8 @@ def test_a_fault_on_what_cannot_be_rewritten_has_no_such_variant() -> None:
         varied("smuggled-node16", "prefix")
     with pytest.raises(NotApplicable, match="network/lost"):
         varied("answer-lost-node22", "fast-10")
+    with pytest.raises(NotApplicable, match="another one's body"):
+        varied("refused-expectation-node14", "prefix")
     with pytest.raises(NotApplicable, match="not whole"):
         varied("interleaved-node20", "fields")
 
