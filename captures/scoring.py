@@ -132,6 +132,12 @@ class Truth:
         """The clients' own addresses; whoever else asks is a proxy."""
         return {row["client"] for row in self.asked}
 
+    @property
+    def own_hosts(self) -> Mapping[str, str]:
+        """The address of each client that a capture was taken at; a variant may have others."""
+        hosts: Mapping[str, str] = self.told.get("varied", {}).get("hosts", OWN_HOST)
+        return hosts
+
     def same(self, request: Json | None, wanted: Json | None, shifts: Sequence[float]) -> bool:
         """Whether a reported request is that one; `shifts` are what clocks may be ahead, in s."""
         if request is None or wanted is None or _name(request) != _name(wanted):
@@ -164,7 +170,7 @@ def judge(truth: Truth, vantage: str, report: Json) -> View:
     """What a report makes of a recording, seen from a vantage or `TOGETHER`."""
     ahead = {one["vantage"]: _ahead(one) for one in truth.told["captures"]}
     shifts = sorted({0.0, *ahead.values()}) if vantage == TOGETHER else [ahead[vantage]]
-    faults = [one for one in truth.told["planted"] if _seen(one, vantage)]
+    faults = [one for one in truth.told["planted"] if _seen(one, vantage, truth.own_hosts)]
     found: list[list[Json]] = [[] for _ in faults]
     alarms = []
     for finding in report["findings"]:
@@ -178,7 +184,7 @@ def judge(truth: Truth, vantage: str, report: Json) -> View:
         Verdict(
             fault,
             tuple(findings),
-            _owner_seen(fault["owner"], vantage),
+            _owner_seen(fault["owner"], vantage, truth.own_hosts),
             any(
                 truth.same(one["owner"], owner, shifts)
                 for one in findings
@@ -301,17 +307,17 @@ def seconds(rfc3339: str) -> float:
     return datetime.fromisoformat(rfc3339[:26].rstrip("Z") + "+00:00").timestamp()
 
 
-def _seen(fault: Json, vantage: str) -> bool:
+def _seen(fault: Json, vantage: str, hosts: Mapping[str, str]) -> bool:
     """Whether a fault's request is to be seen there; one without a request, at its client's."""
     if vantage == TOGETHER or vantage in fault["seen_at"]:
         return True
-    return fault["request"]["method"] == "-" and _owner_seen(fault["request"], vantage)
+    return fault["request"]["method"] == "-" and _owner_seen(fault["request"], vantage, hosts)
 
 
-def _owner_seen(owner: Json | None, vantage: str) -> bool:
+def _owner_seen(owner: Json | None, vantage: str, hosts: Mapping[str, str]) -> bool:
     if owner is None:
         return False
-    own = OWN_HOST.get(vantage)
+    own = hosts.get(vantage)
     return own is None or owner["client"].startswith(f"{own}:")
 
 
