@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,21 +28,12 @@ VERSIONS = {
     ".rb": ("puma", "--version"),
     ".php": ("php-fpm8.2", "--version"),
 }
+# What comes in a package of its own: a command that fails without it, and how to get it.
+LIBRARIES = {
+    ".rb": ("ruby -rpuma -rsinatra/base -e ''", "Sinatra (apt-get install ruby-sinatra)"),
+    ".php": ("php-fpm8.2 -m | grep -qx apcu", "APCu (apt-get install php8.2-apcu)"),
+}
 JARS = Path("/usr/share/java")  # where Debian's libtomcat9-java puts Tomcat
-
-FPM = """
-[global]
-error_log = /proc/self/fd/2
-daemonize = no
-[www]
-user = root
-group = root
-listen = {directory}/php-fpm.sock
-pm = static
-pm.max_children = {workers}
-clear_env = no
-php_admin_value[apc.enabled] = 1
-"""
 
 
 def known(program: str) -> bool:
@@ -55,6 +47,10 @@ def command(program: Path) -> list[str]:
     Raises LabError, in one line, for what the machine lacks or what does not compile.
     """
     tools.require(NEEDS[program.suffix])
+    if program.suffix in LIBRARIES:
+        probe, missing = LIBRARIES[program.suffix]
+        if subprocess.run(["sh", "-c", probe], capture_output=True, check=False).returncode:
+            raise LabError(f"missing on this machine: {missing}")
     match program.suffix:
         case ".go":
             return [str(_go(program.parent))]
@@ -62,13 +58,7 @@ def command(program: Path) -> list[str]:
             return _java(program)
         case ".rb":
             return [tools.find("ruby") or "ruby", str(program)]
-    # the pool's file has the run's directory in it, so php-fpm is started through a shell
-    pool = FPM.format(directory="$DIRECTORY", workers="$WORKERS")
-    write = f"cat > $DIRECTORY/php-fpm.conf <<END\n{pool}END\n"
-    read = "import json,os;c=json.loads(os.environ['WF_SERVER']);"
-    read += "print('DIRECTORY=%s WORKERS=%d' % (c['directory'], c.get('workers', 4)))"
-    run = f"exec {tools.find('php-fpm8.2')} -R -F -y $DIRECTORY/php-fpm.conf"
-    return ["sh", "-c", f'export $(python3 -c "{read}")\n{write}{run}']
+    return [sys.executable, str(program.with_name("pool.py"))]
 
 
 def version(program: str) -> str:
@@ -93,7 +83,8 @@ def _compile(argv: Sequence[str], ready: Path, env: dict[str, str] | None = None
         argv, capture_output=True, text=True, check=False, env={**os.environ, **(env or {})}
     )
     if done.returncode:
-        raise LabError(f"{argv[0]} failed: {(done.stderr or done.stdout).strip()[-600:]}")
+        said = " ".join((done.stderr or done.stdout).split())
+        raise LabError(f"{argv[0]} failed: {said[-600:]}")
 
 
 def _go(package: Path) -> Path:
