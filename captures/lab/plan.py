@@ -8,10 +8,11 @@ import random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from captures.lab import traffic
+from captures.lab import services, traffic
 from captures.lab.errors import LabError
 from captures.lab.scenario import Client
 
+MAKERS = {**traffic.APIS, **services.APIS}
 STEP_KEYS = {
     "request", "at", "pause", "timeout", "mark", "headers", "body", "port", "close", "retry",
     "cancel", "raw", "repeat", "idle", "stall",
@@ -41,7 +42,7 @@ def steps(worker: Mapping[str, Any], rng: random.Random) -> Iterator[dict[str, A
 
 
 def _background(step: Mapping[str, Any], rng: random.Random) -> Iterator[dict[str, Any]]:
-    drawn = traffic.requests(step["api"], rng)
+    drawn = traffic.requests(MAKERS[step["api"]], rng)
     for number in range(step["traffic"]):
         request = next(drawn)
         yield {

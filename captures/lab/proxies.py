@@ -9,6 +9,7 @@ from captures.lab.errors import RecordingFailed
 from captures.lab.scenario import Server
 from captures.lab.topology import CONTAINER, SERVICE, Topology
 
+SERVERS = Path(__file__).parent / "servers"
 PACKAGED = ("nginx", "haproxy")  # to be installed
 PROGRAMS = (*PACKAGED, "docker-proxy")
 
@@ -35,6 +36,31 @@ http {{
       proxy_set_header Connection "";
       proxy_set_header X-Forwarded-For $remote_addr;
       {cache}
+    }}
+  }}
+}}
+"""
+
+# In front of php-fpm, in the container: every path is one script's.
+FASTCGI = """
+user root;
+worker_processes 1;
+pid {directory}/nginx.pid;
+error_log {directory}/nginx.error.log;
+events {{ worker_connections 256; }}
+http {{
+  access_log off;
+  client_body_temp_path {directory}/nginx-body;
+  proxy_temp_path {directory}/nginx-proxy;
+  fastcgi_temp_path {directory}/nginx-fastcgi;
+  uwsgi_temp_path {directory}/nginx-uwsgi;
+  scgi_temp_path {directory}/nginx-scgi;
+  server {{
+    listen {port};
+    location / {{
+      include /etc/nginx/fastcgi_params;
+      fastcgi_param SCRIPT_FILENAME {script};
+      fastcgi_pass unix:{directory}/php-fpm.sock;
     }}
   }}
 }}
@@ -78,7 +104,10 @@ def command(server: Server, directory: Path) -> list[str]:
         asked = f"  option httpchk GET {server.config['health']}"
         health = f"{asked}\n{health} check inter 500"
     cached = bool(server.config.get("cache"))
+    if "fastcgi" in server.config:
+        template = FASTCGI
     text = template.format(
+        script=SERVERS / server.config.get("fastcgi", ""),
         directory=directory,
         port=server.port,
         upstream=upstream,

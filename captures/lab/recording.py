@@ -17,14 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from captures.lab import plan, proxies, runtimes, shipping, sniffers, tools, truth
+from captures.lab import plan, proxies, runtimes, shipping, sniffers, stacks, tools, truth
 from captures.lab.errors import RecordingFailed
 from captures.lab.processes import Processes
 from captures.lab.scenario import Capture, Client, Event, Server, Variant
 from captures.lab.topology import PROXY, SERVICE, Topology
 
 ROOT = Path(__file__).parents[2]
-LEAD = 1.5  # seconds between starting the clients and their plan's zero
+LEAD = 2.5  # seconds between starting the clients and their plan's zero
 LATE = 0.35  # a step sent this much after its time spoils the run
 TAIL = 2.2  # tcpdump hands over a block a second: what is stopped earlier is lost
 SERVERS = Path(__file__).parent / "servers"
@@ -75,6 +75,8 @@ def check(variant: Variant) -> None:
         if server.program == "docker-proxy":
             runtimes.docker_proxy()
         runtimes.node_modules(server.npm)
+        if server.tree:
+            runtimes.node_tree(server.tree)
     for client in scenario.clients:
         client_command(client)
         runtimes.node_modules(client.npm)
@@ -175,6 +177,8 @@ def server_command(server: Server, variant: Variant) -> list[str]:
     """The command line of a server, without its namespace."""
     if server.program in proxies.PROGRAMS:
         return [server.program]
+    if stacks.known(server.program):
+        return stacks.command(SERVERS / server.program)
     if server.program.endswith(".js"):
         version = server.node or variant.node or "20"
         return [str(runtimes.node_binary(version)), str(SERVERS / server.program)]
@@ -191,7 +195,10 @@ def start_server(run: Run, server: Server) -> None:
         argv = server_command(server, run.variant)
     config = {**server.config, "port": server.port, "log": str(run.directory / f"{name}.log")}
     config.setdefault("upstream", SERVICE)
+    config.setdefault("directory", str(run.directory))
     modules = str(runtimes.node_modules(server.npm)) if server.npm else ""
+    if server.tree:
+        modules = str(runtimes.node_tree(server.tree))
     process = run.processes.start(
         name,
         run.topology.inside(server.host, argv),
@@ -206,6 +213,8 @@ def start_server(run: Run, server: Server) -> None:
 
 def client_command(client: Client) -> list[str]:
     """The command line of a client, without its namespace and plan."""
+    if stacks.known(client.program):
+        return stacks.command(CLIENTS / client.program)
     if client.program.endswith(".js"):
         return [str(runtimes.node_binary(client.node)), str(CLIENTS / client.program)]
     module = f"captures.lab.clients.{client.program.removesuffix('.py')}"

@@ -52,6 +52,23 @@ def node_modules(packages: Sequence[str]) -> Path:
     return home
 
 
+def node_tree(packages: Sequence[str]) -> Path:
+    """A directory to resolve npm packages from, with all that they depend on; no script is run."""
+    home = cache() / "node_trees" / _key(packages)
+    ready = home / "ready"
+    if not ready.exists():
+        tools.require(["npm"])
+        home.mkdir(parents=True, exist_ok=True)
+        argv = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+        done = subprocess.run(
+            [*argv, "--prefix", str(home), *packages], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise LabError(f"npm install {' '.join(packages)} failed: {done.stderr.strip()[-300:]}")
+        ready.touch()
+    return home / "node_modules"
+
+
 def npm_package(package: str, home: Path, only: Sequence[str]) -> None:
     """Fetch one npm package with `npm pack` and unpack it (or only some of its files) in `home`."""
     tools.require(["npm"])

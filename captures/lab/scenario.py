@@ -22,6 +22,7 @@ class Server:
     port: int = 3000
     python: tuple[str, ...] = ()
     npm: tuple[str, ...] = ()
+    tree: tuple[str, ...] = ()  # npm packages that come with all that they depend on
     node: str | None = None
     name: str = "server"
 

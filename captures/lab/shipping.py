@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from captures.lab import clocks, compress, proxies, runtimes, sniffers, truth, wire
+from captures.lab import clocks, compress, proxies, runtimes, sniffers, stacks, truth, wire
 from captures.lab.scenario import Capture, Server, Variant
 
 
@@ -132,9 +132,16 @@ def server_version(server: Server, variant: Variant) -> str:
     """A server's program and the versions under it."""
     if server.program in proxies.PROGRAMS:
         return proxies.version(server.program)
+    if stacks.known(server.program):
+        return f"{server.program} {stacks.version(server.program)}"
     if server.program.endswith(".js"):
         short = server.node or variant.node or "20"
         return " ".join(
-            [server.program, f"node {runtimes.NODE_RELEASES.get(short, short)}", *server.npm]
+            [
+                server.program,
+                f"node {runtimes.NODE_RELEASES.get(short, short)}",
+                *server.npm,
+                *server.tree,
+            ]
         )
     return " ".join([server.program, f"python {platform.python_version()}", *server.python])

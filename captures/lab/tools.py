@@ -16,6 +16,12 @@ HOW_TO_GET = {
     "npm": "apt-get install npm, or https://nodejs.org/en/download",
     "nginx": "apt-get install nginx-light",
     "haproxy": "apt-get install haproxy",
+    "go": "apt-get install golang-go",
+    "java": "apt-get install default-jdk-headless",
+    "javac": "apt-get install default-jdk-headless",
+    "ruby": "apt-get install ruby",
+    "puma": "apt-get install puma ruby-sinatra",
+    "php-fpm8.2": "apt-get install php8.2-fpm php8.2-apcu",
     "apt-get": "a Debian or Ubuntu machine",
     "dpkg-deb": "a Debian or Ubuntu machine",
 }

@@ -367,9 +367,8 @@ APIS: dict[str, list[tuple[int, Maker]]] = {
 }
 
 
-def requests(api: str, rng: random.Random) -> Iterator[Request]:
-    """An endless stream of ordinary requests to one API."""
-    makers = APIS[api]
+def requests(makers: list[tuple[int, Maker]], rng: random.Random) -> Iterator[Request]:
+    """An endless stream of ordinary requests to one API, by the weights of its makers."""
     weights = [weight for weight, _ in makers]
     while True:
         yield rng.choices([maker for _, maker in makers], weights)[0](rng)

@@ -67,12 +67,13 @@ def _received(row: Row) -> float:
 
 def alike(client: Row, server: Row) -> bool:
     """Whether both rows can be of one request: the same method and target, and as far as both tell
-    the same request id and body.
+    the same request id and body, asked by the same.
     """
     if (client["method"], client["target"]) != (server["method"], server["target"]):
         return False
-    told = "about" in client and "about" in server
-    return not told or client["about"] == server["about"]
+    return all(
+        client[key] == server[key] for key in ("about", "who") if key in client and key in server
+    )
 
 
 def belongs(row: Row, made: Index) -> bool:
@@ -99,6 +100,7 @@ def owner_of(row: Row, made: Index, clients: Sequence[Row]) -> Row | None:
         for n, other in enumerate(clients)
         if alike(other, one)
         and other["sent"] - SLACK <= one["received"] <= other.get("ended", 0) + SLACK
+        and one["received"] <= row["ended"] + SLACK  # made before it was read
         and other is not row
     ]
     return min(candidates)[-1] if candidates else None

@@ -19,7 +19,7 @@ SCENARIOS = scenario.load_all()
 EVERY = tuple(variant.name for one in SCENARIOS.values() for variant in scenario.variants(one))
 NAMES = EVERY if os.environ.get("WRANGLER_FORENSICS_LAB") == "all" else QUICK
 # How many of its requests meet the bug is a matter of timing.
-BY_CHANCE = ("pool-reuse",)
+BY_CHANCE = ("pool-reuse", "fpm-owed-answer", "tomcat-pool-timeout")
 
 
 def essence(told: dict[str, Any]) -> dict[str, Any]:

@@ -143,3 +143,20 @@ def test_a_long_log_is_judged_in_slices_as_it_is_in_one_piece() -> None:
     assert sliced == whole
     assert len(whole) == 7
     assert all(one.owner for one in whole if one.kind == "misdelivered")
+
+
+def test_what_was_made_for_another_user_is_not_ones_own() -> None:
+    first = asked("/board", 10, who="1", client="10.0.0.1:5000")
+    second = asked("/board", 12, who="2", client="10.0.0.2:5000")
+    later = asked("/board", 14, who="1", client="10.0.0.1:5000")
+    rows = [{**made("/board", sent + 0.1), "who": "1"} for sent in (10, 14)]
+    (found,) = truth.observe([first, second, later], rows)
+    assert (found.row, found.owner) == (second, first)
+
+
+def test_an_owner_was_not_answered_after_its_answer_was_read() -> None:
+    first = asked("/a", 10)
+    second = asked("/b", 12, client="10.0.0.2:5000")  # read at 13
+    later = asked("/a", 13.5, client="10.0.0.3:5000")
+    (found,) = truth.observe([first, second, later], [made("/a", 10.1), made("/a", 13.6)])
+    assert (found.row, found.owner) == (second, first)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from captures.lab.asked import about
+from captures.lab.asked import about, who
 
 
 class Journal:
@@ -41,7 +41,11 @@ def opening(step: dict[str, Any], client: str) -> dict[str, Any]:
     """The first half of a log row: who asks for what, and when."""
     headers = {key.lower(): value for key, value in (step.get("headers") or {}).items()}
     body = (step.get("body") or "").encode()
-    asked = {} if step.get("raw") else {"about": about(headers.get("x-request-id"), body)}
+    asked = (
+        {}
+        if step.get("raw")
+        else {"about": about(headers.get("x-request-id"), body), "who": who(headers)}
+    )
     return {
         "id": step["id"],
         "mark": step.get("mark"),

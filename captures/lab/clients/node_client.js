@@ -12,6 +12,12 @@ const about = step => {
   const id = Object.entries(step.headers || {}).filter(([key]) => key.toLowerCase() === 'x-request-id').map(([, value]) => value)[0] || ''
   return id || step.body ? crypto.createHash('sha256').update(id + '\n' + (step.body || '')).digest('hex').slice(0, 12) : null
 }
+// Likewise: who asks.
+const who = step => {
+  const header = name => Object.entries(step.headers || {}).filter(([key]) => key.toLowerCase() === name).map(([, value]) => value)[0] || ''
+  const [token, cookie] = [header('authorization'), header('cookie')]
+  return token || cookie ? crypto.createHash('sha256').update(`${token}\n${cookie}`).digest('hex').slice(0, 12) : null
+}
 const seconds = () => Date.now() / 1000
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
 
@@ -22,7 +28,7 @@ function delay (step) {
 
 function exchange (step, agent, keep) {
   return new Promise(resolve => {
-    const row = { id: step.id, mark: step.mark || null, client: 'unconnected', method: step.method, target: step.target, about: about(step), sent: seconds() }
+    const row = { id: step.id, mark: step.mark || null, client: 'unconnected', method: step.method, target: step.target, about: about(step), who: who(step), sent: seconds() }
     const end = result => resolve(Object.assign(row, result, { ended: seconds() }))
     let began = false
     const headers = Object.assign({}, step.headers)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from captures.lab.asked import about
 
@@ -50,6 +50,18 @@ class Answer:
         return json.dumps(self.body, separators=(",", ":")).encode()
 
 
+class Named(Protocol):
+    """As much of a request as the log tells."""
+
+    @property
+    def method(self) -> str:
+        """GET, POST, …"""
+
+    @property
+    def about(self) -> str | None:
+        """What tells it from another request for the same target."""
+
+
 class Log:
     """One line of JSON per answer, or per note about the planted bug."""
 
@@ -65,7 +77,7 @@ class Log:
     def answer(
         self,
         peer: str,
-        request: Request,
+        request: Named,
         target: str,
         received: float,
         status: int,
