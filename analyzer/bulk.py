@@ -18,10 +18,11 @@ from analyzer.blocks import Arranged, Brief, Ints
 from analyzer.bodies import Bodies
 from analyzer.echoes import SHORTEST_TOKEN, Echoes, Position, Rule
 from analyzer.endpoints import Routes
+from analyzer.forms import is_read
 from analyzer.http import content
 from analyzer.http.ordinary import CHUNKED, Glance, Template
 from analyzer.intervals import MASK
-from analyzer.shapes import Form, may_be_json, may_repeat
+from analyzer.shapes import may_be_json
 from analyzer.tables import (
     CONNECTIONS,
     Array,
@@ -120,9 +121,9 @@ class Bulk:
         looks = _Looks(form, flags, checksum, plain, {})
         for which, rows in _groups(taken.answered):
             fields = taken.templates[which].fields
-            if not may_be_json(fields.media_type):
+            if not is_read(fields.media_type):
                 known = rows[whole[rows] & ~taken.chunked[rows]]
-                form[known] = self._bodies.forms.number(Form(fields.media_type, None))
+                form[known] = self._bodies.unread(fields.media_type)
                 continue
             known = rows[codes[rows] != 0]
             kinds, first, kind = np.unique(codes[known], return_index=True, return_inverse=True)
@@ -131,8 +132,8 @@ class Bulk:
                 for code, at in zip(kinds.tolist(), known[first].tolist(), strict=True)
             ]
             form[known] = np.array(numbers, dtype=np.int64)[kind]
-        text: Mask = taken.of_answer(lambda t: may_repeat(t.fields.media_type)) != 0
-        singly = whole & (codes == 0) & (text | taken.chunked)
+        read: Mask = taken.of_answer(lambda t: is_read(t.fields.media_type)) != 0
+        singly = whole & (codes == 0) & (read | taken.chunked)
         for at in np.flatnonzero(singly).tolist():
             fields = taken.templates[taken.answered[at]].fields
             look = self._bodies.look(fields, taken.body_of(at))

@@ -18,7 +18,7 @@ from analyzer.endpoints import Route, Routes
 from analyzer.http.exchanges import Carries, HttpConnection, roles
 from analyzer.http.messages import Message
 from analyzer.http.ordinary import Glance
-from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form, may_be_json
+from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form
 from analyzer.streams import Connection
 from analyzer.tables import CONNECTIONS, EXCHANGES, Address, Array, Flag, Refusal, Store, packer_of
 
@@ -176,9 +176,9 @@ class Recorder:
             return NO_FORM, 0, 0
         # Too long to look into, or broken by a gap.
         media_type = response.fields.media_type
-        if not may_be_json(media_type):
-            return self._bodies.forms.number(Form(media_type, None)), 0, 0
-        return UNKNOWN_FORM if response.gap else self._bodies.too_long().form, 0, 0
+        if response.gap:
+            return self._bodies.unread(media_type), 0, 0
+        return self._bodies.too_long(media_type), 0, 0
 
     # --- ordinary exchanges --------------------------------------------------------------------
 
