@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analyzer import compiled, echoes, limits
+from analyzer import compiled, echoes, limits, operations
 from analyzer.blocks import Arranged, Brief, Ints
 from analyzer.bodies import Bodies
 from analyzer.echoes import SHORTEST_TOKEN, Echoes, Position, Rule
@@ -92,6 +92,13 @@ class Bulk:
         for which, rows in _groups(taken.asked):
             template = taken.templates[which]
             host, method = template.fields.host, template.method
+            named = {at: taken.operation_of(at) for at in taken.perhaps_named(which, rows)}
+            for at, operation in named.items():
+                routes[at] = self._routes.number_of_code(
+                    method, host, int(codes[at]), taken.target_of(at), operation
+                )
+            if named:
+                rows = rows[~np.isin(rows, list(named))]
             kinds, first, kind = np.unique(codes[rows], return_index=True, return_inverse=True)
             numbers = [
                 self._routes.number_of_code(method, host, code, taken.target_of(at))
@@ -277,6 +284,32 @@ class _Taken:
         body, end = int(self.request_body[at]), int(self.request_end[at])
         text = self.data[body:end] if end - body <= content.LONGEST_REQUEST_BODY else b""
         return self.data[int(self.target_end[at]) : body].partition(b"\n")[2], text
+
+    def perhaps_named(self, which: int, rows: Ints) -> list[int]:
+        """Those of a template's requests whose head or body may name an operation."""
+        template = self.templates[which]
+        method, fields = template.method, template.fields
+        every: list[int] = rows.tolist()
+        if any(operations.names_one(method, literal) for literal in template.literals):
+            return every
+        if not operations.may_tell(method, fields.media_type):
+            return []
+        if fields.content_coding or not operations.is_json(fields.media_type):
+            return every
+        begins, ends = self.request_body[rows].tolist(), self.request_end[rows].tolist()
+        find = self.data.find
+        return [
+            at
+            for at, begin, end in zip(every, begins, ends, strict=True)
+            if any(find(mark, begin, end) >= 0 for mark in operations.MARKS)
+        ]
+
+    def operation_of(self, at: int) -> str:
+        """The operation that a request's field lines or its body name."""
+        template = self.templates[self.asked[at]]
+        head, body = self.asked_of(at)
+        body = content.request_text(body, template.fields.content_coding)
+        return operations.of_request(template.method, template.fields.media_type, head, body)
 
     def answer_lines(self, at: int) -> bytes:
         """The field lines of a response."""

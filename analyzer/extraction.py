@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analyzer import echoes
+from analyzer import echoes, operations
 from analyzer.anomalies import Anomalies
 from analyzer.blocks import Arranged, Brief
 from analyzer.bodies import Bodies
 from analyzer.bulk import Bulk, Piece, connection_rows, echo_flags
 from analyzer.echoes import Echoes, Position, Rules, token_of
 from analyzer.endpoints import Route, Routes
+from analyzer.http import content
 from analyzer.http.exchanges import Carries, HttpConnection, roles
 from analyzer.http.messages import Message
 from analyzer.http.ordinary import Glance
@@ -98,8 +99,12 @@ class Recorder:
     # --- the http stage's Recorder -------------------------------------------------------------
 
     def route(self, request: Message) -> int:
-        """The number of the request's route."""
-        return self._routes.number(request.method, request.fields.host, request.target)
+        """The number of the route of a request that is over."""
+        fields, body = request.fields, b""
+        if operations.may_tell(request.method, fields.media_type) and request.complete:
+            body = content.request_text(b"".join(request.body or ()), fields.content_coding)
+        operation = operations.of_request(request.method, fields.media_type, request.head, body)
+        return self._routes.number(request.method, fields.host, request.target, operation)
 
     def exchange(
         self,
@@ -113,7 +118,7 @@ class Recorder:
         route = form = checksum = 0
         target = b""
         if request is not None:
-            route = request.route
+            route = self.route(request)
             target = request.target
             asked = request.frame, request.time, request.seq, request.ack, request.length
         else:
