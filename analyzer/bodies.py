@@ -5,9 +5,10 @@ from zlib import adler32
 
 from analyzer import limits
 from analyzer.anomalies import Anomalies
+from analyzer.forms import Forms, is_read, unread
 from analyzer.http import content
 from analyzer.http.grammar import Fields
-from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form, Forms, may_be_json, may_repeat
+from analyzer.shapes import NO_FORM, UNKNOWN_FORM, may_be_json, may_repeat
 
 
 class Look(NamedTuple):
@@ -34,24 +35,29 @@ class Bodies:
         media_type = fields.media_type
         if not body:
             return Look(NO_FORM)
-        if len(body) > limits.BODY and may_be_json(media_type):
-            return self.too_long()
+        if len(body) > limits.BODY:
+            form = self.too_long(media_type)
+            return Look(form, 0 if may_be_json(media_type) else adler32(body))
         checksum = adler32(body)
-        json = may_be_json(media_type)
-        form = UNKNOWN_FORM if json else self.forms.number(Form(media_type, None))
-        if not may_repeat(media_type) or len(body) > limits.BODY:
-            return Look(form, checksum)
+        if not is_read(media_type):
+            return Look(self.unread(media_type), checksum)
         if fields.content_coding:
             plain = content.decoded(body, fields.content_coding)
             if plain is None:
                 self._anomalies.count("body-undecodable")
-                return Look(form, checksum)
+                return Look(self.unread(media_type), checksum)
             body = plain
-        if not json:
-            return Look(form, checksum, body)
-        return Look(self.forms.of(media_type, body), checksum, body)
+        text = body if may_repeat(media_type) else None
+        return Look(self.forms.of(media_type, body), checksum, text)
 
-    def too_long(self) -> Look:
-        """What is known of a JSON body that is too long to look into."""
-        self._anomalies.count("body-too-long")
-        return Look(UNKNOWN_FORM)
+    def unread(self, media_type: str) -> int:
+        """The form of a body that could not be looked into: what its media type alone says."""
+        form = unread(media_type)
+        return UNKNOWN_FORM if form is None else self.forms.number(form)
+
+    def too_long(self, media_type: str) -> int:
+        """The form of a body that is too long to look into."""
+        form = self.unread(media_type)
+        if form == UNKNOWN_FORM:
+            self._anomalies.count("body-too-long")
+        return form

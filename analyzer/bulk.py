@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analyzer import compiled, echoes, limits
+from analyzer import compiled, echoes, limits, operations
 from analyzer.blocks import Arranged, Brief, Ints
 from analyzer.bodies import Bodies
 from analyzer.echoes import SHORTEST_TOKEN, Echoes, Position
 from analyzer.endpoints import Routes
+from analyzer.forms import is_read
 from analyzer.http import content
 from analyzer.http.ordinary import CHUNKED, Glance, Template
 from analyzer.intervals import MASK
-from analyzer.shapes import Form, may_be_json, may_repeat
+from analyzer.shapes import may_be_json
 from analyzer.tables import (
     CONNECTIONS,
     Array,
@@ -95,6 +96,13 @@ class Bulk:
         for which, rows in _groups(taken.asked):
             template = taken.templates[which]
             host, method = template.fields.host, template.method
+            named = {at: taken.operation_of(at) for at in taken.perhaps_named(which, rows)}
+            for at, operation in named.items():
+                routes[at] = self._routes.number_of_code(
+                    method, host, int(codes[at]), taken.target_of(at), operation
+                )
+            if named:
+                rows = rows[~np.isin(rows, list(named))]
             kinds, first, kind = np.unique(codes[rows], return_index=True, return_inverse=True)
             numbers = [
                 self._routes.number_of_code(method, host, code, taken.target_of(at))
@@ -124,9 +132,9 @@ class Bulk:
         looks = _Looks(form, flags, checksum, plain, {})
         for which, rows in _groups(taken.answered):
             fields = taken.templates[which].fields
-            if not may_be_json(fields.media_type):
+            if not is_read(fields.media_type):
                 known = rows[whole[rows] & ~taken.chunked[rows]]
-                form[known] = self._bodies.forms.number(Form(fields.media_type, None))
+                form[known] = self._bodies.unread(fields.media_type)
                 continue
             known = rows[codes[rows] != 0]
             kinds, first, kind = np.unique(codes[known], return_index=True, return_inverse=True)
@@ -135,8 +143,8 @@ class Bulk:
                 for code, at in zip(kinds.tolist(), known[first].tolist(), strict=True)
             ]
             form[known] = np.array(numbers, dtype=np.int64)[kind]
-        text: Mask = taken.of_answer(lambda t: may_repeat(t.fields.media_type)) != 0
-        singly = whole & (codes == 0) & (text | taken.chunked)
+        read: Mask = taken.of_answer(lambda t: is_read(t.fields.media_type)) != 0
+        singly = whole & (codes == 0) & (read | taken.chunked)
         for at in np.flatnonzero(singly).tolist():
             fields = taken.templates[taken.answered[at]].fields
             look = self._bodies.look(fields, taken.body_of(at))
@@ -239,6 +247,32 @@ class _Taken:
         body, end = int(self.request_body[at]), int(self.request_end[at])
         text = self.data[body:end] if end - body <= content.LONGEST_REQUEST_BODY else b""
         return self.data[int(self.target_end[at]) : body].partition(b"\n")[2], text
+
+    def perhaps_named(self, which: int, rows: Ints) -> list[int]:
+        """Those of a template's requests whose head or body may name an operation."""
+        template = self.templates[which]
+        method, fields = template.method, template.fields
+        every: list[int] = rows.tolist()
+        if any(operations.names_one(method, literal) for literal in template.literals):
+            return every
+        if not operations.may_tell(method, fields.media_type):
+            return []
+        if fields.content_coding or not operations.is_json(fields.media_type):
+            return every
+        begins, ends = self.request_body[rows].tolist(), self.request_end[rows].tolist()
+        find = self.data.find
+        return [
+            at
+            for at, begin, end in zip(every, begins, ends, strict=True)
+            if any(find(mark, begin, end) >= 0 for mark in operations.MARKS)
+        ]
+
+    def operation_of(self, at: int) -> str:
+        """The operation that a request's field lines or its body name."""
+        template = self.templates[self.asked[at]]
+        head, body = self.asked_of(at)
+        body = content.request_text(body, template.fields.content_coding)
+        return operations.of_request(template.method, template.fields.media_type, head, body)
 
     def answer_lines(self, at: int) -> bytes:
         """The field lines of a response."""

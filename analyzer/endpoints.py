@@ -3,7 +3,8 @@
 Law: an endpoint is never inferred from its responses; that would be circular and hide the bug.
 In order: reserved words stay as they are; typed segments (numbers, UUIDs, long hexadecimal, dates,
 base64url) are variables at once; and when all requests are known, segments with many distinct
-values under one parent are variables too. An exact path beats a template.
+values under one parent are variables too. An exact path beats a template. Requests for several
+operations of one path (`operations.py`) are of several endpoints.
 """
 
 import re
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 from analyzer import limits
 from analyzer.anomalies import Anomalies
+from analyzer.operations import of_target
 
 MANY_VALUES = 10  # distinct values of a segment that make it a variable
 MANY_AT_TOP = 30  # the same for the first segment, where an API's own names are
@@ -46,11 +48,12 @@ _TYPED: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 class Route(NamedTuple):
-    """A request's method, host and path with typed segments replaced."""
+    """A request's method, host, path with typed segments replaced, and operation, if it has one."""
 
     method: str
     host: str
     path: str
+    operation: str = ""
 
 
 class Endpoint(NamedTuple):
@@ -59,15 +62,24 @@ class Endpoint(NamedTuple):
     method: str
     host: str
     template: str
+    operation: str = ""
 
     @property
     def name(self) -> str:
-        """Method and path template: `GET /v1/things/{id}`."""
-        return f"{self.method} {self.template}"
+        """Method, path template and operation: `GET /v1/things/{id}`, `POST /rpc (user.get)`."""
+        name = f"{self.method} {self.template}"
+        if not self.operation:
+            return name
+        return name + (self.operation if self.operation[0] == "?" else f" ({self.operation})")
 
     @property
     def neighbours(self) -> str:
-        """What it has in common with those beside it: all but the last segment of its path."""
+        """What it has in common with those beside it: its path, all but the last segment.
+
+        Or all of it, where operations tell endpoints of one path apart.
+        """
+        if self.operation:
+            return f"{self.method} {self.template}"
         return f"{self.method} {self.template.rpartition('/')[0]}/"
 
 
@@ -88,37 +100,43 @@ class Routes:
         self.routes: list[Route] = [Route("?", "", "?")]
         self._numbers: dict[Route, int] = {}
         self._segments: dict[str, str] = {}
-        self._known: dict[tuple[bytes, str, bytes], int] = {}
-        self._coded: dict[tuple[bytes, str, int], int] = {}
+        self._known: dict[tuple[bytes, str, bytes, str], int] = {}
+        self._coded: dict[tuple[bytes, str, int, str], int] = {}
         self._anomalies = anomalies
 
-    def number(self, method: bytes, host: str, target: bytes) -> int:
-        """The number of the route of a request; 0 where there are too many."""
+    def number(self, method: bytes, host: str, target: bytes, operation: str = "") -> int:
+        """The number of the route of a request; 0 where there are too many.
+
+        The operation is the one that its head or body names; else what its target says counts.
+        """
         # Most variables are plain numbers; with those replaced, what was found before is known.
-        path = _NUMBER.sub(b"/{id}", target.partition(b"?")[0])
-        key = (method, host, path)
+        path, query, _ = target.partition(b"?")
+        path = _NUMBER.sub(b"/{id}", path)
+        key = (method, host, path, operation or (of_target(target) if query else ""))
         found = self._known.get(key)
         if found is None:
             if len(self._known) >= _MEMORY:
                 self._known.clear()
-            found = self._known[key] = self._number(method, host, path)
+            found = self._known[key] = self._number(*key)
         return found
 
-    def number_of_code(self, method: bytes, host: str, code: int, target: bytes) -> int:
+    def number_of_code(
+        self, method: bytes, host: str, code: int, target: bytes, operation: str = ""
+    ) -> int:
         """The number of the route of a request whose target has this `kernels.path_codes`."""
-        key = (method, host, code)
+        key = (method, host, code, operation)
         found = self._coded.get(key)
         if found is None:
             if len(self._coded) >= _MEMORY:
                 self._coded.clear()
-            found = self._coded[key] = self.number(method, host, target)
+            found = self._coded[key] = self.number(method, host, target, operation)
         return found
 
-    def _number(self, method: bytes, host: str, target: bytes) -> int:
+    def _number(self, method: bytes, host: str, target: bytes, operation: str) -> int:
         verb = method.decode("latin-1")
         # A CONNECT names an authority, not a path (RFC 9112 §3.2.3).
         path = target.decode("latin-1") if verb == "CONNECT" else self._typed(path_of(target))
-        route = Route(verb, host, path)
+        route = Route(verb, host, path, operation)
         number = self._numbers.get(route)
         if number is None:
             if len(self.routes) >= limits.ROUTES:
@@ -158,19 +176,21 @@ def typed(segment: str) -> str:
 def endpoints(routes: list[Route], requests: list[int]) -> list[Endpoint]:
     """The endpoint of every route; `requests` counts the requests of each.
 
-    Under one parent (method and the segments before, whatever the host is called), ten or more distinct names of which
-    most were asked for only now and then, and which are followed by the same segments, are values
-    of a variable rather than names (sibling cardinality).
+    Under one parent (method and the segments before, whatever the host is called), ten or more
+    distinct names of which most were asked for only now and then, and which are followed by the same
+    segments, are values of a variable rather than names (sibling cardinality). The same holds for the operations of one
+    path, of which an API has as many as names at the top.
     """
     templates = [route.path.split("/") for route in routes]
     deepest = max((len(t) for t in templates), default=0)
     for depth in range(1, deepest):
-        families: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[int]]
+        families: dict[tuple[str, str, tuple[str, ...], tuple[str, ...]], list[int]]
         families = defaultdict(list)
         for number, (route, parts) in enumerate(zip(routes, templates, strict=True)):
             if depth < len(parts) and parts[depth] and not _is_fixed(parts[depth]):
                 before, after = tuple(parts[:depth]), tuple(parts[depth + 1 :])
-                families[(route.method, before, after)].append(number)
+                key = (route.method, route.operation, before, after)
+                families[key].append(number)
         for numbers in families.values():
             names = {templates[n][depth] for n in numbers}
             asked = sum(requests[n] for n in numbers)
@@ -179,10 +199,23 @@ def endpoints(routes: list[Route], requests: list[int]) -> list[Endpoint]:
             if len(names) >= many and len(names) >= RARE * asked:
                 for n in numbers:
                     templates[n][depth] = "{name}"
-    return [
-        Endpoint(route.method, route.host, "/".join(parts))
+    found = [
+        Endpoint(route.method, route.host, "/".join(parts), route.operation)
         for route, parts in zip(routes, templates, strict=True)
     ]
+    by_path: dict[Endpoint, list[int]] = defaultdict(list)
+    for number, endpoint in enumerate(found):
+        if endpoint.operation:
+            by_path[endpoint._replace(operation="")].append(number)
+    for numbers in by_path.values():
+        operations = {found[n].operation for n in numbers}
+        asked = sum(requests[n] for n in numbers)
+        if len(operations) >= MANY_AT_TOP and len(operations) >= RARE * asked:
+            for n in numbers:
+                parameter, equals, _ = found[n].operation.partition("=")
+                kept = parameter + equals if parameter.startswith("?") else ""
+                found[n] = found[n]._replace(operation=kept + "{name}")
+    return found
 
 
 def _is_fixed(segment: str) -> bool:

@@ -8,17 +8,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analyzer import echoes
+from analyzer import echoes, operations
 from analyzer.anomalies import Anomalies
 from analyzer.blocks import Arranged, Brief
 from analyzer.bodies import Bodies
 from analyzer.bulk import Bulk, Piece, connection_rows, echo_flags
 from analyzer.echoes import Echoes, Position, Rules, token_of
 from analyzer.endpoints import Route, Routes
+from analyzer.http import content
 from analyzer.http.exchanges import Carries, HttpConnection, roles
 from analyzer.http.messages import Message
 from analyzer.http.ordinary import Glance
-from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form, may_be_json
+from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form
 from analyzer.streams import Connection
 from analyzer.tables import CONNECTIONS, EXCHANGES, Address, Array, Flag, Refusal, Store, packer_of
 
@@ -99,8 +100,12 @@ class Recorder:
     # --- the http stage's Recorder -------------------------------------------------------------
 
     def route(self, request: Message) -> int:
-        """The number of the request's route."""
-        return self._routes.number(request.method, request.fields.host, request.target)
+        """The number of the route of a request that is over."""
+        fields, body = request.fields, b""
+        if operations.may_tell(request.method, fields.media_type) and request.complete:
+            body = content.request_text(b"".join(request.body or ()), fields.content_coding)
+        operation = operations.of_request(request.method, fields.media_type, request.head, body)
+        return self._routes.number(request.method, fields.host, request.target, operation)
 
     def exchange(
         self,
@@ -114,7 +119,7 @@ class Recorder:
         route = form = checksum = 0
         target = b""
         if request is not None:
-            route = request.route
+            route = self.route(request)
             target = request.target
             asked = request.frame, request.time, request.seq, request.ack, request.length
         else:
@@ -176,9 +181,9 @@ class Recorder:
             return NO_FORM, 0, 0
         # Too long to look into, or broken by a gap.
         media_type = response.fields.media_type
-        if not may_be_json(media_type):
-            return self._bodies.forms.number(Form(media_type, None)), 0, 0
-        return UNKNOWN_FORM if response.gap else self._bodies.too_long().form, 0, 0
+        if response.gap:
+            return self._bodies.unread(media_type), 0, 0
+        return self._bodies.too_long(media_type), 0, 0
 
     # --- ordinary exchanges --------------------------------------------------------------------
 

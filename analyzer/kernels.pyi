@@ -54,8 +54,9 @@ def unchunked(data: Bytes, at: int, end: int) -> bytes:
 def path_codes(
     data: Bytes, start: Ints, end: Ints, shortest: int, codes: Words, tokens: Ints
 ) -> None:
-    """Of each target start..end a word, equal for targets of one path but for plain variables, and
-    its last path segment with a digit and `shortest` bytes (n, 2; empty where there is none)."""
+    """Of each target start..end a word, equal for targets of one path but for plain variables and
+    of one operation in the query, and its last path segment with a digit and `shortest` bytes
+    (n, 2; empty where there is none)."""
 
 def look(
     data: Bytes,

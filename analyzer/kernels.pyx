@@ -423,6 +423,56 @@ def unchunked(const uint8_t[::1] data, Py_ssize_t at, Py_ssize_t end):
 # --- targets ---------------------------------------------------------------------------------
 
 
+cdef bint is_word(Text *text, Py_ssize_t at, const char *name, Py_ssize_t size) noexcept nogil:
+    """Whether the bytes from `at` are `name`, which is in small letters, in either case."""
+    cdef Py_ssize_t place
+    for place in range(size):
+        if octet(text, at + place) | 0x20 != name[place]:
+            return False
+    return True
+
+
+cdef bint names_operation(Text *text, Py_ssize_t at, Py_ssize_t end, Py_ssize_t size) noexcept nogil:
+    """Whether the parameter at..end, whose name has `size` bytes, may name an operation
+    (`operations.PARAMETERS`)."""
+    cdef int byte
+    if size == 2:
+        return is_word(text, at, b"op", 2)
+    if size == 3:
+        return is_word(text, at, b"cmd", 3)
+    if size == 5:
+        # A document of GraphQL begins with a brace, a keyword, a blank or what is escaped.
+        byte = octet(text, at + 6) if at + 6 < end else 0
+        return is_word(text, at, b"query", 5) and (
+            byte == 0x7B or byte == 0x25 or byte == 0x2B or byte <= 0x20
+            or byte == 0x71 or byte == 0x6D or byte == 0x73 or byte == 0x66
+        )
+    if size == 6:
+        return is_word(text, at, b"action", 6) or is_word(text, at, b"method", 6)
+    if size == 9:
+        return is_word(text, at, b"operation", 9)
+    return size == 13 and is_word(text, at, b"operationname", 13)
+
+
+cdef void sip_operations(Sip *sip, Text *text, Py_ssize_t at) noexcept nogil:
+    """Add the parameters of the query at `at` that may name an operation, to the letter."""
+    cdef Py_ssize_t begin, name
+    cdef int byte = 0
+    while 0 <= at < text.end and byte != 0x23:
+        begin = at
+        name = -1
+        byte = octet(text, at)
+        while byte >= 0 and byte != 0x26 and byte != 0x23:
+            if byte == 0x3D and name < 0:
+                name = at - begin
+            at += 1
+            byte = octet(text, at)
+        if name >= 0 and names_operation(text, begin, at, name):
+            sip_word(sip, 0xFE00000000000000ULL)
+            sip_bytes(sip, text, begin, at)
+        at += 1
+
+
 def path_codes(
     const uint8_t[::1] data,
     const int64_t[::1] start,
@@ -467,6 +517,8 @@ def path_codes(
                 else:
                     sip_bytes(&sip, &text, segment, at)
                 at += 1
+            if byte == 0x3F:
+                sip_operations(&sip, &text, at)
             codes[row] = sip_end(&sip)
 
 

@@ -1,10 +1,9 @@
-"""Stage 5: response bodies in, shapes out.
+"""Stage 5: bodies in, shapes out: the language of shapes, and those of JSON.
 
-Law: a body's shape is a pure function of the body. It says which fields there are and of which JSON
+Law: a body's shape is a pure function of the body. It says which fields there are and of which
 types, never a value. Keys that are data (ids, dates) become one `{*}`; the items of an array are
-merged, with `?` behind the fields that not all of them have. Reading is made fast by a compiled
-kernel that gives bodies of one skeleton (keys in their order, types of values) one code: the first
-body with a code is read, and the others have its shape.
+merged, with `?` behind the fields that not all of them have. Bodies that are not JSON have shapes
+in the same language (`forms.py` has the table of who reads which).
 """
 
 import re
@@ -14,18 +13,19 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from analyzer import compiled, limits
-from analyzer.anomalies import Anomalies
-
 DEEPEST = 24  # levels told apart
 MOST_KEYS = 128  # an object with more keys is a map
-_MEMORY = 4_096  # codes remembered
+FEWEST_ENTRIES = 3  # of a map that is told by how its entries look alike
+_LONG_ID = 8  # letters of ids that have no pattern in common
 
 # Keys that are data rather than names: numbers, UUIDs, long hexadecimal, dates, times of day.
 _DATA_KEY = re.compile(
     r"(?:-?\d+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
     r"|(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{16,}|\d{4}-\d\d(?:-\d\d)?(?:[T ].*)?|\d\d:\d\d(?::\d\d)?)\Z"
 )
+_DIGITS = re.compile(r"\d+")
+_ID = re.compile(r"(?=\D*\d)[A-Za-z0-9_\-]+\Z", re.ASCII)
+_LONG_NUMBER = re.compile(r"\d{4}")
 _PLAIN_KEY = re.compile(r"[A-Za-z_$][\w$.\-]*\Z", re.ASCII)
 
 
@@ -77,15 +77,54 @@ def shape_of(value: Any, depth: int = 0) -> Shape:
     if depth >= DEEPEST:
         return DEEP
     if kind is list:
-        return Items(_merge_all({shape_of(item, depth + 1) for item in value}))
+        return Items(merge_all({shape_of(item, depth + 1) for item in value}))
     if len(value) > MOST_KEYS or (value and all(map(_DATA_KEY.match, value))):
-        return Map(_merge_all({shape_of(item, depth + 1) for item in value.values()}))
-    return Object(
-        tuple((key, shape_of(item, depth + 1), False) for key, item in sorted(value.items()))
-    )
+        return Map(merge_all({shape_of(item, depth + 1) for item in value.values()}))
+    fields = tuple((key, shape_of(item, depth + 1), False) for key, item in sorted(value.items()))
+    if len(value) >= FEWEST_ENTRIES and _are_entries(fields):
+        return Map(merge_all({shape for _, shape, _ in fields}))
+    return Object(fields)
 
 
-def _merge_all(shapes: set[Shape]) -> Shape | None:
+def _are_entries(fields: tuple[tuple[str, Shape, bool], ...]) -> bool:
+    """Whether the fields of an object look like the entries of a map: `{k119: {…}, k245: {…}, …}`.
+
+    Names are chosen to differ, and what they name differs; keys that are data are made by one rule,
+    and what they stand for is of one kind. So both have to be alike: the keys, the same letters
+    around digits or ids of one length with digits in them, and the values, objects with the same
+    fields (or maps). Values that are not objects are alike far more often (`{line1, line2}`), so
+    there every key has to have a long number in it. Keys of letters alone stay names: one body
+    cannot tell `{billing: {…}, home: {…}, shipping: {…}}` from a map. Fewer than three are no
+    pattern.
+    """
+    first = fields[0][0]
+    if not _DIGITS.search(first):
+        return False
+    keys = [name for name, _, _ in fields]
+    pattern = _DIGITS.sub("#", first)
+    if not all(_DIGITS.sub("#", key) == pattern for key in keys) and not (
+        len(first) >= _LONG_ID and all(len(key) == len(first) and _ID.match(key) for key in keys)
+    ):
+        return False
+    kinds = {_kind(shape) for _, shape, _ in fields}
+    if len(kinds) > 1:
+        kinds.discard(NULL)
+    if len(kinds) > 1:
+        return False
+    return not isinstance(kinds.pop(), str) or all(map(_LONG_NUMBER.search, keys))
+
+
+def _kind(shape: Shape) -> object:
+    """What values of a map have in common: of objects, the names of their fields."""
+    if isinstance(shape, Object):
+        return tuple(name for name, _, _ in shape.fields)
+    if isinstance(shape, Map):
+        return ()
+    return shape if isinstance(shape, str) else type(shape).__name__
+
+
+def merge_all(shapes: set[Shape]) -> Shape | None:
+    """The shape that covers all of these; None where there are none."""
     if not shapes:
         return None
     # In the order of their texts, so that the order of items does not matter.
@@ -113,7 +152,7 @@ def merge(a: Shape, b: Shape) -> Shape:
                 fields.append((name, shape, True))
         if len(fields) <= MOST_KEYS:
             return Object(tuple(fields))
-        return Map(_merge_all({shape for _, shape, _ in fields}))
+        return Map(merge_all({shape for _, shape, _ in fields}))
     if isinstance(a, Items) and isinstance(b, Items):
         return Items(_merge_inner(a.item, b.item))
     if isinstance(a, Map) and isinstance(b, Map):
@@ -210,7 +249,7 @@ def _optional(found: Iterator[tuple[str, str, bool]]) -> Iterator[tuple[str, str
 
 
 class Form(NamedTuple):
-    """What a response looks like: its media type, and for JSON its shape, else None."""
+    """What a body looks like: its media type and its shape, None where it was not looked into."""
 
     media_type: str
     shape: Shape | None
@@ -220,65 +259,19 @@ NO_FORM = 0  # a response without a body
 UNKNOWN_FORM = 1  # a body that could not be looked into
 
 _JSON_TYPES = re.compile(r"application/(?:[\w.\-]+\+)?json\Z|text/json\Z")
-_PERHAPS_JSON = ("", "text/plain")
-_TEXT_TYPES = re.compile(r"text/(?:html|xml|csv)\Z|application/(?:[\w.\-]+\+)?xml\Z")
+PERHAPS_JSON = ("", "text/plain")
+_TEXT_TYPES = re.compile(
+    r"text/(?:html|xml|csv|event-stream)\Z|application/(?:(?:[\w.\-]+\+)?xml|x-ndjson)\Z"
+)
 
 
 @lru_cache(1024)
 def may_be_json(media_type: str) -> bool:
     """Whether a body of this media type is worth reading as JSON."""
-    return media_type in _PERHAPS_JSON or _JSON_TYPES.match(media_type) is not None
+    return media_type in PERHAPS_JSON or _JSON_TYPES.match(media_type) is not None
 
 
 @lru_cache(1024)
 def may_repeat(media_type: str) -> bool:
     """Whether a body of this media type is a text that may say whose it is."""
     return may_be_json(media_type) or _TEXT_TYPES.match(media_type) is not None
-
-
-class Forms:
-    """All forms met so far, numbered; `of` finds the number of a body's form."""
-
-    def __init__(self, anomalies: Anomalies) -> None:
-        self.forms: list[Form] = [Form("", None), Form("?", None)]
-        self._numbers: dict[Form, int] = {form: n for n, form in enumerate(self.forms)}
-        self._anomalies = anomalies
-        self._known: dict[tuple[str, int], int] = {}
-
-    def number(self, form: Form) -> int:
-        """The number of a form, a new one if need be."""
-        found = self._numbers.get(form)
-        if found is None:
-            if len(self.forms) >= limits.FORMS:
-                self._anomalies.count("shapes-limit")
-                return UNKNOWN_FORM
-            found = self._numbers[form] = len(self.forms)
-            self.forms.append(form)
-        return found
-
-    def of(self, media_type: str, body: bytes) -> int:
-        """The number of the form of `body`."""
-        code = compiled.kernels.body_code(body) if compiled.kernels is not None else 0
-        return self.of_code(media_type, code, body)
-
-    def of_code(self, media_type: str, code: int, body: bytes) -> int:
-        """The number of the form of `body`, whose code (`kernels.body_code`) is known."""
-        known = self._known.get((media_type, code)) if code else None
-        if known is None:
-            known = self._read(media_type, body)
-            if code:
-                if len(self._known) >= _MEMORY:
-                    self._known.clear()
-                self._known[(media_type, code)] = known
-        return known
-
-    def _read(self, media_type: str, body: bytes) -> int:
-        try:
-            value = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            if media_type not in _PERHAPS_JSON:
-                self._anomalies.count("json-invalid")
-            return self.number(Form(media_type, None))
-        if media_type in _PERHAPS_JSON and not isinstance(value, dict | list):
-            return self.number(Form(media_type, None))
-        return self.number(Form(media_type, shape_of(value)))

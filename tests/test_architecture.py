@@ -29,9 +29,18 @@ ALLOWED: dict[str, set[str]] = {
     # compose http, shapes and endpoints over the bytes of streams: each message, whole blocks
     "extraction": {
         "blocks", "streams", "http", "bodies", "bulk", "shapes", "endpoints", "echoes",
+        "operations",
     },
-    "bulk": {"blocks", "http", "bodies", "shapes", "endpoints", "echoes"},
-    "bodies": {"http", "shapes"},
+    "bulk": {
+        "blocks", "http", "bodies", "forms", "shapes", "endpoints", "echoes", "operations",
+    },
+    "bodies": {"http", "forms", "shapes"},
+    # composes the readers of bodies
+    "forms": {"shapes", "markup", "texts", "binary", "sequences"},
+    "markup": {"shapes"},
+    "texts": {"shapes", "markup"},
+    "binary": {"shapes"},
+    "sequences": {"shapes"},
     # composes the same stages over the packets of a few connections
     "closeup": {"capture", "packets", "blocks", "streams", "extraction", "http"},
     "ahead": set(),
@@ -43,7 +52,8 @@ ALLOWED: dict[str, set[str]] = {
     "waiting": set(),
     "http": set(),
     "shapes": set(),
-    "endpoints": set(),
+    "endpoints": {"operations"},
+    "operations": set(),
     "echoes": {"watched"},
     "watched": set(),
     # what sees tables only

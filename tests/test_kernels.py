@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from analyzer import compiled, echoes
+from analyzer import compiled, echoes, operations
 from analyzer.anomalies import Anomalies
 from analyzer.capture import pcap
 from analyzer.capture.frames import LONGEST_FRAME
@@ -55,7 +55,38 @@ TARGETS = st.builds(
     lambda lead, parts, query: (lead + "/".join(parts) + query).encode("latin-1"),
     st.sampled_from(["/", "", "http://h/", "*", "//"]),
     st.lists(SEGMENTS, max_size=4),
-    st.sampled_from(["", "?", "?q=1", "?a=/b/77", "?x#y"]),
+    st.sampled_from(
+        [
+            "",
+            "?",
+            "?q=1",
+            "?a=/b/77",
+            "?x#y",
+            "?action=list",
+            "?action=edit",
+            "?a=1&OP=get",
+            "?op=get",
+            "?op=1",
+            "?x?op=get",
+            "?op=get#",
+            "?#&op=get",
+            "?op",
+            "?op=&op=put",
+            "?xop=a",
+            "?cmd=a=b",
+            "?METHOD=run",
+            "?operation=x",
+            "?query=shoes",
+            "?query={a}",
+            "?query=%7Bb%7D",
+            "?query=mutation+A{b}",
+            "?query=+{c}",
+            "?operationName=Get",
+            "?action=list&page=2",
+            "?query=fragment+F+on+T{a}+query+B{c}",
+            "?query=%23x%0A{d}&operationName=E",
+        ]
+    ),
 )
 
 
@@ -77,6 +108,9 @@ def test_targets_of_one_code_have_one_route(targets: list[bytes]) -> None:
     routes = Routes(Anomalies())
     found = [routes.number(b"GET", "h", target) for target in targets]
     assert len(set(zip(codes, found, strict=True))) == len(set(codes))
+    named = {number for number in found if routes.routes[number].operation}
+    told = {n for n, t in zip(found, targets, strict=True) if operations.of_target(t)}
+    assert named == told
     assert tokens == [echoes.token_of(target) for target in targets]
 
 

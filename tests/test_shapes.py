@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from analyzer import compiled
 from analyzer.anomalies import Anomalies
+from analyzer.forms import Forms
 from analyzer.shapes import (
     DEEP,
     DEEPEST,
@@ -21,7 +22,6 @@ from analyzer.shapes import (
     STRING,
     UNKNOWN_FORM,
     Form,
-    Forms,
     Items,
     Shape,
     may_be_json,
@@ -66,10 +66,37 @@ UUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
         ({"1042": 1, "total": 2}, '{"1042": number, total: number}'),
         ({"deadbeefdeadbee1": 1}, "{*: number}"),
         ({f"k{n}": n for n in range(MOST_KEYS + 1)}, "{*: number}"),
+        # keys that are data, told by how entries are alike
+        ({f"k{n}": {"on": True, "v": 1} for n in (119, 24, 9)}, "{*: {on: boolean, v: number}}"),
+        ({"k1": {"v": 1}, "k2": {"v": None}, "k3": {"v": 3}}, "{*: {v: null | number}}"),
+        ({"k1": {"v": 1}, "k2": None, "k3": {"v": 3}}, "{*: null | {v: number}}"),
+        ({"x8Kq2zPw": {"v": 1}, "Ab3dEf9h": {"v": 2}, "zz19QwEr": {"v": 3}}, "{*: {v: number}}"),
+        ({"k119053": 1, "k245123": 2, "k100001": 3}, "{*: number}"),
+        ({"k1": {"v": 1}, "k2": {"v": 2}}, "{k1: {v: number}, k2: {v: number}}"),
+        ({"k1": {"v": 1}, "k2": {"v": 2}, "k3": {"w": 3}},
+         "{k1: {v: number}, k2: {v: number}, k3: {w: number}}"),
+        ({"line1": "", "line2": "", "line3": ""}, "{line1: string, line2: string, line3: string}"),
+        ({"lat": 1, "lng": 2, "alt": 3}, "{alt: number, lat: number, lng: number}"),
+        ({"home": {"zip": 1}, "billing": {"zip": 1}, "work": {"zip": 1}},
+         "{billing: {zip: number}, home: {zip: number}, work: {zip: number}}"),
     ],
 )  # fmt: skip
 def test_texts(value: Any, expected: str) -> None:
     assert text(shape_of(value)) == expected
+
+
+SHORT = st.text(max_size=4)
+SCALARS = st.none() | st.booleans() | st.integers(0, 9) | SHORT
+
+
+@given(st.sets(st.integers(0, 10**9), min_size=4, max_size=12), st.data())
+def test_another_entry_of_a_map_does_not_matter(numbers: set[int], data: st.DataObject) -> None:
+    before, after = data.draw(SHORT.filter(str.isalpha)), data.draw(SHORT.filter(str.isalpha))
+    item = data.draw(st.dictionaries(st.sampled_from("abc"), SCALARS))
+    entries = {f"{before}{number}{after}": item for number in numbers}
+    fewer = dict(list(entries.items())[1:])
+    assert shape_of(entries) == shape_of(fewer)
+    assert shape_of([entries, 1]) == shape_of([1, fewer])
 
 
 def test_values_do_not_matter() -> None:
@@ -87,8 +114,7 @@ def test_the_depth_is_limited() -> None:
     assert (shape, depth) == (DEEP, DEEPEST)
 
 
-SHORT = st.text(max_size=4)
-KEYS = st.sampled_from(["a", "b", "c", "id", "1", "22", UUID, "x y"])
+KEYS = st.sampled_from(["a", "b", "c", "id", "1", "22", UUID, "x y", "k1", "k2", "k31"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9) | SHORT,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
@@ -261,9 +287,9 @@ def form(media_type: str, body: bytes) -> tuple[Form, Anomalies]:
 def test_forms() -> None:
     assert form("application/json", b"[1]") == (Form("application/json", Items(NUMBER)), {})
     assert form("application/problem+json", b'"x"')[0].shape == STRING
-    assert form("text/plain", b"1") == (Form("text/plain", None), {})
+    assert form("text/plain", b"1") == (Form("text/plain", NUMBER), {})
     assert form("text/plain", b"[1]")[0].shape == Items(NUMBER)
-    assert form("", b"not json") == (Form("", None), {})
+    assert form("", b"not json") == (Form("", "text"), {})
     assert form("application/json", b"{broken") == (
         Form("application/json", None),
         {"json-invalid": 1},

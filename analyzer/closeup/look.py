@@ -127,10 +127,6 @@ class _Keeper(Recorder):
         super().__init__(Extraction())
         self.watched = watched
 
-    def route(self, request: Message) -> int:
-        """Endpoints don't matter here."""
-        return 0
-
     def exchange(
         self,
         connection: int,

@@ -16,7 +16,7 @@ from analyzer.findings import causes, reuse, telling
 from analyzer.findings.candidates import Candidates, candidates
 from analyzer.findings.deciding import decide
 from analyzer.findings.evidence import Case, outstanding
-from analyzer.findings.forms import Counted, Forms
+from analyzer.findings.form_model import Counted, FormModel
 from analyzer.findings.habits import habits
 from analyzer.findings.history import History, histories
 from analyzer.findings.incidents import finding_id, grouped
@@ -45,7 +45,7 @@ _OPEN_AT_END = int(Flag.OPEN_AT_END)
 def judge(tables: Tables, look: Look | None = None) -> Judgement:
     """Judge all exchanges; `look` gives a closer look at the few connections that matter."""
     counts = tables.counts()
-    forms = Forms(tables.forms, _counted(tables, counts))
+    forms = FormModel(tables.forms, _counted(tables, counts))
     echoes = _echoes(tables, counts)
     waits = longest_waits(tables)
     asking = reuse.Habits.of(tables)

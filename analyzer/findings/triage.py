@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from analyzer.findings.forms import Forms
+from analyzer.findings.form_model import FormModel
 from analyzer.findings.tokens import Echoes
 from analyzer.findings.view import Id, Key, Row, Tables
 from analyzer.intervals import covers
@@ -55,7 +55,7 @@ class Odd:
 
 def triage(
     tables: Tables,
-    forms: Forms,
+    forms: FormModel,
     echoes: Echoes,
     asks_early: npt.NDArray[np.bool_],
     waits: dict[int, int],
@@ -125,7 +125,7 @@ def _list_of(
     return None
 
 
-def odd_forms(forms: Forms) -> set[Key]:
+def odd_forms(forms: FormModel) -> set[Key]:
     """The (variant, status, form) that are unlike what their endpoints answer otherwise."""
     counted = forms.counted
     bits = forms.odd_bits()

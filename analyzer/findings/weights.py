@@ -29,7 +29,7 @@ import orjson
 from analyzer import echoes
 from analyzer.closeup.model import CLIENT
 from analyzer.echoes import repeats, says_who
-from analyzer.findings.forms import Forms
+from analyzer.findings.form_model import FormModel
 from analyzer.findings.lens import Lens, Said
 from analyzer.findings.rates import Rates
 from analyzer.findings.tokens import MOST_UNLEARNED, UNLEARNED, Echoes, Rate, accident
@@ -89,7 +89,7 @@ class Weigher:
     """Weighs requests against responses; `examples` are ordinary exchanges by endpoint."""
 
     tables: Tables
-    forms: Forms
+    forms: FormModel
     echoes: Echoes
     rates: Rates
     lens: Lens

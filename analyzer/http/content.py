@@ -22,6 +22,13 @@ def decoded(body: bytes, codings: str) -> bytes | None:
     return body
 
 
+def request_text(body: bytes, codings: str) -> bytes:
+    """A request's body without its content codings; nothing where it is too long to be kept."""
+    if len(body) > LONGEST_REQUEST_BODY:
+        return b""
+    return (decoded(body, codings) or b"") if codings else body
+
+
 def _decode(body: bytes, coding: str) -> bytes | None:
     if coding in ("gzip", "x-gzip"):
         return zlib.decompressobj(31).decompress(body, limits.BODY + 1)

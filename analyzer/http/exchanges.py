@@ -52,9 +52,6 @@ _CARRIES = {
 class Recorder(Interface):
     """Takes what this stage puts out."""
 
-    def route(self, request: Message) -> int:
-        """The route of a request whose head is complete."""
-
     def exchange(
         self,
         connection: int,
@@ -232,7 +229,6 @@ class HttpConnection:
             request.flags |= _BODY_SKIPPED
         if self._doubtful:
             request.flags |= _DOUBTFUL
-        request.route = self._recorder.route(request)
         if len(self.outstanding) >= limits.OUTSTANDING:
             self.anomalies.count("outstanding-limit")
             self._put(self.outstanding.popleft(), None, Outcome.UNANSWERED, _DAMAGED)

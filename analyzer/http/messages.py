@@ -43,7 +43,6 @@ class Message:
         "head",
         "length",
         "method",
-        "route",
         "seq",
         "status",
         "target",
@@ -70,7 +69,6 @@ class Message:
         self.doubtful = False  # its framing is ambiguous
         self.tunnel = False
         self.flags = 0
-        self.route = 0
 
 
 _NO_FIELDS = Fields()

@@ -105,10 +105,6 @@ class Wire:
         self.next = [1_000, 5_000]
         self.frame = 0
 
-    def route(self, request: Message) -> int:
-        """A route number, as the recorder gives one."""
-        return len(request.target)
-
     def exchange(
         self,
         connection: int,

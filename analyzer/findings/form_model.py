@@ -219,7 +219,7 @@ class Counted:
 
 
 @dataclass(slots=True)
-class Forms:
+class FormModel:
     """What endpoints' responses look like; asked for fits and for what these are worth in bits."""
 
     forms: Sequence[Form]
@@ -324,7 +324,7 @@ class Forms:
 
     # --- what fits are worth -----------------------------------------------------------------
 
-    def without(self, responses: Iterable[tuple[Key, float]]) -> "Forms":
+    def without(self, responses: Iterable[tuple[Key, float]]) -> "FormModel":
         """The same, but that so much of responses under these keys is not known to be their own."""
         apart = copy(self)
         count = self._count.copy()
