@@ -299,20 +299,23 @@ class FormModel:
         expected = np.zeros(len(container))  # the weight expected in each container
         open_ = np.zeros(len(container), dtype=np.bool_)
         known = np.zeros(len(kind))
-        for level in self._levels:
+        narrow = self._levels[1]
+        experienced = narrow.responses[narrow.group[variant]] > less
+        for wide, level in zip((True, False, False), self._levels, strict=True):
             group = level.group[variant]
             there = group[whose]
             seen = np.maximum(level.open.at(there, held) - less, 0.0)
             has_it = np.maximum(level.having.at(there, feature) - less, 0.0)
             likely = _blended(has_it, seen, likely, told)
-            told |= seen > 0
+            # What neighbours have inside of something is no answer to whether it belongs here.
+            told = seen > 0 if wide else (told & ~experienced[whose]) | (seen > 0)
             there = group[opener]
             shown = np.maximum(level.open.at(there, container) - less, 0.0)
             weighed = level.within.at(there, container)
             if mine is not None:
                 weighed = np.maximum(weighed - mine.at(opener, container), 0.0)
             expected = _blended(weighed, shown, expected, open_)
-            open_ |= shown > 0
+            open_ = shown > 0 if wide else (open_ & ~experienced[opener]) | (shown > 0)
             known = np.maximum(level.responses[group] - less, 0.0)
         size = len(kind)
         common = np.bincount(whose, np.where(told, weight * likely, 0.0), size)
