@@ -30,6 +30,7 @@ SENTENCES: dict[str, str] = {
     "retransmission-differs": "a second copy of the same bytes differs from the first",
     "reassembly-limit": "more out-of-order data than is kept; the missing bytes count as a gap",
     "connection-evicted": "too many connections at once; the longest idle was let go",
+    "reset-ignored": "a reset that ended nothing: its number was wrong, or both sides went on",
     "data-after-close": "a segment with data on a connection that had ended",
     "tls": "a TLS connection; its content cannot be read",
     "http2": "an HTTP/2 connection; only HTTP/1.x is read",

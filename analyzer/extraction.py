@@ -223,6 +223,7 @@ class Recorder:
         one, two = connection.endpoints[client], connection.endpoints[1 - client]
         ours, theirs = connection.flows[client], connection.flows[1 - client]
         # Without a request, what its numbers would have been: both follow from the first two.
+        reset_frame, reset_time = (r.frame, r.time) if (r := connection.reset) else (0, 0)
         join = http.first_request or http.first_response or (0, 0)
         self.into.connections.append(
             _pack_connection(
@@ -247,8 +248,8 @@ class Recorder:
                 ours.fin_time,
                 theirs.fin_frame & 0xFFFFFFFF,
                 theirs.fin_time,
-                connection.reset_frame & 0xFFFFFFFF,
-                connection.reset_time,
+                reset_frame & 0xFFFFFFFF,
+                reset_time,
                 http.requests,
                 http.answered,
             )

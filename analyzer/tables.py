@@ -103,7 +103,8 @@ class ConnectionFlag(IntFlag):
     COPIES_DIFFER = 1 << 9
     CLIENT_REPEATS = 1 << 10  # the client's last bytes, again and again, without an ack
     SERVER_REPEATS = 1 << 11
-    SERVER_RESET = 1 << 12  # the first RST was the server's
+    SERVER_RESET = 1 << 12  # the RST that ended it was the server's
+    RESET_IGNORED = 1 << 13  # both sides went on after a RST, or its number counted for nothing
 
 
 EXCHANGES: tuple[Column, ...] = (
@@ -152,7 +153,7 @@ CONNECTIONS: tuple[Column, ...] = (
     Column("client_fin_time", "q", "ns", "its time"),
     Column("server_fin_frame", "I", "", "frame with the server's FIN; 0: none"),
     Column("server_fin_time", "q", "ns", "its time"),
-    Column("reset_frame", "I", "", "frame with the first RST; 0: none"),
+    Column("reset_frame", "I", "", "frame with the RST that ended it; 0: none"),
     Column("reset_time", "q", "ns", "its time"),
     Column("requests", "I", "", "requests seen on the connection"),
     Column("answered", "I", "", "complete final responses to them"),
