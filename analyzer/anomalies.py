@@ -37,6 +37,9 @@ SENTENCES: dict[str, str] = {
     "not-http": "a connection that carries something other than HTTP/1.x",
     # messages
     "start-line-invalid": "no valid start line where a message must begin",
+    "start-line-odd": "a start line that many readers refuse; it was read as it is meant",
+    "status-line-invalid": "a line like a status line, without a status code that can be read",
+    "extra-bytes": "bytes behind the end of a response, and no beginning of another",
     "head-too-long": "a message head longer than the limit",
     "content-length-invalid": "a Content-Length that is not one number",
     "content-length-and-chunked": "Content-Length and Transfer-Encoding in one message",

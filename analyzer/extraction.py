@@ -20,7 +20,17 @@ from analyzer.http.messages import Message
 from analyzer.http.ordinary import Glance
 from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form, may_be_json
 from analyzer.streams import Connection
-from analyzer.tables import CONNECTIONS, EXCHANGES, Address, Array, Flag, Refusal, Store, packer_of
+from analyzer.tables import (
+    CONNECTIONS,
+    EXCHANGES,
+    Address,
+    Array,
+    ConnectionFlag,
+    Flag,
+    Refusal,
+    Store,
+    packer_of,
+)
 
 _MOST_UNDECIDED = 256  # pieces kept while it is not known what a connection carries
 
@@ -108,7 +118,7 @@ class Recorder:
         response: Message | None,
         outcome: int,
         flags: int,
-    ) -> None:
+    ) -> int:
         """Add a row to EXCHANGES."""
         route = form = checksum = 0
         target = b""
@@ -128,9 +138,10 @@ class Recorder:
             frame, time, seq, ack = response.frame, response.time, response.seq, response.ack
             end_frame, end_time = response.end_frame, response.end_time
             length, status = response.length, response.status
+            announced = 0 if response.complete else response.announced
         else:
-            frame = time = seq = ack = end_frame = end_time = length = status = 0
-        self.into.exchanges.append(
+            frame = time = seq = ack = end_frame = end_time = length = announced = status = 0
+        return self.into.exchanges.append(
             _pack_exchange(
                 connection,
                 outcome,
@@ -149,6 +160,8 @@ class Recorder:
                 end_frame & 0xFFFFFFFF,
                 end_time,
                 length,
+                announced,
+                0,
                 checksum,
                 status,
                 route,
@@ -156,6 +169,11 @@ class Recorder:
             ),
             target,
         )
+
+    def extra(self, exchange: int, size: int) -> None:
+        """Behind the response of a row came bytes that begin no message."""
+        self.into.exchanges.change(exchange, "flags", int(Flag.EXTRA_BYTES))
+        self.into.exchanges.change(exchange, "response_extra", min(size, 0xFFFFFFFF))
 
     def _form(
         self, response: Message, route: int, request: Message | None, position: Position | None
@@ -234,7 +252,7 @@ class Recorder:
                 self._address(two.high, two.low),
                 one.port,
                 two.port,
-                int(connection.flags(client)),
+                connection.flags(client) | (_EXTRA_BYTES if http.extra else 0),
                 int(connection.closed_first(client)),
                 connection.first_time,
                 connection.last_time,
@@ -265,6 +283,7 @@ class Recorder:
 
 
 _NOTHING = (0, 0, 0, 0, 0)
+_EXTRA_BYTES = int(ConnectionFlag.EXTRA_BYTES)
 
 
 class HttpSink:

@@ -44,6 +44,8 @@ from analyzer.waiting import Held, Nexts, Waiting
 
 # How long out-of-order data waits.
 REORDERING = 100_000_000  # ns, for a hole that the receiver has acknowledged
+# As long as bytes may take to be sent again, where the capture lacks the acks that would tell.
+RESENDING = 3_000_000_000  # ns
 
 REPEATS = 4  # repetitions without an ack, seconds in all, that tell a loss on the way
 
@@ -443,8 +445,12 @@ class Connection:
             self.held = None
 
     def _overdue(self, time: int) -> None:
-        """Give up holes that were acknowledged and not filled in time."""
-        while self.held and time - self.held_since > REORDERING and self._hole_acked():
+        """Give up holes that were not filled in time, and were acknowledged or never can be."""
+        while self.held and time - self.held_since > REORDERING:
+            side, _ = self._hole()
+            one_way = not self.flows[1 - side].seen and time - self.held_since > RESENDING
+            if not (one_way or self._hole_acked()):
+                break
             self._skip()
 
     def _hole(self) -> tuple[int, int]:
@@ -478,7 +484,8 @@ class Connection:
             return
         self._drain()
         while self.held:
-            if not self._hole_acked():
+            side, _ = self._hole()
+            if not self._hole_acked() and self.flows[1 - side].seen:
                 # Never acknowledged: lost on the way, and not by the capture. What lies behind the
                 # hole did not reach anybody either.
                 self.anomalies.count("lost-on-the-way")
