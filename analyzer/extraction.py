@@ -21,7 +21,17 @@ from analyzer.http.messages import Message
 from analyzer.http.ordinary import Glance
 from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form
 from analyzer.streams import Connection
-from analyzer.tables import CONNECTIONS, EXCHANGES, Address, Array, Flag, Refusal, Store, packer_of
+from analyzer.tables import (
+    CONNECTIONS,
+    EXCHANGES,
+    Address,
+    Array,
+    ConnectionFlag,
+    Flag,
+    Refusal,
+    Store,
+    packer_of,
+)
 
 _MOST_UNDECIDED = 256  # pieces kept while it is not known what a connection carries
 
@@ -114,7 +124,7 @@ class Recorder:
         response: Message | None,
         outcome: int,
         flags: int,
-    ) -> None:
+    ) -> int:
         """Add a row to EXCHANGES."""
         route = form = checksum = 0
         target = b""
@@ -134,9 +144,10 @@ class Recorder:
             frame, time, seq, ack = response.frame, response.time, response.seq, response.ack
             end_frame, end_time = response.end_frame, response.end_time
             length, status = response.length, response.status
+            announced = 0 if response.complete else response.announced
         else:
-            frame = time = seq = ack = end_frame = end_time = length = status = 0
-        self.into.exchanges.append(
+            frame = time = seq = ack = end_frame = end_time = length = announced = status = 0
+        return self.into.exchanges.append(
             _pack_exchange(
                 connection,
                 outcome,
@@ -155,6 +166,8 @@ class Recorder:
                 end_frame & 0xFFFFFFFF,
                 end_time,
                 length,
+                announced,
+                0,
                 checksum,
                 status,
                 route,
@@ -162,6 +175,11 @@ class Recorder:
             ),
             target,
         )
+
+    def extra(self, exchange: int, size: int) -> None:
+        """Behind the response of a row came bytes that begin no message."""
+        self.into.exchanges.change(exchange, "flags", int(Flag.EXTRA_BYTES))
+        self.into.exchanges.change(exchange, "response_extra", min(size, 0xFFFFFFFF))
 
     def _form(
         self, response: Message, route: int, request: Message | None, position: Position | None
@@ -232,6 +250,7 @@ class Recorder:
         one, two = connection.endpoints[client], connection.endpoints[1 - client]
         ours, theirs = connection.flows[client], connection.flows[1 - client]
         # Without a request, what its numbers would have been: both follow from the first two.
+        reset_frame, reset_time = (r.frame, r.time) if (r := connection.reset) else (0, 0)
         join = http.first_request or http.first_response or (0, 0)
         self.into.connections.append(
             _pack_connection(
@@ -242,7 +261,7 @@ class Recorder:
                 self._address(two.high, two.low),
                 one.port,
                 two.port,
-                int(connection.flags(client)),
+                connection.flags(client) | (_EXTRA_BYTES if http.extra else 0),
                 int(connection.closed_first(client)),
                 connection.first_time,
                 connection.last_time,
@@ -256,8 +275,8 @@ class Recorder:
                 ours.fin_time,
                 theirs.fin_frame & 0xFFFFFFFF,
                 theirs.fin_time,
-                connection.reset_frame & 0xFFFFFFFF,
-                connection.reset_time,
+                reset_frame & 0xFFFFFFFF,
+                reset_time,
                 http.requests,
                 http.answered,
             )
@@ -273,6 +292,7 @@ class Recorder:
 
 
 _NOTHING = (0, 0, 0, 0, 0)
+_EXTRA_BYTES = int(ConnectionFlag.EXTRA_BYTES)
 
 
 class HttpSink:

@@ -8,6 +8,7 @@ compact tables.
 """
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -37,6 +38,7 @@ from analyzer.findings import clocks, vantages
 from analyzer.findings.judge import judge
 from analyzer.findings.view import Tables, Variants
 from analyzer.findings.where import locate
+from analyzer.halves import Halves
 from analyzer.http.ordinary import Glance, OrdinaryReader
 from analyzer.intervals import MASK
 from analyzer.limits import changed as changed_limits
@@ -61,8 +63,10 @@ class Interfaces:
     def __init__(self) -> None:
         self.names: list[str] = []
         self.series: list[int] = []
+        self.tunnels: list[int] = []  # alike where tunnels may have two directions; -1: no tunnel
         self.clocks: list[int] = []  # those of one rotated set are one, per interface of its files
         self._clocks: dict[tuple[int, int], int] = {}
+        self._tunnels: dict[tuple[int, int, str], int] = {}
         self._numbers: dict[tuple[int, int, str], int] = {}
 
     def number(self, capture: Capture, local: int, scope: str) -> int:
@@ -78,7 +82,15 @@ class Interfaces:
             self.series.append(capture.series)
             clock = self._clocks.setdefault((capture.series, local), len(self._clocks))
             self.clocks.append(clock)
+            self.tunnels.append(self._tunnel(capture.series, local, scope))
         return found
+
+    def _tunnel(self, series: int, local: int, scope: str) -> int:
+        """A number for all tunnels of one kind on one interface; -1 for the interface itself."""
+        kind = re.sub("[0-9]+$", "", scope)
+        if kind in ("", INTERFACE):
+            return -1
+        return self._tunnels.setdefault((series, local, kind), len(self._tunnels))
 
 
 Extracted = tuple[Extraction, list[Capture], Interfaces]
@@ -208,6 +220,7 @@ def _segments(
 ) -> Iterator[Rows]:
     """The segments of all captures, a block at a time; `captures` is filled in on the way."""
     number = 0
+    halves = Halves()
     for source in files.in_order(paths):
         capture = Capture(source.path, index=len(captures))
         capture.series = files.series_of(source, captures)
@@ -223,6 +236,7 @@ def _segments(
             number += 1
             found = decoder.segments(frames, _link_types(capture, frames))
             rows = _rows(frames, found, capture, interfaces)
+            halves.join(rows, interfaces.tunnels)
             del frames, found
             yield rows
             del rows
@@ -287,6 +301,7 @@ def _again(
 ) -> Iterator[tuple[Frames, np.ndarray, Found, Rows]]:
     """The captures that have any of the connections, a block at a time, read once more."""
     series = {interfaces.series[w.interface] for w in connections}
+    halves = Halves()
     for known in captures:
         if known.series not in series:
             continue
@@ -296,6 +311,7 @@ def _again(
             link_types = _link_types(capture, frames)
             found = decoder.segments(frames, link_types)
             rows = _rows(frames, found, capture, interfaces)
+            halves.join(rows, interfaces.tunnels)
             yield frames, link_types, found, rows
 
 

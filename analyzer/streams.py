@@ -4,7 +4,8 @@ Law: a gap is data, not zeros; the first copy of a byte wins, and a second copy 
 anomaly. Segments are handed on in causal order: one that acknowledges bytes of the other direction
 waits until those have been seen, so that a reply recorded before its request still follows it. A
 hole that the receiver has acknowledged will never be filled: after a short wait for frames recorded
-out of order it is a gap. Nothing is allocated for bytes that were not captured.
+out of order it is a gap. Nothing is allocated for bytes that were not captured. A reset ends a
+connection by its number, and only where nothing shows that both sides go on (see `resets.py`).
 
 A connection is a pair of addresses and ports on one interface, from one SYN on (a SYN with another
 initial sequence number begins another connection).
@@ -37,11 +38,14 @@ from analyzer.blocks import (
     walk,
 )
 from analyzer.intervals import MASK, advance, distance
+from analyzer.resets import Number, Reset, number_of
 from analyzer.tables import MOST_REFUSALS, Close, Refusal
 from analyzer.waiting import Held, Nexts, Waiting
 
 # How long out-of-order data waits.
 REORDERING = 100_000_000  # ns, for a hole that the receiver has acknowledged
+# As long as bytes may take to be sent again, where the capture lacks the acks that would tell.
+RESENDING = 3_000_000_000  # ns
 
 REPEATS = 4  # repetitions without an ack, seconds in all, that tell a loss on the way
 
@@ -102,6 +106,7 @@ class Flow:
         "fin_frame",
         "fin_seq",
         "fin_time",
+        "furthest",
         "gap",
         "isn",
         "last_piece",
@@ -116,6 +121,7 @@ class Flow:
         self.next: int | None = None  # the sequence number that comes next in order
         self.isn: int | None = None  # initial sequence number, when its SYN was seen
         self.acked: int | None = None  # the other side has acknowledged up to here
+        self.furthest: int | None = None  # the end of what waits behind a hole
         self.fin_seq: int | None = None
         self.fin_frame = 0
         self.fin_time = 0
@@ -142,12 +148,11 @@ class Connection:
         "flows",
         "held",
         "held_since",
+        "ignored",
         "initiator",
         "interface",
         "last_time",
-        "reset_frame",
-        "reset_side",
-        "reset_time",
+        "reset",
         "sink",
     )
 
@@ -172,9 +177,8 @@ class Connection:
         self.held_since = 0
         self.first_close_side: int | None = None
         self.first_close = 0  # FIN or RST
-        self.reset_side: int | None = None
-        self.reset_frame = 0
-        self.reset_time = 0
+        self.reset: Reset | None = None  # the one that ends the connection, as far as is known
+        self.ignored: Reset | None = None  # the last one after which both sides went on
         self.ended = False
         self.copies_differ = False  # a second copy of some bytes differed from the first
 
@@ -182,6 +186,11 @@ class Connection:
     def midstream(self) -> bool:
         """Whether the connection was open before the capture saw it."""
         return self.initiator is None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is expected any more: it has ended, or was reset."""
+        return self.ended or self.reset is not None
 
     def closed_first(self, client: int) -> Close:
         """Which end closed first, `client` being the client's side."""
@@ -208,7 +217,8 @@ class Connection:
             self.copies_differ,
             _repeats_in_vain(ours),
             _repeats_in_vain(theirs),
-            self.reset_side == 1 - client,
+            self.reset is not None and self.reset.side == 1 - client,
+            self.ignored is not None,
         )
         return sum(1 << bit for bit, holds in enumerate(known) if holds)
 
@@ -227,7 +237,7 @@ class Connection:
     ) -> None:
         """Any segment, in the order of the capture; `piece` is what was captured of `wire` bytes.
 
-        A SYN that begins another connection has been told apart before.
+        A SYN that begins another connection has been told apart before, and what follows a reset.
         """
         flow, other = self.flows[side], self.flows[1 - side]
         flow.seen = True
@@ -254,7 +264,7 @@ class Connection:
             flow.fin_frame, flow.fin_time = frame, time
             self._closes(side, FIN)
         if flags & RST:
-            self._reset(side, frame, time)
+            self._reset(side, seq, frame, time)
             return
         if wire or flags & FIN:
             if flow.next is None:
@@ -286,19 +296,66 @@ class Connection:
         if self.first_close_side is None:
             self.first_close_side, self.first_close = side, how
 
-    def _reset(self, side: int, frame: int, time: int) -> None:
+    def _reset(self, side: int, seq: int, frame: int, time: int) -> None:
+        flow = self.flows[side]
+        how = number_of(
+            seq,
+            expected=flow.next,
+            furthest=flow.furthest,
+            acked=advance(flow.isn, 1) if flow.acked is None and flow.isn is not None
+            else flow.acked,
+        )  # fmt: skip
+        found = Reset(side, seq, frame, time, how)
+        if how is Number.OUTSIDE:
+            self._ignore(found)
+            return
+        self.reset = found
         self._closes(side, RST)
-        if self.reset_side is None:
-            self.reset_side, self.reset_frame, self.reset_time = side, frame, time
-        self.finish(ended=True)
+        if self.was_refused:
+            self.finish(ended=True)
+
+    def _ignore(self, reset: Reset) -> None:
+        self.anomalies.count("reset-ignored")
+        self.ignored = reset
+
+    def after_reset(self, entry: Held) -> list[Held]:
+        """A segment after a reset; those that came since then, if it shows that nothing ended."""
+        reset = self.reset
+        assert reset is not None
+        if entry.flags & RST or not reset.refuted_by(entry, self._ends()):
+            return []
+        self.reset = None
+        self._ignore(reset)
+        if self.first_close == RST:
+            self.first_close_side, self.first_close = None, 0
+        return reset.following
+
+    def _ends(self) -> Nexts:
+        """Where the bytes end that each side had sent, as far as they have been seen."""
+        one, two = (f.next if f.furthest is None else f.furthest for f in self.flows)
+        return one, two
 
     @property
     def was_refused(self) -> bool:
         """Whether all that was said is a SYN, and a reset in answer."""
         client = self.initiator
-        if client is None or self.reset_side != 1 - client or self.sink is not None:
+        if client is None or self.reset is None or self.sink is not None:
+            return False
+        if self.reset.side == client:
             return False
         return self.flows[client].isn is not None and self.flows[1 - client].isn is None
+
+    def _after_all(self) -> None:
+        """At the end: a reset behind which its sender had nothing to say did end the connection.
+
+        What seemed to go on was recorded out of order.
+        """
+        reset = self.ignored
+        if reset is None or self.over or self.last_time - reset.time > REORDERING:
+            return
+        if self.flows[reset.side].next == reset.seq and not self._both_closed():
+            self.reset, self.ignored = reset, None
+            self._closes(reset.side, RST)
 
     def _ready(self, entry: Held) -> bool:
         """Whether a segment's turn has come: in order, and all that it acknowledges seen."""
@@ -355,6 +412,9 @@ class Connection:
             self.held = Waiting()
             self.held_since = entry.time
         self.held.hold(entry, self._nexts())
+        flow, end = self.flows[entry.side], advance(entry.seq, entry.wire)
+        if flow.furthest is None or distance(flow.furthest, end) > 0:
+            flow.furthest = end
         if len(self.held) > limits.HELD_SEGMENTS or self.held.size > limits.HELD_BYTES:
             self.anomalies.count("reassembly-limit")
             self._skip()
@@ -385,8 +445,12 @@ class Connection:
             self.held = None
 
     def _overdue(self, time: int) -> None:
-        """Give up holes that were acknowledged and not filled in time."""
-        while self.held and time - self.held_since > REORDERING and self._hole_acked():
+        """Give up holes that were not filled in time, and were acknowledged or never can be."""
+        while self.held and time - self.held_since > REORDERING:
+            side, _ = self._hole()
+            one_way = not self.flows[1 - side].seen and time - self.held_since > RESENDING
+            if not (one_way or self._hole_acked()):
+                break
             self._skip()
 
     def _hole(self) -> tuple[int, int]:
@@ -411,10 +475,7 @@ class Connection:
         assert flow.next is not None
         acked = flow.acked is not None and distance(flow.next, flow.acked) > 0
         self.anomalies.count("gap" if acked else "gap-unacknowledged")
-        flow.gap = True
-        flow.next = advance(flow.next, size)
-        if self.sink is not None and self.sink.wants_data:
-            self.sink.gap(side, size)
+        self._gap(side, size)
         self._drain()
 
     def finish(self, *, ended: bool) -> None:
@@ -423,7 +484,8 @@ class Connection:
             return
         self._drain()
         while self.held:
-            if not self._hole_acked():
+            side, _ = self._hole()
+            if not self._hole_acked() and self.flows[1 - side].seen:
                 # Never acknowledged: lost on the way, and not by the capture. What lies behind the
                 # hole did not reach anybody either.
                 self.anomalies.count("lost-on-the-way")
@@ -431,7 +493,14 @@ class Connection:
                 continue
             self._skip()
         self._missing_tail()
-        self.ended = ended = ended or self._both_closed()
+        self._after_all()
+        reset = self.reset
+        if reset is not None:
+            self._missing_before(reset)
+            late = sum(1 for entry in reset.following if entry.wire and entry.ack >= 0)
+            self.anomalies.count("data-after-close", late)
+            reset.following = []
+        self.ended = ended = ended or reset is not None or self._both_closed()
         if self.sink is not None:
             self.sink.finish(open_at_end=not ended)
             self.sink = None
@@ -441,6 +510,24 @@ class Connection:
         assert self.held is not None
         side, _ = self._hole()
         self.held = self.held.without(side, self._nexts()) or None
+
+    def _missing_before(self, reset: Reset) -> None:
+        """A reset with a number ahead of all that was seen: what lies before it is missing."""
+        if reset.number is Number.AHEAD:
+            flow = self.flows[reset.side]
+            assert flow.next is not None
+            size = distance(flow.next, reset.seq)
+            if size > 0:
+                self.anomalies.count("gap-unacknowledged")
+                self._gap(reset.side, size)
+
+    def _gap(self, side: int, size: int) -> None:
+        flow = self.flows[side]
+        assert flow.next is not None
+        flow.gap = True
+        flow.next = advance(flow.next, size)
+        if self.sink is not None and self.sink.wants_data:
+            self.sink.gap(side, size)
 
     def _missing_tail(self) -> None:
         """Bytes at the end of a flow that the other side acknowledged and nobody saw."""
@@ -453,10 +540,7 @@ class Connection:
                 size -= 1
             if size > 0:
                 self.anomalies.count("gap")
-                flow.gap = True
-                flow.next = advance(flow.next, size)
-                if self.sink is not None and self.sink.wants_data:
-                    self.sink.gap(side, size)
+                self._gap(side, size)
 
 
 def _repeats_in_vain(flow: Flow) -> bool:
@@ -513,7 +597,7 @@ class Tracker:
                 self._note_brief(key, *ends[number])
                 continue
             connection = self._walk(key, block, steps, bounds[number], bounds[number + 1])
-            if connection is not None and not connection.ended:
+            if connection is not None and not connection.over:
                 connection.last_time = last_time
         if block.last_times:
             self._forget(max(block.last_times))
@@ -582,9 +666,11 @@ class Tracker:
         elif flags & SYN and self._begins_another(connection, side, seq, flags):
             self._end(name, connection)
             connection = self._begin(name, key, frame, time)
-        elif connection.ended:
-            if wire and flags & ACK:
-                self._anomalies.count("data-after-close")
+        piece = data[payload : payload + captured] if captured else b""
+        if connection.over:
+            self._late(name, connection, Held(
+                side, seq, ack if flags & ACK else -1, flags, piece, wire, frame, time
+            ))  # fmt: skip
             return connection
         pure = not wire and window and flags & PLAIN_MASK == ACK
         if pure and not connection.held and connection.flows[1 - side].next is not None:
@@ -594,23 +680,51 @@ class Tracker:
             return connection
         if not window and not flags & (SYN | FIN | RST):
             connection.flows[side].zero_window = True
-        piece = data[payload : payload + captured] if captured else b""
+        self._take(name, connection, side, seq, ack, flags, piece, wire, frame, time)
+        return connection
+
+    def _take(
+        self,
+        name: bytes,
+        connection: Connection,
+        side: int,
+        seq: int,
+        ack: int,
+        flags: int,
+        piece: bytes,
+        wire: int,
+        frame: int,
+        time: int,
+    ) -> None:
+        """A segment of a connection that is not over."""
         if connection.sink is None and wire:
             connection.sink = self._opener(connection)
         connection.segment(side, seq, ack, flags, piece, wire, frame, time)
-        if connection.ended:
+        if connection.over:
             self._remember(name, connection)
             if connection.was_refused:
                 self._note_refused(connection)
-        return connection
+
+    def _late(self, name: bytes, connection: Connection, entry: Held) -> None:
+        """A segment of a connection that has ended, or was reset; the reset may come to nothing."""
+        if connection.ended:
+            if entry.wire and entry.ack >= 0:
+                self._anomalies.count("data-after-close")
+            return
+        for following in connection.after_reset(entry):
+            if connection.over:
+                self._late(name, connection, following)
+            else:
+                self._take(name, connection, *following)
 
     def _note_refused(self, connection: Connection) -> None:
         self._anomalies.count("connection-refused")
         client = connection.initiator
         assert client is not None
-        if len(self.refusals) < MOST_REFUSALS:
+        reset = connection.reset
+        if len(self.refusals) < MOST_REFUSALS and reset is not None:
             one, two = connection.endpoints[client], connection.endpoints[1 - client]
-            moment = connection.reset_time, connection.reset_frame
+            moment = reset.time, reset.frame
             ends = (one.high, one.low), one.port, (two.high, two.low), two.port
             self.refusals.append(Refusal(*moment, *ends))
 
@@ -618,7 +732,7 @@ class Tracker:
         self, connection: Connection | None, block: Arranged, values: Values, run: Run
     ) -> bool:
         """Take a run of ordinary exchanges, if what came before them leaves no doubt."""
-        if connection is None or connection.held or connection.ended:
+        if connection is None or connection.held or connection.over:
             return False
         sink = connection.sink
         if sink is None:
@@ -644,9 +758,9 @@ class Tracker:
         """Whether a SYN is another connection's, not a repeated one of this connection."""
         known = connection.flows[side].isn
         if known is not None:
-            return known != seq and not (flags & ACK and not connection.ended)
+            return known != seq and not (flags & ACK and not connection.over)
         if flags & ACK:
-            return connection.ended
+            return connection.over
         return any(flow.seen for flow in connection.flows) and not self._early(connection)
 
     @staticmethod
@@ -684,22 +798,27 @@ class Tracker:
     def _end(self, name: bytes, connection: Connection) -> None:
         """Another connection takes over the name."""
         if not connection.ended:
-            if connection.sink is not None:
+            if connection.sink is not None and not connection.over:
                 self._anomalies.count("port-reused")
             connection.finish(ended=True)
         del self._connections[name]
 
     def _remember(self, name: bytes, connection: Connection) -> None:
-        """Keep an ended connection a while, so that stragglers don't begin a new one."""
-        connection.held = None
-        for flow in connection.flows:
-            flow.last_piece = b""
+        """Keep a connection that is over a while, so that stragglers don't begin a new one."""
+        if connection.ended:
+            connection.held = None
+            for flow in connection.flows:
+                flow.last_piece = b""
         self._ended.append((connection.last_time, name, connection))
 
     def _forget(self, now: int) -> None:
         ended = self._ended
         while ended and (len(ended) > MOST_ENDED or now - ended[0][0] > LINGER):
-            _, name, connection = ended.popleft()
+            time, name, connection = ended.popleft()
+            # After a reset that came to nothing it may go on, or be over once more.
+            if not connection.over or connection.last_time != time:
+                continue
+            connection.finish(ended=True)
             if self._connections.get(name) is connection:
                 del self._connections[name]
 
@@ -708,7 +827,7 @@ class Tracker:
         idle = sorted(self._connections.items(), key=lambda item: item[1].last_time)
         for name, connection in idle[: max(1, limits.CONNECTIONS // 10)]:
             if not connection.ended:
-                self._anomalies.count("connection-evicted")
+                self._anomalies.count("connection-evicted", int(not connection.over))
                 connection.finish(ended=False)
             del self._connections[name]
 

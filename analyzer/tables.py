@@ -6,6 +6,7 @@ and never a Python object.
 """
 
 import struct
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
@@ -75,6 +76,16 @@ class Flag(IntFlag):
     BODY_SKIPPED = 1 << 16  # sent where the server still waits for the body of a refused request
     DOUBTFUL = 1 << 17  # behind a request that two readers may end in two places (RFC 9112 §11.2)
 
+    HEAD_CUT = 1 << 18  # of the response came no more than a part of its head
+    NOT_HTTP = 1 << 19  # what came where the response must be is not HTTP/1.x
+    ODD_START_LINE = 1 << 20  # a start line that many readers refuse, read loosely
+    EXTRA_BYTES = 1 << 21  # behind the response's end came bytes that begin no message
+    AFTER_EXTRA = 1 << 22  # such bytes stood where its response had to begin
+    BODY_WHOLE = 1 << 23  # the incomplete response's body is whole by its own grammar
+    # It was sent after no more than an interim response to the request before it, as is all that
+    # follows on its connection.
+    AFTER_INTERIM = 1 << 24
+
     LOSS = GAP_REQUEST | GAP_RESPONSE | AFTER_GAP | MIDSTREAM | OPEN_AT_END | ONE_WAY
 
 
@@ -103,7 +114,9 @@ class ConnectionFlag(IntFlag):
     COPIES_DIFFER = 1 << 9
     CLIENT_REPEATS = 1 << 10  # the client's last bytes, again and again, without an ack
     SERVER_REPEATS = 1 << 11
-    SERVER_RESET = 1 << 12  # the first RST was the server's
+    SERVER_RESET = 1 << 12  # the RST that ended it was the server's
+    EXTRA_BYTES = 1 << 14  # the server sent bytes that begin no message, behind a whole response
+    RESET_IGNORED = 1 << 13  # both sides went on after a RST, or its number counted for nothing
 
 
 EXCHANGES: tuple[Column, ...] = (
@@ -123,7 +136,12 @@ EXCHANGES: tuple[Column, ...] = (
     Column("response_ack", "I", "", "acknowledgement number in that segment"),
     Column("response_end_frame", "I", "", "frame with the response's last byte; 0: none"),
     Column("response_end_time", "q", "ns", "capture time of that frame"),
+    # Of a part of a head, and of what is not HTTP, all bytes.
     Column("response_length", "Q", "bytes", "the response's body, transfer coding removed"),
+    Column(
+        "response_announced", "Q", "bytes", "the Content-Length that did not come whole; else 0"
+    ),
+    Column("response_extra", "I", "bytes", "behind the response's end, and of no message"),
     Column("response_sum", "I", "", "Adler-32 of a body that was looked into, as sent; else 0"),
     Column("status", "H", "", "status code; 0: none"),
     Column("route", "I", "", "index of the route (method, host, path with typed variables)"),
@@ -152,7 +170,7 @@ CONNECTIONS: tuple[Column, ...] = (
     Column("client_fin_time", "q", "ns", "its time"),
     Column("server_fin_frame", "I", "", "frame with the server's FIN; 0: none"),
     Column("server_fin_time", "q", "ns", "its time"),
-    Column("reset_frame", "I", "", "frame with the first RST; 0: none"),
+    Column("reset_frame", "I", "", "frame with the RST that ended it; 0: none"),
     Column("reset_time", "q", "ns", "its time"),
     Column("requests", "I", "", "requests seen on the connection"),
     Column("answered", "I", "", "complete final responses to them"),
@@ -188,17 +206,24 @@ class Store:
         self._text: list[bytes] | None = [] if text else None
         self._sealed: list[tuple[int, bytes, bytes]] = []
         self._numbers: dict[str, Array] = {}
+        self._changes: dict[int, dict[str, int]] = {}  # of rows: what is to be added, by column
         self._limit = self.ROWS * self.dtype.itemsize
         self.length = 0
 
-    def append(self, row: bytes, text: bytes = b"") -> None:
-        """Add one packed row."""
+    def append(self, row: bytes, text: bytes = b"") -> int:
+        """Add one packed row; returns its number."""
         self._rows += row
         self.length += 1
         if self._text is not None:
             self._text.append(text)
         if len(self._rows) >= self._limit:
             self._seal()
+        return self.length - 1
+
+    def change(self, row: int, column: str, bits: int) -> None:
+        """Set further bits in a column of a row that has been added."""
+        changes = self._changes.setdefault(row, {})
+        changes[column] = changes.get(column, 0) | bits
 
     def append_many(self, rows: Array, texts: list[bytes]) -> None:
         """Add many rows at once; `rows` has the table's dtype."""
@@ -233,6 +258,8 @@ class Store:
         if self._rows:
             self._seal()
         unpack = zstandard.ZstdDecompressor().decompress
+        changed = sorted(self._changes)
+        begin = 0
         for length, columns, text in self._sealed:
             rows = np.empty(length, dtype=self.dtype)
             raw, at = unpack(columns), 0
@@ -240,6 +267,10 @@ class Store:
                 kind = self.dtype[name]
                 rows[name] = np.frombuffer(raw, kind, length, at)
                 at += length * kind.itemsize
+            for row in changed[bisect_left(changed, begin) : bisect_left(changed, begin + length)]:
+                for name, bits in self._changes[row].items():
+                    rows[name][row - begin] |= bits
+            begin += length
             for name, numbers in self._numbers.items():
                 rows[name] = numbers[rows[name]]
             yield rows, unpack(text).split(b"\n") if text else [b""] * length

@@ -25,6 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline": {
         "ahead", "capture", "packets", "blocks", "streams", "extraction", "http", "echoes",
         "endpoints", "shapes", "findings", "report", "closeup", "explain", "stopping",
+        "halves",
     },
     # compose http, shapes and endpoints over the bytes of streams: each message, whole blocks
     "extraction": {
@@ -48,7 +49,9 @@ ALLOWED: dict[str, set[str]] = {
     "capture": {"stopping"},
     "packets": {"capture"},  # the FRAMES table alone: see below
     "blocks": set(),
-    "streams": {"blocks", "waiting"},
+    "halves": {"blocks"},
+    "streams": {"blocks", "resets", "waiting"},
+    "resets": {"waiting"},
     "waiting": set(),
     "http": set(),
     "shapes": set(),

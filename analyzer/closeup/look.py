@@ -134,10 +134,11 @@ class _Keeper(Recorder):
         response: Message | None,
         outcome: int,
         flags: int,
-    ) -> None:
+    ) -> int:
         """One finished exchange."""
         if self.watched is not None:
             self.watched.exchange(request, response, outcome, flags)
+        return -1
 
     def finished(self, sink: HttpSink) -> None:
         """Connections have their row already."""

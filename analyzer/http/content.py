@@ -1,5 +1,6 @@
 """Content codings of a body: gzip, deflate, br and zstd, limited in size (RFC 9110 §8.4)."""
 
+import json
 import zlib
 
 import zstandard
@@ -22,11 +23,32 @@ def decoded(body: bytes, codings: str) -> bytes | None:
     return body
 
 
+<<<<<<< HEAD
 def request_text(body: bytes, codings: str) -> bytes:
     """A request's body without its content codings; nothing where it is too long to be kept."""
     if len(body) > LONGEST_REQUEST_BODY:
         return b""
     return (decoded(body, codings) or b"") if codings else body
+=======
+def is_whole(body: bytes, codings: str) -> bool:
+    """Whether a body (as sent, without transfer coding) ends where a document does.
+
+    That is the end of a JSON object or array that is all of it, or of an `html` element.
+    """
+    text = decoded(body, codings) if codings else body
+    if not text:
+        return False
+    text = text.strip()
+    if text[-7:].lower() == b"</html>":
+        return True
+    if (text[:1], text[-1:]) not in ((b"{", b"}"), (b"[", b"]")):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+>>>>>>> wire
 
 
 def _decode(body: bytes, coding: str) -> bytes | None:

@@ -13,7 +13,7 @@ from typing import Protocol as Interface
 
 from analyzer import limits
 from analyzer.anomalies import Anomalies
-from analyzer.http import grammar
+from analyzer.http import content, grammar
 from analyzer.http.grammar import Protocol
 from analyzer.http.messages import Message, MessageReader
 from analyzer.intervals import covers
@@ -27,6 +27,8 @@ _AFTER_GAP, _MIDSTREAM = int(Flag.AFTER_GAP), int(Flag.MIDSTREAM)
 _SURPLUS, _PIPELINED, _INTERIM = int(Flag.SURPLUS), int(Flag.PIPELINED), int(Flag.INTERIM)
 _AFTER_CLIENT_CLOSE, _TUNNEL = int(Flag.AFTER_CLIENT_CLOSE), int(Flag.TUNNEL)
 _OPEN_AT_END, _LOST = int(Flag.OPEN_AT_END), int((Flag.LOSS | Flag.DAMAGED) & ~Flag.OPEN_AT_END)
+_HEAD_CUT, _NOT_HTTP, _AFTER_EXTRA = int(Flag.HEAD_CUT), int(Flag.NOT_HTTP), int(Flag.AFTER_EXTRA)
+_BODY_WHOLE, _AFTER_INTERIM = int(Flag.BODY_WHOLE), int(Flag.AFTER_INTERIM)
 _BODY_SKIPPED, _DOUBTFUL = int(Flag.BODY_SKIPPED), int(Flag.DOUBTFUL)
 _REQUEST_OPEN, _DAMAGED = int(Flag.REQUEST_OPEN), int(Flag.DAMAGED)
 
@@ -59,8 +61,11 @@ class Recorder(Interface):
         response: Message | None,
         outcome: int,
         flags: int,
-    ) -> None:
-        """One finished exchange."""
+    ) -> int:
+        """One finished exchange; returns its number."""
+
+    def extra(self, exchange: int, size: int) -> None:
+        """Behind the end of a finished exchange's response came `size` bytes of no message."""
 
 
 class HttpConnection:
@@ -70,9 +75,12 @@ class HttpConnection:
     """
 
     __slots__ = (
+        "_after_interim",
         "_client_closed",
         "_doubtful",
         "_early",
+        "_interim_end",
+        "_last",
         "_midstream",
         "_most_recent",
         "_proofs",
@@ -80,10 +88,13 @@ class HttpConnection:
         "_recorder",
         "_shaken",
         "_skipped",
+        "_spilled",
         "_surplus",
+        "_why",
         "anomalies",
         "answered",
         "carries",
+        "extra",
         "first_request",
         "first_response",
         "number",
@@ -115,11 +126,17 @@ class HttpConnection:
         # pair: a request that was lost may still be answered. Exchanges in a row whose numbers
         # leave no other reading end this.
         self._shaken = midstream or gapped
+        self._why = _AFTER_GAP if self._shaken else 0
         self._proofs = 0
         self._client_closed = False
         self._skipped = False  # a body was announced and never sent
         self._doubtful = False  # a request has ended where another reader may not see its end
         self._surplus: deque[Message] = deque()
+        self._last: int | None = None  # the exchange of the last whole response; -1: not by number
+        self._spilled = False  # bytes behind its end are still in the way of the next response
+        self.extra = 0  # bytes of the server that began no message
+        self._interim_end: int | None = None  # where the last interim response ended
+        self._after_interim = False
         self._early: tuple[Message, Message, Outcome, int] | None = None
         self._most_recent: Message | None = None  # the request that the current response answers
         self._readers: tuple[MessageReader, ...] = (
@@ -138,6 +155,9 @@ class HttpConnection:
                 on_lost=self._response_lost,
                 anomalies=anomalies,
                 whole=whole,
+                on_stray=self._stray,
+                on_strayed=self._strayed,
+                may_begin=self._may_begin,
             ),
         )
 
@@ -149,6 +169,8 @@ class HttpConnection:
             and not self._shaken
             and not self.outstanding
             and not self._surplus
+            and not self._spilled
+            and not self._after_interim
             and self._readers[0].idle
             and self._readers[1].idle
         )
@@ -157,6 +179,7 @@ class HttpConnection:
         """`count` ordinary exchanges were read past this object, the first with these numbers."""
         self.requests += count
         self.answered += count
+        self._last = -1
         if self.first_request is None:
             self.first_request = (seq, ack)
 
@@ -184,9 +207,13 @@ class HttpConnection:
         self._shake(_GAP_RESPONSE if side else _GAP_REQUEST)
         self._readers[side].gap(size)
 
-    def _shake(self, flag: int) -> None:
-        """From here on order alone does not pair, and what is outstanding is touched."""
+    def _shake(self, flag: int, why: int = 0) -> None:
+        """From here on order alone does not pair, and what is outstanding is touched by `flag`.
+
+        What follows has the flag `why`: bytes that could not be read, or a gap.
+        """
         self._shaken = True
+        self._why |= why or (flag & _DAMAGED or _AFTER_GAP)
         self._proofs = 0
         for request in self.outstanding:
             request.flags |= flag
@@ -201,21 +228,81 @@ class HttpConnection:
         """The connection is over (or the capture is): what is outstanding will stay so."""
         if open_at_end:
             flags |= _OPEN_AT_END
+        before = flags
         if self._shaken:
-            flags |= _AFTER_GAP
+            flags |= self._why
         self._put_early()
-        response = self._readers[1].message
+        reader = self._readers[1]
+        response = reader.message
         if response is not None and response.status >= 200:
             self._abandon(response, flags)
+        elif (stray := reader.stray) is not None:
+            self._ended_astray(stray, flags)
+            if self._shaken:
+                flags = before | self._why
+        elif (part := reader.rest()) is not None and not 100 <= part.status < 200:
+            self._ended_in_head(part, flags)
         while self._surplus:
             self._lone(self._surplus.popleft(), flags)
         while self.outstanding:
             request = self.outstanding.popleft()
             if not request.complete:
                 flags |= _REQUEST_OPEN
+            if self._spilled:
+                flags |= _AFTER_EXTRA
             self._put(request, None, Outcome.UNANSWERED, flags)
         # The readers hold methods of this object: without them it is let go at once.
         self._readers = ()
+
+    def _ended_in_head(self, part: Message, flags: int) -> None:
+        """Nothing more came than a part of a response's head."""
+        request = self._claim(part)
+        if request is not None:
+            self.outstanding.remove(request)
+            self._put(request, part, Outcome.INCOMPLETE, flags | _HEAD_CUT)
+        elif not self.outstanding and not self._shaken:
+            self._count_extra(part)
+
+    def _ended_astray(self, stray: Message, flags: int) -> None:
+        """The connection ended in bytes that begin no message."""
+        request = self._claim(stray)
+        if request is None or (self._last is not None and request.flags & _PIPELINED):
+            self._count_extra(stray)
+            return
+        self.outstanding.remove(request)
+        self._put(request, stray, Outcome.INCOMPLETE, flags | _NOT_HTTP)
+        self._shake(_DAMAGED)
+
+    # --- bytes that begin no message --------------------------------------------------------
+
+    def _stray(self, stray: Message, anomaly: str) -> bool:
+        """Bytes of the server that begin no message: whether they are to be counted."""
+        if self._shaken or (self._last is None and not self.outstanding):
+            return False
+        requests = self.outstanding
+        behind = self._last is not None and not (requests and covers(stray.ack, requests[0].seq))
+        self.anomalies.count("extra-bytes" if behind else anomaly)
+        return True
+
+    def _may_begin(self, ack: int) -> bool:
+        """Whether a response may begin in bytes that bear this acknowledgement number."""
+        return bool(self.outstanding) and covers(ack, self.outstanding[0].seq)
+
+    def _strayed(self, stray: Message) -> None:
+        """A response begins behind bytes that begin none, or some bytes are missing there."""
+        if self._last is None:
+            self._shake(_DAMAGED)
+        else:
+            self._count_extra(stray)
+
+    def _count_extra(self, stray: Message) -> None:
+        """They came behind the end of the last response, and belong to it."""
+        if self._last is None:
+            return
+        self._spilled = True
+        self.extra += stray.length
+        if self._last >= 0:
+            self._recorder.extra(self._last, stray.length)
 
     # --- requests --------------------------------------------------------------------------
 
@@ -229,6 +316,15 @@ class HttpConnection:
             request.flags |= _BODY_SKIPPED
         if self._doubtful:
             request.flags |= _DOUBTFUL
+<<<<<<< HEAD
+=======
+        interim = self._interim_end
+        if interim is not None and self.outstanding and covers(request.ack, interim):
+            self._after_interim = True
+        if self._after_interim:
+            request.flags |= _AFTER_INTERIM
+        request.route = self._recorder.route(request)
+>>>>>>> wire
         if len(self.outstanding) >= limits.OUTSTANDING:
             self.anomalies.count("outstanding-limit")
             self._put(self.outstanding.popleft(), None, Outcome.UNANSWERED, _DAMAGED)
@@ -244,7 +340,8 @@ class HttpConnection:
         self._put_early()
         if request.doubtful:
             self._doubtful = True
-            self._shake(_DAMAGED)
+            # What follows may be no request at all, which DOUBTFUL says of it.
+            self._shake(_DAMAGED, _AFTER_GAP)
 
     def _request_lost(self, request: Message | None, by_gap: bool) -> None:
         self._put_early()
@@ -260,13 +357,18 @@ class HttpConnection:
             # Interim: the final answer is still to come (RFC 9110 §15.2).
             if request is not None:
                 request.flags |= _INTERIM
+                self._interim_end = response.seq
             return b""
+        self._interim_end = None
         self._most_recent = request
         if self.first_request is None and self.first_response is None:
             self.first_response = (response.ack, response.seq)
         if request is None:
             return b""
         self.outstanding.remove(request)
+        if self._spilled:
+            self._spilled = False
+            response.flags |= _AFTER_EXTRA
         if self._client_closed:
             response.flags |= _AFTER_CLIENT_CLOSE
         return request.method
@@ -285,11 +387,12 @@ class HttpConnection:
         if not exact:
             return None
         chosen = exact[0]
-        chosen.flags |= _AFTER_GAP
+        chosen.flags |= self._why
         clear = len(exact) == len(outstanding) == 1
         self._proofs = self._proofs + 1 if clear else 0
         if self._proofs >= _PROOFS:
             self._shaken = self._midstream = False
+            self._why = 0
         while outstanding[0] is not chosen:
             passed = outstanding.popleft()
             self._put(passed, None, Outcome.UNANSWERED, passed.flags | _GAP_RESPONSE)
@@ -303,7 +406,7 @@ class HttpConnection:
             self._pair(request, response, 0)
             return
         if self._shaken:
-            self._lone(response, _MIDSTREAM if self._midstream else _AFTER_GAP)
+            self._lone(response, _MIDSTREAM if self._midstream else self._why)
             return
         if not self.outstanding and not self._readers[0].idle:
             # An answer to a request that has begun and whose head may never end.
@@ -333,8 +436,9 @@ class HttpConnection:
         if reader is not None and reader.message is request:
             # Answered before its end (RFC 9112 §9.5): what its length is shows only then.
             self._early = (request, response, outcome, flags)
+            self._last = -1
         else:
-            self._put(request, response, outcome, flags)
+            self._last = self._put(request, response, outcome, flags)
 
     def _put_early(self) -> None:
         """The request that was answered early has ended, or never will."""
@@ -352,6 +456,8 @@ class HttpConnection:
         """A response that began and will not end."""
         if response.status < 200:
             return
+        if _is_whole(response):
+            flags |= _BODY_WHOLE
         request, self._most_recent = self._most_recent, None
         if request is not None:
             self._put(request, response, Outcome.INCOMPLETE, flags)
@@ -362,7 +468,7 @@ class HttpConnection:
 
     def _lone(self, response: Message, flags: int) -> None:
         if self._shaken:
-            flags |= _AFTER_GAP
+            flags |= self._why
         self._proofs = 0
         if flags & _LOST:
             self.anomalies.count("response-without-request")
@@ -372,7 +478,7 @@ class HttpConnection:
 
     def _put(
         self, request: Message | None, response: Message | None, outcome: int, flags: int
-    ) -> None:
+    ) -> int:
         if request is not None:
             flags |= request.flags
             if request.gap:
@@ -381,7 +487,18 @@ class HttpConnection:
             flags |= response.flags
             if response.gap:
                 flags |= _GAP_RESPONSE
-        self._recorder.exchange(self.number, request, response, outcome, flags)
+        return self._recorder.exchange(self.number, request, response, outcome, flags)
+
+
+def _is_whole(response: Message) -> bool:
+    """Whether the body of a response that did not end is whole by its own grammar."""
+    if response.gap:
+        return False
+    if response.body_ended:
+        return True
+    return response.body is not None and content.is_whole(
+        b"".join(response.body), response.fields.content_coding
+    )
 
 
 def roles(side: int, piece: bytes) -> tuple[int | None, Carries]:

@@ -18,6 +18,13 @@ _REQUEST_LINE = re.compile(rb"(%s{1,32}) +([^ \r\n]+) +HTTP/(1\.[0-9])[ \t]*\Z" 
 # A target with blanks in it is invalid, yet servers answer it.
 _LOOSE_REQUEST_LINE = re.compile(rb"(%s{1,32}) +([^\r\n]*?) +HTTP/(1\.[0-9])[ \t]*\Z" % _TOKEN)
 _STATUS_LINE = re.compile(rb"HTTP/(1\.[0-9]) +([1-9][0-9]{2})(?: [^\r\n]*)?\Z")
+# Versions and spellings of "HTTP" that do not exist, where it is clear what is meant.
+_ODD_REQUEST_LINE = re.compile(rb"(%s{1,32}) +([^\r\n]*?) +(?i:HTTP)/(1[.0-9]*)[ \t]*\Z" % _TOKEN)
+_ODD_STATUS_LINE = re.compile(rb"(?i:HTTP)/(1[.0-9]*)[ \t]+([1-9][0-9]{2})(?:[ \t][^\r\n]*)?\Z")
+_STATUS = re.compile(rb"HTTP/1\.[0-9] [1-9][0-9]{2}[ \r\n]")
+_PART_OF_STATUS = re.compile(
+    rb"H(?:T(?:T(?:P(?:/(?:1(?:\.(?:[0-9](?: (?:[1-9](?:[0-9](?:[0-9])?)?)?)?)?)?)?)?)?)?)?\Z"
+)
 _START_OF_REQUEST = re.compile(rb"%s{1,32}(?: |\Z)" % _TOKEN)
 _CLEAR_START = re.compile(
     rb"(?:%s{1,32} [^ \r\n]+ HTTP/1\.[0-9]\r?\n|HTTP/1\.[0-9] [1-9][0-9]{2}[ \r\n])" % _TOKEN
@@ -45,20 +52,35 @@ def sniff(start: bytes) -> Protocol:
         return Protocol.TLS if len(start) > 2 else Protocol.UNDECIDED
     if start.startswith(b"PRI * HTTP/2.0"):
         return Protocol.HTTP2
-    if b"HTTP/1."[: len(start)] == start[:7]:
+    if may_be_status_line(start):
         return Protocol.RESPONSE if len(start) >= 7 else Protocol.UNDECIDED
     if not _START_OF_REQUEST.match(start):
         return Protocol.OTHER
     line, newline, _ = start.partition(b"\n")
     if newline:
-        good = _LOOSE_REQUEST_LINE.match(line.rstrip(b"\r"))
+        good = request_line(line.rstrip(b"\r"))
         return Protocol.REQUEST if good else Protocol.OTHER
     return Protocol.UNDECIDED if len(start) < LONGEST_TARGET else Protocol.OTHER
+
+
+def may_be_status_line(start: bytes) -> bool:
+    """Whether a status line can start with `start`, in upper or lower case."""
+    return b"HTTP/1."[: len(start)] == start[:7].upper()
 
 
 def begins_clearly(piece: bytes) -> bool:
     """Whether `piece` starts with an unmistakable start line: where to pick up after a gap."""
     return _CLEAR_START.match(piece) is not None
+
+
+def status_within(data: bytes, at: int) -> tuple[int, int]:
+    """Where in `data`, from `at` on, an unmistakable status line begins, or the part of one.
+
+    The first number is -1 without one; the second is where a part at the end begins, or the end.
+    """
+    whole = _STATUS.search(data, at)
+    part = _PART_OF_STATUS.search(data, max(at, len(data) - 12))
+    return whole.start() if whole else -1, part.start() if part else len(data)
 
 
 def end_of_head(data: bytes) -> int:
@@ -73,7 +95,11 @@ def end_of_head(data: bytes) -> int:
 
 def request_line(line: bytes) -> tuple[bytes, bytes, bytes] | None:
     """Method, target and version of a request line, or None (RFC 9112 §3)."""
-    match = _REQUEST_LINE.match(line) or _LOOSE_REQUEST_LINE.match(line)
+    match = (
+        _REQUEST_LINE.match(line)
+        or _LOOSE_REQUEST_LINE.match(line)
+        or _ODD_REQUEST_LINE.match(line)
+    )
     if match is None:
         return None
     return match[1], match[2][:LONGEST_TARGET], match[3]
@@ -81,8 +107,16 @@ def request_line(line: bytes) -> tuple[bytes, bytes, bytes] | None:
 
 def status_line(line: bytes) -> tuple[int, bytes] | None:
     """Status code and version of a status line, or None (RFC 9112 §4)."""
-    match = _STATUS_LINE.match(line.rstrip())
+    line = line.rstrip()
+    match = _STATUS_LINE.match(line) or _ODD_STATUS_LINE.match(line)
     return (int(match[2]), match[1]) if match else None
+
+
+def odd_start_line(line: bytes) -> bool:
+    """Whether a start line that was read is one that the grammar does not allow."""
+    if line[:5].upper() == b"HTTP/":
+        return not _STATUS_LINE.match(line.rstrip())
+    return not _REQUEST_LINE.match(line) and not _LOOSE_REQUEST_LINE.match(line)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 Law: bytes arrive in order, in pieces of any size, and the messages do not depend on where the
 pieces end. A gap inside a body of known length is counted; any other gap ends the message, and
-reading picks up at a piece that begins with an unmistakable start line.
+reading picks up at a piece that begins with an unmistakable start line. Bytes that begin no message
+are counted, and end where such a line begins.
 """
 
 import re
@@ -15,8 +16,10 @@ from analyzer.http import grammar
 from analyzer.http.content import LONGEST_REQUEST_BODY
 from analyzer.http.framing import Framing, Kind, framing
 from analyzer.http.grammar import Fields
+from analyzer.tables import Flag
 
 _LONGEST_CHUNK_LINE = 4_096
+_ODD_START_LINE = int(Flag.ODD_START_LINE)
 _LARGEST_CHUNK = 1 << 62
 _CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]+\Z")
 
@@ -26,12 +29,15 @@ class Message:
 
     `frame` and `end_frame` are frame ids (capture index << 32 | frame number), `time` and
     `end_time` ns since 1970, `seq` and `ack` the numbers at its first byte. `length` counts body
-    bytes without transfer coding. `status` is 0 in a request.
+    bytes without transfer coding, `announced` is its Content-Length. `status` is 0 in a request and
+    in what is no message, a part of a head or bytes that begin none; `length` counts those all.
     """
 
     __slots__ = (
         "ack",
+        "announced",
         "body",
+        "body_ended",
         "complete",
         "doubtful",
         "end_frame",
@@ -64,6 +70,8 @@ class Message:
         self.head = b""  # its field lines
         self.length = 0
         self.body: list[bytes] | None = None  # None: not kept
+        self.announced = 0
+        self.body_ended = False  # its last chunk has come
         self.complete = False
         self.gap = False
         self.doubtful = False  # its framing is ambiguous
@@ -86,11 +94,14 @@ class State(Enum):
     CLOSE = auto()
     TUNNEL = auto()
     LOST = auto()
+    STRAY = auto()  # in bytes that begin no message
 
 
 OnHead = Callable[[Message], bytes]
 OnEnd = Callable[[Message], None]
 OnLost = Callable[[Message | None, bool], None]
+OnStray = Callable[[Message, str], bool]
+MayBegin = Callable[[int], bool]
 
 
 class MessageReader:
@@ -100,20 +111,29 @@ class MessageReader:
     that it answers (b"" for requests); `on_end` when its last byte has come; `on_lost` when framing
     is lost: of the message that was being read, if any, and whether a gap was the reason. `whole`
     requests keep bodies as long as those of responses.
+
+    `on_stray` is told where bytes begin that are no message, and of the anomaly that they are; it
+    returns whether they are to be counted, until `may_begin` says of an acknowledgement number that
+    a message may begin in bytes that bear it. `on_strayed` is told where they ended.
     """
 
     __slots__ = (
         "_buffer",
         "_chunk_or_body_left",
         "_is_request",
+        "_last",
         "_longest_body",
+        "_may_begin",
         "_on_end",
         "_on_head",
         "_on_lost",
+        "_on_stray",
+        "_on_strayed",
         "_start",
         "anomalies",
         "message",
         "state",
+        "stray",
     )
 
     def __init__(
@@ -125,6 +145,9 @@ class MessageReader:
         on_lost: OnLost,
         anomalies: Anomalies,
         whole: bool = False,
+        on_stray: OnStray | None = None,
+        on_strayed: OnEnd | None = None,
+        may_begin: MayBegin | None = None,
     ) -> None:
         self._is_request = is_request
         longest = limits.BODY if whole or not is_request else LONGEST_REQUEST_BODY
@@ -132,9 +155,14 @@ class MessageReader:
         self._on_head = on_head
         self._on_end = on_end
         self._on_lost = on_lost
+        self._on_stray = on_stray
+        self._on_strayed = on_strayed
+        self._may_begin = may_begin
         self.anomalies = anomalies
         self.state = State.HEAD
         self.message: Message | None = None
+        self.stray: Message | None = None  # bytes that begin no message, counted in `length`
+        self._last = (0, 0)  # frame and time of what waits in the buffer
         self._buffer = b""
         self._start: tuple[int, int, int, int] | None = None
         self._chunk_or_body_left = 0
@@ -175,6 +203,8 @@ class MessageReader:
                 at = self._take(data, at, end)
                 if self.message is not None:
                     self.message.end_frame, self.message.end_time = frame, time
+            elif state is State.STRAY:
+                at = self._astray(data, at, frame, time, ack)
             elif state is State.TUNNEL or state is State.LOST:
                 return
             else:
@@ -202,18 +232,21 @@ class MessageReader:
                 self.anomalies.count("head-too-long")
                 self._lose()
             elif not self._may_be_head(rest):
-                self.anomalies.count("start-line-invalid")
-                self._lose()
+                return self._no_start(data, at, "start-line-invalid")
             else:
                 self._buffer = rest
+                self._last = (frame, time)
             return len(data)
         message = Message(*self._start)
-        self._start = None
         line, _, block = rest[:size].partition(b"\n")
-        if not self._start_line(message, line.rstrip(b"\r")):
-            self.anomalies.count("start-line-invalid")
-            self._lose()
-            return len(data)
+        line = line.rstrip(b"\r")
+        if not self._start_line(message, line):
+            like = not self._is_request and line[:5].upper() == b"HTTP/"
+            return self._no_start(data, at, "status-line-invalid" if like else "start-line-invalid")
+        self._start = None
+        if grammar.odd_start_line(line):
+            self.anomalies.count("start-line-odd")
+            message.flags |= _ODD_START_LINE
         message.head = block
         message.fields = grammar.fields(block)
         method = self._on_head(message)
@@ -227,10 +260,58 @@ class MessageReader:
             self._end(frame, time)
         return at + size
 
+    def _no_start(self, data: bytes, at: int, anomaly: str) -> int:
+        """No message begins at `at`; returns where to go on."""
+        assert self._start is not None
+        stray = Message(*self._start)
+        if self._on_stray is None or not self._on_stray(stray, anomaly):
+            self.anomalies.count(anomaly)
+            self._lose()
+            return len(data)
+        self._start = None
+        self.stray = stray
+        self.state = State.STRAY
+        return at
+
+    def _astray(self, data: bytes, at: int, frame: int, time: int, ack: int) -> int:
+        """Bytes from `at` on that begin no message, as far as one may begin; where they end."""
+        stray = self.stray
+        assert stray is not None and self._may_begin is not None
+        begins, part = -1, len(data)
+        if self._may_begin(ack):
+            begins, part = grammar.status_within(data, at)
+        end = begins if begins >= 0 else part
+        stray.length += end - at
+        stray.end_frame, stray.end_time = frame, time
+        if begins >= 0:
+            self.strayed()
+            self.state = State.HEAD
+        elif part < len(data):
+            self._buffer = data[part:]
+            return len(data)
+        return end
+
+    def strayed(self) -> None:
+        """The bytes that began no message have come to their end, if there were any."""
+        stray, self.stray = self.stray, None
+        if stray is not None and self._on_strayed is not None:
+            self._on_strayed(stray)
+
+    def rest(self) -> Message | None:
+        """What has come of a head whose end has not, when nothing more will come."""
+        if self.state is not State.HEAD or self._start is None or not self._buffer:
+            return None
+        part = Message(*self._start)
+        part.length = len(self._buffer)
+        part.end_frame, part.end_time = self._last
+        self._start_line(part, self._buffer.partition(b"\n")[0].rstrip(b"\r"))
+        part.head = self._buffer.partition(b"\n")[2]
+        return part
+
     def _may_be_head(self, rest: bytes) -> bool:
-        kind = grammar.sniff(rest)
-        wanted = grammar.Protocol.REQUEST if self._is_request else grammar.Protocol.RESPONSE
-        return kind in (wanted, grammar.Protocol.UNDECIDED)
+        if not self._is_request:
+            return grammar.may_be_status_line(rest)
+        return grammar.sniff(rest) in (grammar.Protocol.REQUEST, grammar.Protocol.UNDECIDED)
 
     def _start_line(self, message: Message, line: bytes) -> bool:
         if self._is_request:
@@ -256,6 +337,7 @@ class MessageReader:
         if how.length <= self._longest_body:
             message.body = []
         if kind is Kind.LENGTH:
+            message.announced = how.length
             self.state = State.LENGTH
             self._chunk_or_body_left = how.length
         elif kind is Kind.CHUNKED:
@@ -306,6 +388,9 @@ class MessageReader:
                 return len(data)
             self._chunk_or_body_left = size
             self.state = State.CHUNK_DATA if size else State.TRAILERS
+            message = self.message
+            if message is not None and not size:
+                message.body_ended = True
         return end
 
     def _end(self, frame: int, time: int) -> None:
@@ -357,6 +442,7 @@ class MessageReader:
             return
         elif self.state is State.TUNNEL or self.state is State.LOST:
             return
+        self.strayed()
         self._lose(by_gap=True)
 
     def close(self, frame: int, time: int) -> None:

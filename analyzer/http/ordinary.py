@@ -217,7 +217,7 @@ def response_template(response: bytes) -> Template | None:
     lines = _lines(block)
     if not end or lines is None or status is None or status[0] < 200 or b"\n" in first:
         return None
-    if fields.oddities:
+    if fields.oddities or grammar.odd_start_line(first):
         return None
     if status[0] in (204, 304):
         framing = BODYLESS

@@ -382,10 +382,17 @@ def _udp(look: _Look, chains: _Chains) -> Kinds:
     vxlan |= _is_vxlan(octets, inner, chains.stop)
     geneve = (port == headers.GENEVE_PORT) & (first >> 6 == 0)
     gtp = (port == headers.GTP_PORT) & (first & 0xF0 == 0x30) & (second == 0xFF)
-    following = np.where(gtp, Kind.GTP, Kind.UDP_PAYLOAD)
+    teredo = (port == headers.TEREDO_PORT) | (_u16(octets, at) == headers.TEREDO_PORT)
+    # An origin indication may come first (RFC 4380 §5.1.1).
+    origin = teredo & (first == 0) & (second == 0) & (inner + 9 <= chains.stop)
+    start = np.where(origin, inner + 8, inner)
+    teredo &= _u8(octets, start) >> 4 == 6
+    following = np.where(port == headers.GRE_PORT, Kind.GRE, Kind.UDP_PAYLOAD)
+    following = np.where(teredo, Kind.IPV6, following)
+    following = np.where(gtp, Kind.GTP, following)
     following = np.where(geneve, Kind.GENEVE, following)
     following = np.where(vxlan, Kind.VXLAN, following)
-    chains.at = inner
+    chains.at = np.where(following == Kind.IPV6, start, inner)
     return np.where(enough, following, Kind.UDP_PAYLOAD).astype(np.uint8)
 
 
@@ -400,7 +407,7 @@ def _is_vxlan(octets: Bytes, at: Ints, stop: Ints) -> Mask:
 
 def _vxlan(look: _Look, chains: _Chains) -> Kinds:
     octets, at = look.octets, chains.at
-    generic = _u8(octets, at) & 0x04 != 0
+    generic = (_u8(octets, at) & 0x04 != 0) & (_u16(octets, at - 6) == headers.GPE_PORT)
     following = _all(chains, Kind.ETHERNET)
     if generic.any():
         following[generic] = Kind.NOT_IP

@@ -206,6 +206,9 @@ PPP_PROTOCOLS: dict[int, Kind] = {
 VXLAN_PORTS = (4789, 8472, 4790)  # IANA's, Linux's of old, and that of the GPE
 GENEVE_PORT = 6081
 GTP_PORT = 2152
+GPE_PORT = 4790  # elsewhere VXLAN's other flags are reserved, and ignored (RFC 7348 §5)
+GRE_PORT = 4754  # RFC 8086
+TEREDO_PORT = 3544  # RFC 4380, at either end
 VXLAN_NEXT: dict[int, Kind] = {1: Kind.IPV4, 2: Kind.IPV6, 3: Kind.ETHERNET, 5: Kind.MPLS}
 
 Lookup = npt.NDArray[np.uint8]

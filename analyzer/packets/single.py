@@ -291,7 +291,7 @@ def _part(chain: _Chain, key: tuple[object, ...], header: bytes, offset: int, *,
 
 
 def _udp(chain: _Chain) -> int:
-    port = chain.u16(chain.at + 2)
+    source, port = chain.u16(chain.at), chain.u16(chain.at + 2)
     at = chain.at = chain.at + 8
     if at + 8 > chain.stop:
         return Kind.UDP_PAYLOAD
@@ -302,7 +302,14 @@ def _udp(chain: _Chain) -> int:
         return Kind.GENEVE
     if port == headers.GTP_PORT and first & 0xF0 == 0x30 and chain.u8(at + 1) == 0xFF:
         return Kind.GTP
-    return Kind.UDP_PAYLOAD
+    if headers.TEREDO_PORT in (source, port):
+        # An origin indication may come first (RFC 4380 §5.1.1).
+        origin = chain.u16(at) == 0 and at + 9 <= chain.stop
+        start = at + 8 if origin else at
+        if chain.u8(start) >> 4 == 6:
+            chain.at = start
+            return Kind.IPV6
+    return Kind.GRE if port == headers.GRE_PORT else Kind.UDP_PAYLOAD
 
 
 def _is_vxlan(chain: _Chain) -> bool:
@@ -314,7 +321,8 @@ def _is_vxlan(chain: _Chain) -> bool:
 
 
 def _vxlan(chain: _Chain) -> int:
-    generic, following = chain.u8(chain.at) & 0x04, Kind.ETHERNET
+    generic = chain.u8(chain.at) & 0x04 and chain.u16(chain.at - 6) == headers.GPE_PORT
+    following = Kind.ETHERNET
     if generic:
         following = headers.VXLAN_NEXT.get(chain.u8(chain.at + 3), Kind.NOT_IP)
     network = chain.u32(chain.at + 4) >> 8

@@ -231,6 +231,22 @@ def nested(frame: bytes, client: bool, times: int) -> bytes:
 
 
 WRAPS: dict[str, tuple[int, Wrap]] = {
+    "vxlan-reserved-bits": (
+        ETHERNET,
+        lambda f, c: ether(udp(4789)(c) / Raw(b"\x8c\x40\x01\x02\0\0\x2a\xff" + f)),
+    ),
+    "gre-in-udp": (ETHERNET, lambda f, c: ether(udp(4754)(c) / GRE(proto=0x6558) / Raw(f))),
+    "teredo": (
+        ETHERNET,
+        lambda f, c: ether(
+            ipv4(c)
+            / UDP(sport=3544 if c else 50_000, dport=50_000 if c else 3544, chksum=0)
+            / Raw(
+                (b"" if c else bytes(8))
+                + bytes(ipv6(c, nh=4) / packet_of(f) if kind_of(f) == 0x0800 else packet_of(f))
+            )
+        ),
+    ),
     "vlan": (
         ETHERNET,
         lambda f, c: f[:12] + b"\x81\x00" + bytes(Dot1Q(vlan=7, type=kind_of(f))) + f[14:],

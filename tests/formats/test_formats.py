@@ -49,6 +49,7 @@ EXPECTED: dict[str, Expected] = {
     ),
     "vxlan-other-port": Expected(interfaces=("vxlan 42",)),
     "vxlan-over-ipv6": Expected(interfaces=("vxlan 42",)),
+    "vxlan-reserved-bits": Expected(interfaces=("vxlan 42",)),
     "vxlan-gpe": Expected(interfaces=("vxlan 42",)),
     "vxlan-mirrored": Expected(anomalies={"snaplen-cut": 7}, interfaces=("vxlan 42",)),
     "vxlan-two-networks": Expected(
@@ -77,8 +78,8 @@ EXPECTED: dict[str, Expected] = {
     "too-deep": Expected({"analysed": 26, "tunnel-too-deep": 20}, 3),
     "unread": Expected(
         {
-            **WHOLE, "arp": 1, "icmp": 2, "udp": 1, "esp": 1, "not-tcp": 1, "not-ip": 2,
-            "frame-cut-in-headers": 2, "header-invalid": 1, "ip-fragment-incomplete": 1,
+            **WHOLE, "arp": 1, "icmp": 2, "udp": 1, "esp": 1, "not-tcp": 1, "not-ip": 1,
+            "frame-cut-in-headers": 3, "header-invalid": 1, "ip-fragment-incomplete": 1,
         }
     ),
     "comments": Expected(interfaces=("veth1a2b",)),

@@ -96,6 +96,7 @@ class Wire:
     midstream: bool = False
     gapped: bool = False
     exchanges: list[Exchange] = field(default_factory=list)
+    extras: dict[int, int] = field(default_factory=dict)
     anomalies: Anomalies = field(default_factory=Anomalies)
 
     def __post_init__(self) -> None:
@@ -112,7 +113,7 @@ class Wire:
         response: Message | None,
         outcome: int,
         flags: int,
-    ) -> None:
+    ) -> int:
         """Write the exchange down."""
         self.exchanges.append(
             Exchange(
@@ -122,6 +123,11 @@ class Wire:
                 flags,
             )
         )
+        return len(self.exchanges) - 1
+
+    def extra(self, exchange: int, size: int) -> None:
+        """Write down that bytes came behind an exchange."""
+        self.extras[exchange] = size
 
     def client(self, data: bytes, *, ack: int | None = None) -> "Wire":
         """The client sends."""

@@ -204,11 +204,163 @@ def test_a_late_start_begins_with_a_response() -> None:
     assert wire.anomalies == {"response-without-request": 1}
 
 
-def test_bytes_that_are_no_http_damage_what_they_touch() -> None:
-    wire = Wire().client(A).server(b"\x00\x01\x02 what is this\r\n\r\n").client(B)
+@pytest.mark.parametrize("data", [b"\x00\x01\x02 what is this\r\n\r\n", b"ERR busy", b"x"])
+def test_what_is_no_http_is_an_answer_that_began(data: bytes) -> None:
+    wire = Wire().client(A).server(data[:1]).server(data[1:] or b"y").client(B)
     found = wire.finish()
-    assert [one[:3] for one in found] == [(b"/a", 0, "unanswered"), (b"/b", 0, "unanswered")]
-    assert found[0].flags & Flag.DAMAGED
+    assert [one[:3] for one in found] == [(b"/a", 0, "incomplete"), (b"/b", 0, "unanswered")]
+    assert found[0].flags == Flag.NOT_HTTP
+    assert found[1].flags & Flag.DAMAGED
+    assert not found[1].flags & LOSS
+    assert wire.anomalies == {"start-line-invalid": 1}
+
+
+@pytest.mark.parametrize(
+    ("line", "status"), [(b"HTTP/1.1 2XX OK", 0), (b"http/1.1 OK", 0), (b"HTTP/1.1", 0)]
+)
+def test_a_status_line_that_cannot_be_read_is_named(line: bytes, status: int) -> None:
+    wire = Wire().client(A).server(line + b"\r\nContent-Length: 0\r\n\r\n")
+    (one,) = wire.finish()
+    assert one == (b"/a", status, "incomplete", Flag.NOT_HTTP)
+    assert wire.anomalies == {"status-line-invalid": 1}
+
+
+@pytest.mark.parametrize(
+    "line", [b"http/1.1 200 OK", b"HTTP/1.0.8 200 OK", b"HTTP/1 200", b"HTTP/1.1\t200\tOK"]
+)
+def test_an_odd_status_line_is_read_as_it_is_meant(line: bytes) -> None:
+    wire = Wire().client(A).server(line + b"\r\nContent-Length: 2\r\n\r\nok").client(B).server(OK)
+    found = wire.finish()
+    assert [one[:3] for one in found] == [(b"/a", 200, "answered"), (b"/b", 200, "answered")]
+    assert [one.flags for one in found] == [Flag.ODD_START_LINE, 0]
+    assert wire.anomalies == {"start-line-odd": 1}
+
+
+@pytest.mark.parametrize("version", [b"HTTP/1.0.8", b"http/1.1", b"HTTP/1"])
+def test_a_request_with_an_odd_version_has_its_response(version: bytes) -> None:
+    wire = Wire().client(b"GET /a " + version + b"\r\n\r\n").server(OK)
+    assert wire.finish() == [(b"/a", 200, "answered", Flag.ODD_START_LINE)]
+
+
+@pytest.mark.parametrize("size", [1, 4, 9, 15, 20, 40])
+@pytest.mark.parametrize("open_at_end", [False, True])
+def test_a_part_of_a_head_is_an_answer_that_began(size: int, open_at_end: bool) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+    wire = Wire().client(A).server(head[: size // 2]).server(head[size // 2 : size])
+    (one,) = wire.finish(open_at_end=open_at_end)
+    known = 200 if size >= 15 else 0
+    flags = Flag.HEAD_CUT | (Flag.OPEN_AT_END if open_at_end else 0)
+    assert one == (b"/a", known, "incomplete", flags)
+    assert not wire.anomalies
+
+
+def test_a_part_of_an_interim_response_is_no_answer() -> None:
+    wire = Wire().client(A).server(b"HTTP/1.1 103 Early Hints\r\nLink: x")
+    assert wire.outcomes() == [(b"/a", 0, "unanswered")]
+
+
+def extra_after(first: bytes, data: bytes, *, method: str = "GET", cut: int = 0) -> Wire:
+    """A response with bytes behind its end, in one segment with it or `cut` into the next ones."""
+    wire = Wire().client(request("/a", method))
+    pieces = [first + data] if not cut else [first, data[:cut], data[cut:]]
+    for piece in pieces:
+        if piece:
+            wire.server(piece)
+    return wire
+
+
+EXTRA = [
+    (response(b"", 204, fields=""), b"No Content", "DELETE"),
+    (response(b"", 304, fields=""), b"0\r\n\r\n", "GET"),
+    (response(b"", 200, length=5), b"<html>", "HEAD"),
+    (response(b"{}", 200), b'"}', "GET"),
+    (response(b"{}", 200), b"HTTP is no status line", "GET"),
+]
+
+
+@pytest.mark.parametrize(("first", "data", "method"), EXTRA)
+@pytest.mark.parametrize("cut", [0, 1, 2])
+def test_bytes_behind_a_response_belong_to_it(
+    first: bytes, data: bytes, method: str, cut: int
+) -> None:
+    wire = (
+        extra_after(first, data, method=method, cut=cut).client(B).server(OK).client(A).server(OK)
+    )
+    found = wire.finish()
+    assert [one[2] for one in found] == ["answered"] * 3
+    assert [one.flags for one in found] == [0, Flag.AFTER_EXTRA, 0]
+    assert wire.extras == {0: len(data)}
+    assert wire.http.extra == len(data)
+    assert wire.anomalies == {"extra-bytes": 1}
+
+
+def test_a_response_in_one_segment_with_what_is_in_its_way() -> None:
+    first = response(b"", 204, fields="")
+    for cut in range(1, 30):
+        whole = b"No Content" + OK
+        wire = Wire().client(A).server(first).client(B).server(whole[:cut]).server(whole[cut:])
+        found = wire.finish()
+        assert [one[:3] for one in found] == [(b"/a", 204, "answered"), (b"/b", 200, "answered")]
+        assert found[1].flags == Flag.AFTER_EXTRA
+        assert wire.extras == {0: 10}
+
+
+def test_who_waits_behind_extra_bytes_is_marked() -> None:
+    wire = extra_after(response(b"", 204, fields=""), b"No Content").client(B)
+    found = wire.finish()
+    assert found[1] == (b"/b", 0, "unanswered", Flag.AFTER_EXTRA)
+    assert wire.extras == {0: 10}
+
+
+def test_text_instead_of_a_later_answer_is_not_extra() -> None:
+    wire = Wire().client(A).server(OK).client(B).server(b"Service busy, go away")
+    found = wire.finish()
+    assert found[1] == (b"/b", 0, "incomplete", Flag.NOT_HTTP)
+    assert not wire.extras
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "whole"),
+    [
+        ("Content-Type: application/json\r\n", b'{"a": [1, {"b": "}"}]}', True),
+        ("Content-Type: application/json\r\n", b'{"a": [1, {"b": "}"}', False),
+        ("Content-Type: application/json\r\n", b"[" * 100_000 + b"]", False),
+        ("Content-Type: application/json\r\n", b"12", False),
+        ("Content-Type: text/html\r\n", b"<html><p>x</p></HTML>\n", True),
+        ("Content-Type: text/html\r\n", b"<html><p>x</p>", False),
+        ("Content-Type: text/plain\r\n", b"", False),
+    ],
+)
+def test_whether_a_body_that_is_too_short_is_whole(fields: str, body: bytes, whole: bool) -> None:
+    wire = Wire().client(A).server(response(body, fields=fields, length=len(body) + 40))
+    assert wire.finish() == [(b"/a", 200, "incomplete", Flag.BODY_WHOLE if whole else 0)]
+
+
+def test_the_last_chunk_without_the_last_line_end() -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+    assert Wire().client(A).server(head + b"0\r\n").finish()[0].flags == Flag.BODY_WHOLE
+    assert Wire().client(A).server(head).finish()[0].flags == 0
+
+
+def test_a_client_that_goes_on_after_an_interim_response() -> None:
+    hint = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+    wire = Wire().client(A).server(hint).client(B).server(OK).server(OK).client(A).server(OK)
+    found = wire.finish()
+    assert [bool(one.flags & Flag.AFTER_INTERIM) for one in found] == [False, True, True]
+    pipelined = Wire().client(A + B).server(hint + OK + OK).finish()
+    assert not any(one.flags & Flag.AFTER_INTERIM for one in pipelined)
+    polite = Wire().client(A).server(hint).server(OK).client(B).server(OK).finish()
+    assert not any(one.flags & Flag.AFTER_INTERIM for one in polite)
+
+
+def test_what_follows_unreadable_bytes_does_not_follow_a_gap() -> None:
+    bad = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+    found = Wire().client(A).server(bad).client(B).finish()
+    assert found[1].flags & Flag.DAMAGED
+    assert not found[1].flags & Flag.AFTER_GAP
+    gap = Wire().client(A).gap(1, 10).client(B).finish()
+    assert gap[1].flags & Flag.AFTER_GAP
+    assert not gap[1].flags & Flag.DAMAGED
 
 
 def test_ambiguous_framing_makes_the_rest_doubtful() -> None:

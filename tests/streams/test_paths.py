@@ -7,6 +7,7 @@ import pytest
 from analyzer import compiled, pipeline
 from analyzer.errors import InputError
 from analyzer.extraction import Recorder
+from analyzer.tables import ConnectionFlag, Flag
 from tests.builder import CLIENT, Conversation, as_json, in_time, pcap, request, response
 from tests.recordings import Recording, recordings
 from tests.tools import Row, connections_of, extracted, rows_of
@@ -101,3 +102,31 @@ def test_several_processes_complain_like_one(tmp_path: Path, jobs: int) -> None:
     path.write_bytes(b"no capture")
     with pytest.raises(InputError, match="not a pcap or pcapng capture"):
         pipeline.extract([str(path)], jobs=jobs)
+
+
+def test_bytes_behind_a_response_are_counted_on_its_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Conversation().open()
+    for target in ("/a", "/b", "/c"):
+        extra = b"No Content" if target == "/b" else b""
+        one.ask(request(target)).answer(response(b"", 204, fields="") + extra)
+    path = tmp_path / "c.pcap"
+    path.write_bytes(pcap(one.close().frames))
+    found = tables(path)
+    assert [row["response_extra"] for row in found[0]] == [0, 10, 0]
+    assert [Flag(row["flags"]) for row in found[0]] == [0, Flag.EXTRA_BYTES, Flag.AFTER_EXTRA]
+    assert found[1][0]["flags"] & ConnectionFlag.EXTRA_BYTES
+    assert tables(path, parts=2) == found
+    without_fast_path(monkeypatch)
+    assert tables(path) == found
+
+
+def test_a_short_body_keeps_the_length_that_was_announced(tmp_path: Path) -> None:
+    one = Conversation().open()
+    one.ask(request("/a")).answer(response(b'{"a": 1}', length=50))
+    path = tmp_path / "c.pcap"
+    path.write_bytes(pcap(one.close().frames))
+    (row,) = tables(path)[0]
+    assert (row["response_length"], row["response_announced"]) == (8, 50)
+    assert row["flags"] == Flag.BODY_WHOLE

@@ -327,7 +327,78 @@ def test_a_reset_ends_it(side: int, close: Close) -> None:
     assert heard.events == [("data", 0, "question"), ("over",)]
     connection = heard.listeners[0].connection
     assert connection.closed_first(CLIENT) is close
-    assert connection.reset_frame == len(call.frames)
+    assert connection.reset is not None
+    assert connection.reset.frame == len(call.frames)
+
+
+@pytest.mark.parametrize("side", [CLIENT, SERVER])
+@pytest.mark.parametrize("apart", [-1, -9, 805_306_368, -(2**31)])
+def test_a_reset_with_a_number_that_counts_for_nothing(side: int, apart: int) -> None:
+    call = talk().ask(b"que").answer(b"an")
+    call.send(side, flags=RST, seq=call.next[side] + apart)
+    heard = hear(call.ask(b"stion").answer(b"swer").close().frames)
+    assert [e for e in heard.events if e[1:2] == (0,)] == [
+        ("data", 0, "que"), ("data", 0, "stion"), ("close", 0),
+    ]  # fmt: skip
+    assert heard.anomalies == {"reset-ignored": 1}
+    flags = heard.listeners[0].connection.flags(CLIENT)
+    assert flags & ConnectionFlag.RESET_IGNORED
+    assert not flags & ConnectionFlag.SERVER_RESET
+
+
+@pytest.mark.parametrize("side", [CLIENT, SERVER])
+@pytest.mark.parametrize("ahead", [0, 1, 2, 400])
+@pytest.mark.parametrize("block", [0, 1])
+def test_a_reset_after_which_both_sides_go_on(side: int, ahead: int, block: int) -> None:
+    call = talk()
+    call.send(side, flags=RST | ACK, seq=call.next[side] + ahead)
+    heard = hear(call.ask(b"question").answer(b"answer").close().frames, block=block)
+    assert heard.events == ORDINARY
+    assert heard.anomalies == {"reset-ignored": 1}
+    assert heard.streams == 1
+
+
+def test_what_was_on_its_way_does_not_refute_a_reset() -> None:
+    call = talk().ask(b"question").reset(SERVER)
+    call.send(CLIENT, b"more")
+    call.send(SERVER, flags=RST, ack=0)
+    call.send(CLIENT, flags=FIN | ACK)
+    heard = hear(call.frames)
+    assert heard.events == [("data", 0, "question"), ("over",)]
+    assert heard.anomalies == {"data-after-close": 1}
+
+
+def test_a_reset_recorded_before_its_senders_last_bytes() -> None:
+    call = talk().ask(b"question").answer(b"answer").reset(SERVER)
+    *before, answer, ack, reset = call.frames
+    heard = hear([*before, reset, answer, ack])
+    assert heard.events == [("data", 0, "question"), ("data", 1, "answer"), ("over",)]
+    connection = heard.listeners[0].connection
+    assert connection.closed_first(CLIENT) is Close.SERVER_RST
+    assert not connection.flags(CLIENT) & ConnectionFlag.RESET_IGNORED
+
+
+def test_a_reset_ahead_of_all_that_was_seen_shows_that_bytes_are_missing() -> None:
+    call = talk().ask(b"question")
+    call.send(SERVER, b"answer", captured=False)
+    heard = hear(call.reset(SERVER).frames)
+    assert heard.events == [("data", 0, "question"), ("gap", 1, 6), ("over",)]
+    assert heard.listeners[0].connection.flags(CLIENT) & ConnectionFlag.SERVER_GAP
+
+
+def test_a_port_used_again_after_a_reset_is_another_connection() -> None:
+    one = talk().ask(b"one").reset(SERVER)
+    two = talk(isns=(77_000, 88_000), start=one.time).ask(b"two").close()
+    heard = hear([*one.frames, *two.frames])
+    assert [listener.events[0][2] for listener in heard.listeners] == ["one", "two"]
+    assert not heard.anomalies
+
+
+def test_a_reset_connection_is_let_go_in_time() -> None:
+    one = talk().ask(b"one").reset(SERVER)
+    other = talk(client=("10.0.0.9", 1), start=one.time + 100 * SECOND).ask(b"x").answer(b"y")
+    heard = hear([*one.frames, *other.frames], block=1)
+    assert heard.listeners[0].events[-1] == ("over",)
 
 
 def test_data_after_the_end_is_noted() -> None:
