@@ -15,6 +15,8 @@ from analyzer.errors import InputError
 from analyzer.report.escape import cell
 from analyzer.report.result import FINDING_COLUMNS, Report, as_dict, finding_rows
 
+PARQUET = ".parquet"
+
 
 def json_text(report: Report) -> bytes:
     """The report as JSON; the same report gives the same bytes."""
@@ -36,7 +38,7 @@ def csv_text(report: Report) -> bytes:
 def write_exchanges(report: Report, path: str, file: IO[bytes]) -> None:
     """Every exchange, as Parquet or CSV by the name of `path`."""
     frame = report.exchanges
-    if path.endswith(".parquet"):
+    if path.lower().endswith(PARQUET):
         frame.to_parquet(file, index=False)
         return
     text = frame.copy()
@@ -47,16 +49,31 @@ def write_exchanges(report: Report, path: str, file: IO[bytes]) -> None:
 
 def check(path: str, *, force: bool) -> None:
     """Raises InputError when `path` cannot be written, or exists and may not be replaced."""
+    if not path:
+        raise InputError("the name of an output is empty")
     place = Path(path)
-    if place.is_dir():
-        raise InputError(f"{path}: is a directory")
-    if os.path.lexists(place) and not force:
-        raise InputError(f"{path}: exists already; --force replaces it")
+    try:
+        os.lstat(place)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    else:
+        if place.is_dir():
+            raise InputError(f"{path}: is a directory, and the name of a file is needed")
+        if not force:
+            raise InputError(f"{path}: exists already; --force replaces it")
     folder = Path(os.path.realpath(place)).parent
     if not folder.is_dir():
-        raise InputError(f"{path}: no such directory")
+        raise InputError(f"{path}: no such directory: {folder}")
     if not os.access(folder if _is_replaced(place) else place, os.W_OK):
         raise InputError(f"{path}: permission denied")
+
+
+def check_kind(path: str) -> None:
+    """Raises InputError when the name does not say in which of the formats exchanges go there."""
+    if not path.lower().endswith((".csv", PARQUET)):
+        raise InputError(f"{path}: the name must end in .csv or .parquet")
 
 
 def _is_replaced(place: Path) -> bool:
