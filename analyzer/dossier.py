@@ -22,6 +22,7 @@ from analyzer.explain.tell import Scene, tell
 from analyzer.findings.model import Finding
 from analyzer.pipeline import Examination
 from analyzer.report import evidence, files, outputs
+from analyzer.report.escape import as_json
 from analyzer.report.result import as_dict
 
 MOST_INCIDENTS = 50  # written; the worst
@@ -91,7 +92,7 @@ def write(examination: Examination, folder: str, *, force: bool) -> list[Written
                 later.append(number)
                 continue
             files.write(packets, partial(_put, content), force=force)
-            its = evidence.as_json(_facts(report, story, packets, name))
+            its = as_json(_facts(report, story, packets, name))
             files.write(facts, partial(_put, its), force=force)
             found[number] = Written(incident.id, packets, name)
         left = later

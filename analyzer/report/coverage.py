@@ -56,12 +56,12 @@ class _Reason(NamedTuple):
     advice: Advice
 
 
-_BOTH = ("capture both directions: 'port 8080', not 'dst port 8080'; of a mirror port rx and tx",)
-_WHOLE = ("let nothing be dropped: whole packets (-s 0), a narrower filter, a larger buffer (-B)",)
-_EARLIER = ("start the capture before the connections are opened, or restart the client then",)
+_BOTH = ("capture both directions: 'port 8080', not 'dst port 8080'; a mirror's rx, tx",)
+_WHOLE = ("drop no packets: a narrower filter, a larger buffer (-B), whole ones (-s 0)",)
+_EARLIER = ("start capturing before the connections are opened, or restart the client",)
 _LONGER = ("let the capture run on for some seconds after the incident",)
-_PLAIN = ("capture where HTTP/1.x is spoken in plain text: behind the load balancer",)
-_LOOK = ("look at the bytes (Wireshark: Follow TCP Stream); capture where they are HTTP/1.x",)
+_PLAIN = ("capture where HTTP/1.x is in plain text: behind the load balancer",)
+_LOOK = ("look at the bytes (Wireshark: Follow TCP Stream), and capture where HTTP is",)
 _COPIES = ("capture at one place on the way, or look for what sends the second copy",)
 _FILTER = ("check the interface, the hosts and the ports that were captured",)
 _LIMIT = ("--limit odd=N judges more of them",)
@@ -79,13 +79,13 @@ _OF_REQUESTS: dict[str, _Reason] = {
         _Reason(
             "response-gap",
             "frames of its connection from the server are missing in the capture",
-            "frames of their connections from the server are missing in the capture",
+            "frames from the server are missing on their connections",
             _WHOLE,
         ),
         _Reason(
             "request-gap",
             "frames of its connection from the client are missing in the capture",
-            "frames of their connections from the client are missing in the capture",
+            "frames from the client are missing on their connections",
             _WHOLE,
         ),
         _Reason(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from analyzer.errors import InputError
-from analyzer.report.escape import cell
+from analyzer.report.escape import as_json, cell
 from analyzer.report.result import FINDING_COLUMNS, Report, as_dict, finding_rows
 
 PARQUET = ".parquet"
@@ -20,9 +20,7 @@ PARQUET = ".parquet"
 
 def json_text(report: Report) -> bytes:
     """The report as JSON; the same report gives the same bytes."""
-    import orjson
-
-    return orjson.dumps(as_dict(report), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return as_json(as_dict(report))
 
 
 def csv_text(report: Report) -> bytes:
@@ -32,7 +30,7 @@ def csv_text(report: Report) -> bytes:
     writer.writerow(FINDING_COLUMNS)
     for row in finding_rows(report):
         writer.writerow([cell(value) for value in row])
-    return out.getvalue().encode()
+    return out.getvalue().encode("utf-8", "backslashreplace")
 
 
 def write_exchanges(report: Report, path: str, file: IO[bytes]) -> None:
@@ -44,7 +42,7 @@ def write_exchanges(report: Report, path: str, file: IO[bytes]) -> None:
     text = frame.copy()
     for name in text.columns[text.dtypes.astype(str).isin(["object", "str", "string"])]:
         text[name] = text[name].map(cell)
-    text.to_csv(file, index=False)
+    text.to_csv(file, index=False, errors="backslashreplace")
 
 
 def check(path: str, *, force: bool) -> None:

@@ -198,7 +198,11 @@ def test_every_reason_of_a_request_has_its_words() -> None:
     flags = [flag for flag in Flag if flag in Flag.LOSS | Flag.DAMAGED]
     reasons = {why({"flags": int(flag)}) for flag in (*flags, Flag(0))}  # type: ignore[arg-type]
     assert reasons == set(_OF_REQUESTS)
-    assert all(reason.advice for reason in _OF_REQUESTS.values())
+    for reason in (*_OF_REQUESTS.values(), *(reason for _, reason in _OF_OTHERS)):
+        assert reason.advice
+        # A line each at 80 columns.
+        assert all(len(text) <= 76 for text in reason.advice)
+        assert len(f"  1,234 because {reason.many}") <= 80
 
 
 def test_what_never_became_a_request_is_an_anomaly() -> None:

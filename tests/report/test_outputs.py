@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -222,3 +223,19 @@ def test_a_directory_that_may_not_be_written_to(
 def test_the_kind_of_file_is_told_in_either_case(capture: Path) -> None:
     assert run("scan", capture, "--exchanges", "E.PARQUET").returncode == 1
     assert Path("E.PARQUET").read_bytes().startswith(b"PAR1")
+
+
+def test_a_name_that_is_no_utf_8_is_shown_as_escapes(capture: Path) -> None:
+    odd = os.fsdecode(b"one\xff.pcap")
+    Path(odd).write_bytes(capture.read_bytes())
+    done = run("scan", odd, "--json", "-")
+    assert done.returncode == 1 and not done.stderr
+    report = json.loads(done.stdout)
+    assert report["captures"][0]["path"] == r"one\udcff.pcap"
+    assert len(report["findings"]) == 2
+    told = ("--csv", "f.csv", "--exchanges", "e.csv", "--evidence", "found")
+    done = run("scan", odd, "c.csv", *told)
+    assert done.returncode == 1
+    assert rb"one\udcff.pcap" in done.stdout
+    assert b"Traceback" not in done.stderr
+    assert len(list(Path("found").iterdir())) == 2
