@@ -1,7 +1,8 @@
 """The command line: the only place that prints or sets an exit status.
 
-Exit status: 0 nothing found, 1 at least one finding, 2 it could not be done, 128 and the signal's
-number when a signal ended it (130 for Ctrl-C, 143 for SIGTERM).
+Exit status: 0 judged and nothing found, 1 at least one finding, 2 it could not be done, 3 nothing
+could be judged, 128 and the signal's number when a signal ended it (130 for Ctrl-C, 143 for
+SIGTERM).
 """
 
 import io
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 
     from analyzer.explain.incidents import Incident
     from analyzer.pipeline import Examination
+    from analyzer.report.outputs import Outputs
     from analyzer.report.result import Report
     from analyzer.stopping import Pace
 
-NOTHING_FOUND, FOUND, NOT_DONE = 0, 1, 2
+NOTHING_FOUND, FOUND, NOT_DONE, NOT_JUDGED = 0, 1, 2, 3
 STANDARD_STREAM = "-"
 MOST_SHOWN = 5  # incidents whose messages a scan shows
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -66,14 +68,12 @@ def main() -> None:
 @main.command()
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
 @click.option("--csv", "csv_file", metavar="FILE", help="Write the findings, a row each.")
-@click.option(
-    "--json", "json_file", metavar="FILE", help="Write the whole report; '-' is standard output."
-)
+@click.option("--json", "json_file", metavar="FILE", help="Write the whole report.")
 @click.option(
     "--exchanges",
     "exchanges_file",
     metavar="FILE",
-    help="Write every exchange, as .csv or .parquet.",
+    help="Write every exchange, as .csv or .parquet by the name.",
 )
 @click.option(
     "--evidence",
@@ -107,26 +107,32 @@ def scan(
     CAPTURE is a pcap or pcapng file, plain or compressed (gzip, zstd, lz4, xz, bzip2); a directory;
     several files of one rotated set or of several vantages; or '-' for standard input.
 
+    FILE may be '-' for standard output, of one option: then nothing else goes there, and
+    exchanges go there as CSV. A file that is read is never written to, whatever --force says.
+
     Ctrl-C or SIGTERM ends the reading: what was found by then is reported, and marked partial.
     A second one ends it at once.
 
-    Exit status: 0 nothing found, 1 at least one finding, 2 it could not be done; 130 when ended by
+    Exit status: 0 judged and nothing found, 1 at least one finding, 2 it could not be done,
+    3 nothing could be judged (no HTTP/1.x, one direction only, an empty file); 130 when ended by
     Ctrl-C, 143 by SIGTERM.
     """
 
     def work(pace: "Pace") -> "Report":
-        _check_outputs(csv_file, json_file, exchanges_file, force=force)
-        _check_folder(evidence_folder)
+        from analyzer.report.outputs import Outputs
+
+        outputs = Outputs(csv_file, json_file, exchanges_file, evidence_folder, force)
+        _check(outputs, captures, limit)
         if verify and STANDARD_STREAM in captures:
             raise InputError("standard input cannot be verified: it cannot be read again")
-        examination = _examine(list(captures), jobs, limit, pace)
+        examination = _examine(list(captures), jobs, pace)
         report = examination.report
         if verify:
             from analyzer import verification
 
             report.verified = verification.verify(report)
-        _write(report, csv_file, json_file, exchanges_file, force=force)
-        if show_bodies and json_file != STANDARD_STREAM:
+        _write(report, outputs)
+        if show_bodies and not outputs.takes_standard_output:
             _show_messages(examination)
         if evidence_folder is not None:
             _write_evidence(examination, evidence_folder, force=force)
@@ -162,11 +168,15 @@ def explain(
 
     Values from bodies are not shown, unless --show-bodies is given.
 
-    Exit status: 0 nothing found, 1 at least one finding, 2 it could not be done.
+    Exit status: 0 judged and nothing found, 1 at least one finding, 2 it could not be done,
+    3 nothing could be judged.
     """
 
     def work(pace: "Pace") -> "Report":
-        examination = _examine(list(captures), jobs, limit, pace)
+        from analyzer.report.outputs import Outputs
+
+        _check(Outputs(), captures, limit)
+        examination = _examine(list(captures), jobs, pace)
         incidents = examination.incidents()
         if not incidents:
             _show(examination.report)
@@ -233,6 +243,8 @@ def _run(work: Callable[["Pace"], "Report"]) -> NoReturn:
     try:
         report = work(pace)
         status = FOUND if report.judgement.findings else NOTHING_FOUND
+        if report.nothing_judged:
+            status = NOT_JUDGED
         if report.partial:
             _complain("ended by a signal; what was read by then has been reported")
             status = _BY_SIGNAL + caught[0]
@@ -243,9 +255,13 @@ def _run(work: Callable[["Pace"], "Report"]) -> NoReturn:
     except (KeyboardInterrupt, Stopped):
         _complain("ended at once; nothing was reported")
         status = _BY_SIGNAL + (caught or [signal.SIGINT])[0]
-    except Exception:
-        # Our bug. Python's own status for it is 1, which here would mean a finding.
-        traceback.print_exc()
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            # The file system's: a name too long, a folder that may not be read.
+            _complain(f"{error.filename}: {error.strerror}")
+        else:
+            # Our bug. Python's own status for it is 1, which here would mean a finding.
+            traceback.print_exc()
         status = NOT_DONE
     sys.exit(status)
 
@@ -256,25 +272,19 @@ def _complain(text: str) -> None:
     click.echo(f"wrangler-forensics: {visible(text)}", err=True)
 
 
-def _check_outputs(
-    csv_file: str | None, json_file: str | None, exchanges_file: str | None, *, force: bool
-) -> None:
-    """Complain before the work, not after it."""
-    from analyzer.report import files
+def _check(outputs: "Outputs", captures: tuple[str, ...], limit: tuple[str, ...]) -> None:
+    """Complain before the work, not after it; the limits are in force from here on."""
+    from analyzer import limits
 
-    for path in (csv_file, json_file, exchanges_file):
-        if path is not None and not (path is json_file and path == STANDARD_STREAM):
-            files.check(path, force=force)
-    if exchanges_file is not None and not exchanges_file.endswith((".csv", ".parquet")):
-        raise InputError(f"{exchanges_file}: the name must end in .csv or .parquet")
-    named = [str(Path(p).resolve()) for p in (csv_file, json_file, exchanges_file) if p]
-    if len(named) != len(set(named)):
-        raise InputError("two outputs have the same name")
+    limits.use(limits.parsed(limit))
+    from analyzer import pipeline
+    from analyzer.report.outputs import check
 
-
-def _check_folder(folder: str | None) -> None:
-    if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
-        raise InputError(f"{folder}: is not a directory")
+    try:
+        inputs = pipeline.inputs(list(captures))
+    except InputError:
+        inputs = list(captures)  # what is the matter with them is told when they are to be read
+    check(outputs, inputs)
 
 
 def _write_evidence(examination: "Examination", folder: str, *, force: bool) -> None:
@@ -307,12 +317,9 @@ def _show_messages(examination: "Examination") -> None:
     _print(tell)
 
 
-def _examine(captures: list[str], jobs: int, limit: tuple[str, ...], pace: "Pace") -> "Examination":
+def _examine(captures: list[str], jobs: int, pace: "Pace") -> "Examination":
     import gc
 
-    from analyzer import limits
-
-    limits.use(limits.parsed(limit))
     from analyzer import pipeline
 
     # Nothing built here has cycles that matter, and looking for some takes a tenth of the time.
@@ -364,40 +371,46 @@ def _progress(captures: list[str]) -> "_Silent | _Bar":
     return _Bar(total or None)
 
 
-def _write(
-    report: "Report",
-    csv_file: str | None,
-    json_file: str | None,
-    exchanges_file: str | None,
-    *,
-    force: bool,
-) -> None:
+def _write(report: "Report", outputs: "Outputs") -> None:
     """Write all outputs; where one cannot be written the others still are.
 
     Raises InputError with a line for each that could not be.
     """
     from analyzer.report import files
+    from analyzer.report.outputs import is_standard_output
 
-    outputs: list[tuple[str | None, Callable[[IO[bytes]], Any]]] = [
-        (csv_file, lambda file: file.write(files.csv_text(report))),
-        (exchanges_file, lambda file: files.write_exchanges(report, str(exchanges_file), file)),
+    every: list[tuple[str | None, Callable[[IO[bytes]], Any]]] = [
+        (outputs.csv, lambda file: file.write(files.csv_text(report))),
+        (
+            outputs.exchanges,
+            lambda file: files.write_exchanges(report, str(outputs.exchanges), file),
+        ),
+        (outputs.json, lambda file: file.write(files.json_text(report))),
     ]
-    alone = json_file == STANDARD_STREAM
-    if not alone:
-        outputs.append((json_file, lambda file: file.write(files.json_text(report))))
+    alone: Callable[[IO[bytes]], Any] | None = None
     problems: list[str] = []
-    for path, put in outputs:
-        if path is not None:
+    for path, put in every:
+        if is_standard_output(path):
+            alone = put
+        elif path is not None:
             try:
-                files.write(path, put, force=force)
+                files.write(path, put, force=outputs.force)
             except InputError as error:
                 problems += error.args
     try:
-        _say(files.json_text(report)) if alone else _show(report)
+        _show(report) if alone is None else _say(_bytes(alone))
     except InputError as error:
         problems += error.args
     if problems:
         raise InputError(*problems)
+    if alone is not None and report.nothing_judged:
+        _complain(f"nothing could be judged: {report.coverage.summary}")
+
+
+def _bytes(put: Callable[[IO[bytes]], Any]) -> bytes:
+    file = io.BytesIO()
+    put(file)
+    return file.getvalue()
 
 
 def _show(report: "Report") -> None:

@@ -21,7 +21,8 @@ from analyzer.explain.model import Event, Manner, Story
 from analyzer.explain.tell import Scene, tell
 from analyzer.findings.model import Finding
 from analyzer.pipeline import Examination
-from analyzer.report import evidence, files
+from analyzer.report import evidence, files, outputs
+from analyzer.report.escape import as_json
 from analyzer.report.result import as_dict
 
 MOST_INCIDENTS = 50  # written; the worst
@@ -53,7 +54,8 @@ def paths(folder: str, incidents: Sequence[Incident]) -> list[tuple[Incident, st
 def write(examination: Examination, folder: str, *, force: bool) -> list[Written]:
     """Write the evidence of all incidents to `folder`, which is made if need be.
 
-    Raises InputError when a file exists and may not be replaced, or cannot be written.
+    Raises InputError when a file exists and may not be replaced, is one of the captures, or cannot
+    be written.
     """
     if examination.spool is not None and examination.spool.lost:
         raise InputError("standard input could not be kept (TMPDIR is full?): no evidence written")
@@ -62,9 +64,11 @@ def write(examination: Examination, folder: str, *, force: bool) -> list[Written
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror}") from None
+    read = outputs.identities(capture.path for capture in examination.report.captures)
     for _, packets, facts in wanted:
-        files.check(packets, force=force)
-        files.check(facts, force=force)
+        for path in (packets, facts):
+            outputs.refuse_inputs(path, read)
+            files.check(path, force=force)
     report = as_dict(examination.report)
     scenes = examination.scenes([incident for incident, _, _ in wanted])
     casts = [_cast(scene) for scene in scenes]
@@ -88,7 +92,7 @@ def write(examination: Examination, folder: str, *, force: bool) -> list[Written
                 later.append(number)
                 continue
             files.write(packets, partial(_put, content), force=force)
-            its = evidence.as_json(_facts(report, story, packets, name))
+            its = as_json(_facts(report, story, packets, name))
             files.write(facts, partial(_put, its), force=force)
             found[number] = Written(incident.id, packets, name)
         left = later

@@ -431,6 +431,14 @@ class Examination:
         return copy(self.report.captures, self.interfaces, connections, most=most, spool=self.spool)
 
 
+def inputs(paths: list[str]) -> list[str]:
+    """The files that `paths` mean: a folder stands for the captures below it.
+
+    Raises InputError for a path that does not exist, and for a folder without captures.
+    """
+    return files.expand(paths)
+
+
 def scan(
     paths: list[str],
     *,

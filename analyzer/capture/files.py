@@ -220,10 +220,11 @@ def _read(
     counted = cast(BinaryIO, io.BufferedReader(_Counted(raw, progress, pace), 1 << 20))
     codec, stream = _decompress(counted)
     start = stream.read(4)
-    reader = _reader_of(start)
+    # What a capturing program leaves that never came to write is a capture of nothing.
+    reader = _reader_of(start) if start else _nothing
     if reader is None:
-        what = "empty file" if not start else "not a pcap or pcapng capture"
-        raise InputError(f"{'standard input' if path == STANDARD_INPUT else path}: {what}")
+        what = "standard input" if path == STANDARD_INPUT else path
+        raise InputError(f"{what}: not a pcap or pcapng capture")
     whole = cast(BinaryIO, _Rejoined(start, stream))
     for frames in reader(whole, capture, block):
         for part in frames.parts():
@@ -254,6 +255,12 @@ def _reader_of(start: bytes) -> Reader | None:
     if start in pcap.MAGICS:
         return pcap.read
     return pcapng.read if start == pcapng.MAGIC else None
+
+
+def _nothing(stream: BinaryIO, capture: Capture, block: int) -> Iterator[Frames]:
+    """The frames of an empty file."""
+    capture.format = "empty"
+    yield from ()
 
 
 class _Rejoined:

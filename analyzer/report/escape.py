@@ -1,7 +1,9 @@
 """Text from packets, made harmless for where it is going."""
 
 import re
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 # Controls (C0, DEL, C1), line and paragraph separators, and what changes the direction of text.
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
@@ -16,6 +18,33 @@ def visible(text: str) -> str:
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def as_json(content: Any) -> bytes:
+    """JSON, UTF-8 (RFC 8259); the same content gives the same bytes.
+
+    Bytes in the names of files that are no UTF-8 are shown as escapes.
+    """
+    import orjson
+
+    how = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    try:
+        return orjson.dumps(content, option=how)
+    except TypeError:
+        return orjson.dumps(_well_formed(content), option=how)
+
+
+def _well_formed(content: Any) -> Any:
+    """`content` with all text such that UTF-8 can hold it."""
+    if isinstance(content, str):
+        return content.encode("utf-8", "backslashreplace").decode()
+    if isinstance(content, dict):
+        return {_well_formed(key): _well_formed(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_well_formed(value) for value in content]
+    if is_dataclass(content) and not isinstance(content, type):
+        return {f.name: _well_formed(getattr(content, f.name)) for f in fields(content)}
+    return content
 
 
 def cell(value: object) -> object:

@@ -1,4 +1,4 @@
-"""An incident's packets as pcapng, commented, and its facts as JSON beside them.
+"""An incident's packets as pcapng, commented.
 
 Law: what is written holds packets, hence bodies, and says so in the file's own comment. Scapy's
 PcapNgWriter is not used: it counts time in floating-point seconds, whose digits end before the
@@ -8,7 +8,7 @@ interfaces. Source: draft-ietf-opsawg-pcapng.
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from analyzer.report.escape import visible
 
@@ -84,10 +84,3 @@ def _block(kind: int, body: bytes, options: Sequence[tuple[int, bytes]]) -> byte
     whole = body + b"".join(parts)
     length = struct.pack("<I", len(whole) + 12)
     return struct.pack("<I", kind) + length + whole + length
-
-
-def as_json(content: dict[str, Any]) -> bytes:
-    """The facts beside the packets; the same content gives the same bytes."""
-    import orjson
-
-    return orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n"

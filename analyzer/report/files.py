@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from analyzer.errors import InputError
-from analyzer.report.escape import cell
+from analyzer.report.escape import as_json, cell
 from analyzer.report.result import FINDING_COLUMNS, Report, as_dict, finding_rows
+
+PARQUET = ".parquet"
 
 
 def json_text(report: Report) -> bytes:
     """The report as JSON; the same report gives the same bytes."""
-    import orjson
-
-    return orjson.dumps(as_dict(report), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return as_json(as_dict(report))
 
 
 def csv_text(report: Report) -> bytes:
@@ -30,33 +30,48 @@ def csv_text(report: Report) -> bytes:
     writer.writerow(FINDING_COLUMNS)
     for row in finding_rows(report):
         writer.writerow([cell(value) for value in row])
-    return out.getvalue().encode()
+    return out.getvalue().encode("utf-8", "backslashreplace")
 
 
 def write_exchanges(report: Report, path: str, file: IO[bytes]) -> None:
     """Every exchange, as Parquet or CSV by the name of `path`."""
     frame = report.exchanges
-    if path.endswith(".parquet"):
+    if path.lower().endswith(PARQUET):
         frame.to_parquet(file, index=False)
         return
     text = frame.copy()
     for name in text.columns[text.dtypes.astype(str).isin(["object", "str", "string"])]:
         text[name] = text[name].map(cell)
-    text.to_csv(file, index=False)
+    text.to_csv(file, index=False, errors="backslashreplace")
 
 
 def check(path: str, *, force: bool) -> None:
     """Raises InputError when `path` cannot be written, or exists and may not be replaced."""
+    if not path:
+        raise InputError("the name of an output is empty")
     place = Path(path)
-    if place.is_dir():
-        raise InputError(f"{path}: is a directory")
-    if os.path.lexists(place) and not force:
-        raise InputError(f"{path}: exists already; --force replaces it")
+    try:
+        os.lstat(place)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    else:
+        if place.is_dir():
+            raise InputError(f"{path}: is a directory, and the name of a file is needed")
+        if not force:
+            raise InputError(f"{path}: exists already; --force replaces it")
     folder = Path(os.path.realpath(place)).parent
     if not folder.is_dir():
-        raise InputError(f"{path}: no such directory")
+        raise InputError(f"{path}: no such directory: {folder}")
     if not os.access(folder if _is_replaced(place) else place, os.W_OK):
         raise InputError(f"{path}: permission denied")
+
+
+def check_kind(path: str) -> None:
+    """Raises InputError when the name does not say in which of the formats exchanges go there."""
+    if not path.lower().endswith((".csv", PARQUET)):
+        raise InputError(f"{path}: the name must end in .csv or .parquet")
 
 
 def _is_replaced(place: Path) -> bool:

@@ -11,6 +11,7 @@ from analyzer.capture.frames import Capture
 from analyzer.findings.model import Finding, Judgement, Kind, Request, Response, Seen
 from analyzer.findings.view import Tables, form_text
 from analyzer.report.comments import comments
+from analyzer.report.coverage import Coverage, coverage
 from analyzer.report.escape import rfc3339
 from analyzer.tables import Outcome
 
@@ -117,6 +118,16 @@ class Report:
         """Whether the scan was ended before its captures were read to their ends."""
         return any(capture.partial for capture in self.captures)
 
+    @cached_property
+    def coverage(self) -> Coverage:
+        """How many exchanges were judged, and why the others were not."""
+        return coverage(self.judgement, self.tables.left_out, self.anomalies, self.captures)
+
+    @property
+    def nothing_judged(self) -> bool:
+        """Whether the captures have nothing that could be judged: no finding then means nothing."""
+        return not self.coverage.judged and not self.judgement.findings
+
     @property
     def totals(self) -> dict[str, int | float]:
         """The counts that the report begins with."""
@@ -125,6 +136,7 @@ class Report:
             "frames": sum(capture.frames for capture in self.captures),
             "connections": judged.connections,
             "requests": judged.requests,
+            "judged": self.coverage.judged,
             "answered": judged.answered,
             "unanswered": judged.unanswered,
             "findings": len(judged.findings),
@@ -202,6 +214,7 @@ def as_dict(report: Report) -> dict[str, Any]:
             for notice in judged.notices
         ],
         "undecided": [{"request": _timed(one.request), "why": one.why} for one in judged.undecided],
+        "unjudged": [asdict(one) for one in report.coverage.unjudged],
     }
 
 

@@ -1,8 +1,10 @@
 """The report in a terminal: a summary, the endpoints, the findings; readable at 80 columns."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -32,7 +34,7 @@ _STYLES = {Verdict.SUPPORTED: "", Verdict.POSSIBLE: "", Verdict.RULED_OUT: "dim"
 _CONFIDENCES = {
     Confidence.CERTAIN: "certain",
     Confidence.LIKELY: "likely",
-    Confidence.POSSIBLE: "only possible",
+    Confidence.POSSIBLE: "possible",
 }
 
 
@@ -71,7 +73,7 @@ def _summary(report: Report) -> RenderableType:
         grid.add_row("SHA-256", digest)
     if report.verified is not None:
         wrong = len(report.verified.failures)
-        said = f"{report.verified.frames:,} frames of the findings read again: "
+        said = f"{counted(report.verified.frames, 'frame')} of the findings read again: "
         grid.add_row("verified", said + (f"{wrong:,} NOT AS REPORTED" if wrong else "as reported"))
         for failure in report.verified.failures[:MOST_UNDECIDED]:
             grid.add_row("", _plain(failure))
@@ -79,16 +81,17 @@ def _summary(report: Report) -> RenderableType:
     last = max((c.last for c in report.captures if c.last is not None), default=None)
     if first is not None and last is not None:
         seconds = (last - first) / 1e9
-        grid.add_row("time", f"{rfc3339(first)[:23]}Z, {seconds:,.1f} s long")
+        length = f"{seconds:,.1f}" if seconds >= 10 else f"{seconds:.3f}"
+        grid.add_row("time", f"from {rfc3339(first)[:23]}Z, for {length} s")
     grid.add_row(
         "read",
-        f"{totals['frames']:,} frames, {totals['connections']:,} HTTP connections, "
-        f"{totals['requests']:,} requests",
+        f"{counted(totals['frames'], 'frame')}, "
+        f"{counted(totals['connections'], 'HTTP connection')}",
     )
-    grid.add_row(
-        "answered",
-        f"{totals['answered']:,} answered, {totals['unanswered']:,} unanswered",
-    )
+    outcomes = {name: totals[name] for name in ("answered", "unanswered")}
+    outcomes["incomplete"] = totals["requests"] - sum(outcomes.values())
+    told = ", ".join(f"{count:,} {name}" for name, count in outcomes.items() if count > 0)
+    grid.add_row("requests", f"{totals['requests']:,}{': ' if told else ''}{told}")
     names = [name for name in report.tables.interfaces if name]
     if len(names) > 1:
         shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
@@ -96,11 +99,11 @@ def _summary(report: Report) -> RenderableType:
     for limit, times in limits_hit(report):
         grid.add_row(
             "limit",
-            f"{limit.name} ({value(limit.name):,} {limit.unit}) hit {times:,} times: "
+            f"{limit.name} ({value(limit.name):,} {limit.unit}) hit {counted(times, 'time')}: "
             f"{limit.sentence}; --limit {limit.name}=N changes it",
         )
     if report.partial:
-        grid.add_row("partial", Text("ended before the captures were: the rest is not judged"))
+        grid.add_row("partial", Text("stopped before the captures ended: the rest was not read"))
     for line in _clocks(report):
         grid.add_row("clock", _plain(line))
     anomalies = Anomalies(report.anomalies)
@@ -113,7 +116,7 @@ def _summary(report: Report) -> RenderableType:
         del unread[name]
     if unread:
         counts = ", ".join(f"{count:,} {name}" for name, count in unread.most_common())
-        grid.add_row("not read", f"{unread.total():,} frames: {counts}")
+        grid.add_row("not read", f"{counted(unread.total(), 'frame')}: {counts}")
     for name, count in sorted(anomalies.items(), key=lambda item: (-item[1], item[0])):
         grid.add_row("noted", f"{count:,} × {name}: {SENTENCES[name]}")
     return grid
@@ -146,18 +149,18 @@ def _clocks(report: Report) -> list[str]:
         if vantage.captures == reference.captures:
             continue
         if vantage.offset_ns is None or vantage.bound_ns is None:
-            told.append(f"{path}: nothing tells how its clock compares")
+            told.append(f"{path}: its clock cannot be compared with the reference")
             continue
         drift = f", gaining {vantage.drift_ppm:+.1f} ppm" if vantage.drift_ppm else ""
         bound = max(vantage.bound_ns, 1_000) / 1e6
         how = "ahead" if vantage.offset_ns >= 0 else "behind"
-        put_right = "; times are put right by that" if vantage.corrected else ""
+        put_right = "; the times shown are corrected for that" if vantage.corrected else ""
         told.append(
             f"{path}: {abs(vantage.offset_ns) / 1e6:,.3f} ms {how}, give or take {bound:,.3f} ms"
             f"{drift}{put_right}"
         )
     if told and reference is not None:
-        told.insert(0, f"{report.captures[reference.captures[0]].path}: the reference")
+        told.insert(0, f"{report.captures[reference.captures[0]].path}: its clock is the reference")
     return told
 
 
@@ -235,7 +238,7 @@ def _details(report: Report, finding: Finding) -> RenderableType:
             "shape", Text(visible(shortened(response.shape, _LONGEST_SHAPE)), style="cyan")
         )
     if finding.kind is Kind.MISDELIVERED:
-        owner = _request(finding.owner) if finding.owner is not None else Text("not known")
+        owner = _request(finding.owner) if finding.owner is not None else Text("an unknown request")
         grid.add_row("belongs to", owner)
     if finding.cause in CAUSES:
         grid.add_row("it means", Text(CAUSES[finding.cause], style="bold"))
@@ -272,39 +275,90 @@ def _undecided(report: Report) -> RenderableType | None:
     total = report.judgement.undecided_total
     if not total:
         return None
-    lines = [Text(f"{total:,} undecided, because of what the capture lacks:", style="bold")]
-    for one in report.judgement.undecided[:MOST_UNDECIDED]:
-        lines.append(_plain(f"  frame {one.request.frame}: {one.request.endpoint}: {one.why}"))
-    if total > MOST_UNDECIDED:
-        lines.append(Text(f"  and {total - MOST_UNDECIDED:,} more; --json lists them", style="dim"))
-    return Group(*lines)
+    lines = [
+        (one.request.frame, f"{one.request.endpoint}: {one.why}")
+        for one in report.judgement.undecided[:MOST_UNDECIDED]
+    ]
+    return _listed("Not judged, because of what the capture lacks", total, lines)
 
 
 def _notices(report: Report) -> RenderableType | None:
     notices = report.judgement.notices
     if not notices:
         return None
-    lines = [Text(f"{len(notices):,} worth a look, no finding:", style="bold")]
+    lines = []
     for notice in notices[:MOST_UNDECIDED]:
         frame = notice.response.frame if notice.response else 0
         if not frame and notice.request is not None:
             frame = notice.request.frame
         name = f"{notice.request.endpoint}: " if notice.request is not None else ""
-        lines.append(_plain(f"  frame {frame}: {name}{notice.notice}"))
-    if len(notices) > MOST_UNDECIDED:
-        more = len(notices) - MOST_UNDECIDED
-        lines.append(Text(f"  and {more:,} more; --json lists them", style="dim"))
-    return Group(*lines)
+        lines.append((frame, f"{name}{notice.notice}"))
+    return _listed("Worth a look, though no finding", len(notices), lines)
 
 
-def _verdict(report: Report) -> str:
-    kinds: dict[str, int] = {}
-    for finding in report.judgement.findings:
-        kinds[finding.kind] = kinds.get(finding.kind, 0) + 1
-    if not kinds:
-        return (
-            "[bold green]No finding.[/] Every response that could be judged is its request's own."
+def _listed(title: str, total: int, lines: Sequence[tuple[int, str]]) -> RenderableType:
+    """The first of so many things, each with its frame."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for frame, text in lines:
+        grid.add_row(f"  frame {frame}", _plain(text))
+    parts: list[RenderableType] = [Text(f"{title} ({total:,}):", style="bold"), grid]
+    if total > len(lines):
+        parts.append(Text(f"  and {total - len(lines):,} more; --json lists them", style="dim"))
+    return Group(*parts)
+
+
+def _verdict(report: Report) -> RenderableType:
+    """The last lines: how much was judged, what was not and why, and what came of it."""
+    judged, unjudged = report.coverage
+    requests = report.judgement.requests
+    findings = report.judgement.findings
+    if report.nothing_judged:
+        head = Text.assemble(
+            ("Nothing could be judged.", "bold yellow"), " This does not mean that all is well."
         )
-    counts = ", ".join(f"{count} {escape(kind)}" for kind, count in kinds.items())
-    total = sum(kinds.values())
-    return f"[bold red]{total} finding{'s' if total > 1 else ''}:[/] {counts}."
+        lines = [("", f"{one.things}: {one.why}") for one in unjudged]
+        advice = dict.fromkeys(text for one in unjudged for text in one.advice)
+        return Group(head, _rows(lines), _rows([("→", text) for text in advice]))
+    parts: list[RenderableType] = []
+    said = f"Judged {judged:,} of {counted(requests, 'exchange')}"
+    if not findings:
+        parts += [Text("No finding.", style="bold green"), Text(f"{said}: {_opinion(report)}.")]
+    elif requests:
+        parts.append(Text(f"{said}."))
+    if judged < requests:
+        parts.append(Text(f"{requests - judged:,} could not be judged:"))
+        lines = [
+            (f"{one.count:,}", f"because {one.why}") for one in unjudged if one.what == "requests"
+        ]
+        parts.append(_rows(lines))
+    if findings:
+        kinds = Counter(str(finding.kind) for finding in findings)
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+        total = (f"{counted(len(findings), 'finding')}:", "bold red")
+        parts.append(Text.assemble(total, f" {counts}."))
+    return Group(*parts)
+
+
+def _opinion(report: Report) -> str:
+    """What can be said of what was judged, where nothing was found."""
+    notices = len(report.judgement.notices)
+    if notices:
+        return f"{notices:,} {'is' if notices == 1 else 'are'} worth a look"
+    return "every response is its request's own"
+
+
+def _rows(lines: Sequence[tuple[str, str]]) -> RenderableType:
+    """Indented paragraphs, each behind its mark or number."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for mark, text in lines:
+        grid.add_row(f"  {mark}" if mark else " ", _plain(text))
+    return grid
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things, one or several: "1 request", "2 requests"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

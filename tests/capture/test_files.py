@@ -93,14 +93,13 @@ def test_damage_that_a_checksum_shows_is_an_anomaly(tmp_path: Path, name: str) -
 @pytest.mark.parametrize(
     "content",
     [
-        b"",
         b"\xa1",
         b"PK\x03\x04 a zip file",
         b"GET / HTTP/1.1\r\n\r\n",
         gzip.compress(b"text"),
         bytes(99),
     ],
-    ids=["empty", "one byte", "zip", "text", "text in gzip", "zeros"],
+    ids=["one byte", "zip", "text", "text in gzip", "zeros"],
 )
 def test_what_is_no_capture_is_an_input_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "c.pcap"
@@ -109,6 +108,17 @@ def test_what_is_no_capture_is_an_input_error(tmp_path: Path, content: bytes) ->
         analyzer.scan(path)
     assert str(path) in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"", gzip.compress(b"")], ids=["plain", "gzip"])
+def test_an_empty_file_is_a_capture_of_nothing(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "c.pcap").write_bytes(content)
+    (tmp_path / "d.pcap").write_bytes(pcap(FRAMES))
+    report = analyzer.scan(tmp_path / "c.pcap")
+    assert report.captures[0].format.startswith("empty")
+    assert (report.totals["frames"], report.captures[0].anomalies) == (0, {})
+    both = analyzer.scan([tmp_path / "c.pcap", tmp_path / "d.pcap"])
+    assert both.totals == analyzer.scan(tmp_path / "d.pcap").totals
 
 
 def test_missing_files_and_empty_folders_are_input_errors(tmp_path: Path) -> None:

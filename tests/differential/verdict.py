@@ -63,7 +63,7 @@ def _scan(path: Path, out: Verdict, digest: str, *, faults: bool) -> bool:
     allowed = SLOWEST * max(1.0, path.stat().st_size / 1e6)
     if seconds > allowed:
         out.left.append(f"slow: {seconds:.1f} s")
-    if done.exit_code not in (0, 1, 2):
+    if done.exit_code not in (0, 1, 2, 3):
         out.left.append(f"status {done.exit_code}")
     if "Traceback" in done.output or "Traceback" in done.stderr:
         out.left.append("traceback: " + done.stderr[-1_500:])

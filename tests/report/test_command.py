@@ -178,7 +178,7 @@ def test_outputs_that_cannot_be_written(story: Path, tmp_path: Path) -> None:
     assert "is a directory" in complaint(run("scan", story, "--json", tmp_path))
     assert ".csv or .parquet" in complaint(run("scan", story, "--exchanges", tmp_path / "e.txt"))
     same = tmp_path / "same.csv"
-    assert "same name" in complaint(run("scan", story, "--csv", same, "--exchanges", same))
+    assert "are one file" in complaint(run("scan", story, "--csv", same, "--exchanges", same))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -258,6 +258,7 @@ def test_reports_on_recordings_follow_the_schema(schema: Any, scenario: str) -> 
         lambda r: r["totals"].update(answered="2"),
         lambda r: r["findings"][0].update(kind="odd"),
         lambda r: r["findings"][0].pop("evidence"),
+        lambda r: r["unjudged"].append({"reason": "invented"}),
         lambda r: r.update(schema=2),
     ],
 )
@@ -275,6 +276,7 @@ def test_what_the_json_says_of_the_story(story: Path) -> None:
         "frames": report["captures"][0]["frames"],
         "connections": 11,
         "requests": 19,
+        "judged": 19,
         "answered": 18,
         "unanswered": 1,
         "findings": 2,
