@@ -84,9 +84,7 @@ def _time(move: Move) -> tuple[int, int]:
     return move.response["response_time"], move.response["response_frame"]
 
 
-def _edges(
-    tables: Tables, weigher: Weigher, found: Candidates, odd: Odd
-) -> list[_Edge]:
+def _edges(tables: Tables, weigher: Weigher, found: Candidates, odd: Odd) -> list[_Edge]:
     """What may be linked: each request with its own response, and each response's candidates."""
     left = {row.id for row in odd.unserved}
     lone = {row.id for row in odd.lone}
@@ -207,9 +205,7 @@ def _event(
                 f"the response in frame {edge.response['response_frame']} came when all that the "
                 "server had been asked on that connection was answered"
             )
-            comparisons.append(
-                Comparison(SURPLUS, LONE, text, (edge.response["response_frame"],))
-            )
+            comparisons.append(Comparison(SURPLUS, LONE, text, (edge.response["response_frame"],)))
         elif edge.request["response_frame"] and edge.request.id not in provided:
             # What the rightful request got instead would be nobody's in sight.
             own = weigher.weight(edge.request, edge.request)
@@ -333,9 +329,7 @@ def _at_once(tables: Tables, weigher: Weigher, request: Row, response: Row) -> C
     return Comparison(AT_ONCE, bits, text, (request["request_frame"], response["request_frame"]))
 
 
-def copies(
-    tables: Tables, weigher: Weigher, found: Candidates, taken: set[Id]
-) -> list[Event]:
+def copies(tables: Tables, weigher: Weigher, found: Candidates, taken: set[Id]) -> list[Event]:
     """Events of responses that their rightful requests were given as well, byte for byte."""
     out = []
     for response in found.responses:

@@ -133,7 +133,9 @@ class _Deciding:
 
     def _is_limited(self, response: Row, request: Row) -> bool:
         """Whether the capture's own limits may have caused it."""
-        return touched(self.tables, response, but=0 if response["request_frame"] else _OPEN_AT_END) or (
+        return touched(
+            self.tables, response, but=0 if response["request_frame"] else _OPEN_AT_END
+        ) or (
             touched(self.tables, request, but=_OPEN_AT_END)
             and not only_doubtful(self.tables, request)
         )
@@ -146,7 +148,9 @@ class _Deciding:
         """
         if sum(c.bits for c in event.comparisons if c.name == FORM) >= NOTABLE:
             return False
-        if not any(c.name == TOKEN and c.bits >= 1.0 and _is_content(c.place) for c in event.comparisons):
+        if not any(
+            c.name == TOKEN and c.bits >= 1.0 and _is_content(c.place) for c in event.comparisons
+        ):
             return False
         return all(
             any(
@@ -227,9 +231,7 @@ class _Deciding:
             elif touched(tables, row):
                 self.out.undecided.append(row)
             else:
-                self.out.swaps.append(
-                    Swap(row, earlier, SURPLUS, Confidence.LIKELY, bits=SWAP)
-                )
+                self.out.swaps.append(Swap(row, earlier, SURPLUS, Confidence.LIKELY, bits=SWAP))
 
     def _missed(self, row: Row) -> bool:
         """Whether a request to the server was left without a response that could be this one."""

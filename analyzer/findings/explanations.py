@@ -98,8 +98,7 @@ def _same_asked(judging: Judging) -> bool:
 def _one_endpoint(judging: Judging) -> bool:
     tables = judging.tables
     return judging.told(FORM) < TOLD and all(
-        tables.endpoint(response) == tables.endpoint(request)
-        for response, request in judging.pairs
+        tables.endpoint(response) == tables.endpoint(request) for response, request in judging.pairs
     )
 
 
@@ -122,8 +121,7 @@ def _says_only_who(judging: Judging) -> bool:
 
 def _given_to_many(judging: Judging) -> bool:
     return judging.copied and all(
-        judging.given[said(judging.tables, response)] >= MANY
-        for response, _ in judging.pairs
+        judging.given[said(judging.tables, response)] >= MANY for response, _ in judging.pairs
     )
 
 

@@ -78,7 +78,9 @@ def _walk(shape: Shape | None) -> Iterator[tuple[str, str, tuple[str, ...]]]:
                 opened = ()
                 if isinstance(kind, Object):
                     opened = (f"{path}.",)
-                    deeper += [(f"{path}.{key}", f"{path}.", value) for key, value, _ in kind.fields]
+                    deeper += [
+                        (f"{path}.{key}", f"{path}.", value) for key, value, _ in kind.fields
+                    ]
                 elif isinstance(kind, Items | Map):
                     item = kind.item if isinstance(kind, Items) else kind.values
                     at = f"{path}[" if isinstance(kind, Items) else f"{path}{{"

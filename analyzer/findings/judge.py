@@ -70,10 +70,7 @@ def judge(tables: Tables, look: Look | None = None) -> Judgement:
     )
     _tell(case, odd, verdicts, out)
     out.findings = grouped([replace(f, id=finding_id(f)) for f in out.findings])
-    out.judged = out.requests - out.undecided_total
-    out.expected_false = round(
-        sum(1.0 / (1.0 + 2.0**f.bits) for f in out.findings if f.weighed), 6
-    )
+    out.expected_false = round(sum(1.0 / (1.0 + 2.0**f.bits) for f in out.findings if f.weighed), 6)
     return out
 
 
@@ -194,7 +191,11 @@ def _named(weigher: Weigher, rows: list[Row]) -> Counter[tuple[int, bytes]]:
         endpoint = tables.endpoint(row)
         for place, value in weigher.lens.tokens(row).items():
             rate = weigher.echoes.rate(endpoint, place)
-            if rate is not None and rate.repeated() < SELDOM and place.startswith(("path", "query")):
+            if (
+                rate is not None
+                and rate.repeated() < SELDOM
+                and place.startswith(("path", "query"))
+            ):
                 wanted.setdefault(endpoint, set()).add(value)
     found: Counter[tuple[int, bytes]] = Counter()
     if not wanted:

@@ -234,6 +234,5 @@ class Judgement:
     notices: list[Notice] = field(default_factory=list)
     undecided: list[Undecided] = field(default_factory=list)
     undecided_total: int = 0
-    judged: int = 0  # exchanges of which something is said: all but those undecided
     expected_false: float = 0.0  # findings of those above that are false, as their bits have it
     vantages: list[Vantage] = field(default_factory=list)

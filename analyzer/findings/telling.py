@@ -102,9 +102,7 @@ def _surplus_facts(request: Request, response: Response, owner: Request | None) 
     return facts
 
 
-def _reuse_facts(
-    request: Request, response: Response, owner: Request, swap: Swap
-) -> list[Fact]:
+def _reuse_facts(request: Request, response: Response, owner: Request, swap: Swap) -> list[Fact]:
     return [
         Fact(
             f"the request in frame {request.frame} was sent while the response to the request in "

@@ -46,7 +46,9 @@ class Odd:
     not_answered: int = 0
     # Answered, each in one of these:
     surplus: list[Row] = field(default_factory=list)  # by the numbers sent before their requests
-    suspects: list[Row] = field(default_factory=list)  # unlike their endpoint's, or without its tokens
+    suspects: list[Row] = field(
+        default_factory=list
+    )  # unlike their endpoint's, or without its tokens
     early: list[Row] = field(default_factory=list)  # asked while another answer was owed
     # Not answered:
     unserved: list[Row] = field(default_factory=list)

@@ -211,9 +211,7 @@ class Weigher:
                 place,
             )
 
-    def _unseen(
-        self, request: Row, endpoint: int, frames: tuple[int, ...]
-    ) -> Iterator[Comparison]:
+    def _unseen(self, request: Row, endpoint: int, frames: tuple[int, ...]) -> Iterator[Comparison]:
         """What is known of an exchange whose messages could not be looked at again."""
         for place in self.echoes.missed.get(request.position, ()):
             rate = self.echoes.rate(endpoint, place)

@@ -23,13 +23,13 @@ def decoded(body: bytes, codings: str) -> bytes | None:
     return body
 
 
-<<<<<<< HEAD
 def request_text(body: bytes, codings: str) -> bytes:
     """A request's body without its content codings; nothing where it is too long to be kept."""
     if len(body) > LONGEST_REQUEST_BODY:
         return b""
     return (decoded(body, codings) or b"") if codings else body
-=======
+
+
 def is_whole(body: bytes, codings: str) -> bool:
     """Whether a body (as sent, without transfer coding) ends where a document does.
 
@@ -48,7 +48,6 @@ def is_whole(body: bytes, codings: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
->>>>>>> wire
 
 
 def _decode(body: bytes, coding: str) -> bytes | None:

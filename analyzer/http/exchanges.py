@@ -316,15 +316,11 @@ class HttpConnection:
             request.flags |= _BODY_SKIPPED
         if self._doubtful:
             request.flags |= _DOUBTFUL
-<<<<<<< HEAD
-=======
         interim = self._interim_end
         if interim is not None and self.outstanding and covers(request.ack, interim):
             self._after_interim = True
         if self._after_interim:
             request.flags |= _AFTER_INTERIM
-        request.route = self._recorder.route(request)
->>>>>>> wire
         if len(self.outstanding) >= limits.OUTSTANDING:
             self.anomalies.count("outstanding-limit")
             self._put(self.outstanding.popleft(), None, Outcome.UNANSWERED, _DAMAGED)

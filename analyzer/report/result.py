@@ -141,7 +141,6 @@ class Report:
             "unanswered": judged.unanswered,
             "findings": len(judged.findings),
             "undecided": judged.undecided_total,
-            "judged": judged.judged,
             "expected_false": judged.expected_false,
         }
 
