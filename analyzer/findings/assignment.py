@@ -6,38 +6,22 @@ that differs from the wire's linking is an *event*: two crossed, three rotated, 
 that slipped by one are the same thing to it. An event is whole or not at all.
 """
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
-from math import log2
 from typing import NamedTuple
 
-from analyzer.findings.candidates import Candidates, said
+from analyzer.findings.candidates import Candidates
+from analyzer.findings.links import COPY, NOBODY, RIGHTFUL, WIRE, Link, Links, overlap
 from analyzer.findings.triage import Odd
+from analyzer.findings.unions import Unions
 from analyzer.findings.view import Id, Row, Tables
-from analyzer.findings.weights import (
-    AT_ONCE,
-    ENDED,
-    EQUAL,
-    MOST_TOKENS,
-    NUMBERS,
-    SURPLUS,
-    TOKEN,
-    Comparison,
-    Weigher,
-)
+from analyzer.findings.weights import MOST_TOKENS, SURPLUS, TOKEN, Comparison, Weigher
 
 # How responses may come to the wrong request, by what the rightful one got.
 STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED, WITHIN = (
     "stolen", "crossed", "copied", "cached", "late", "slipped", "within",
 )  # fmt: skip
-KEPT = 5.0  # bits for the wire's linking of each pair: what is not much worse is left as it is
-NOBODY = 8.0  # bits that a response of nobody in sight costs
-OWED = 15.0  # bits that a request has yet to be answered, by the numbers of what it was given
-LONE = 10.0  # bits that a response is worth which otherwise nobody had asked for
 TIE = 1.0  # bits within which two requests fit equally well
-# How the connection of a request without a response ended: closed by the server, and its number
-# free for the other one; left by the client before the response came; or over for both.
-FREED, LEFT, OVER = 3.0, -1.0, -10.0
 
 
 class Move(NamedTuple):
@@ -58,304 +42,216 @@ class Event:
     meant: bool = False  # the same requests were answered so at another time as well
 
     @property
+    def copied(self) -> bool:
+        """Whether the rightful requests were given the same bytes as well."""
+        return all(move.how in (COPIED, CACHED) for move in self.moves)
+
+    @property
     def bits(self) -> float:
-        """What speaks for it. Tokens of one request are not independent: see `Weight.bits`."""
+        """What speaks for it."""
         return sum(c.bits for c in self.comparisons)
 
 
-class _Edge(NamedTuple):
-    request: Row
-    response: Row
-    weight: float  # with what it is worth that both are provided for
-    wire: bool
+def events(
+    tables: Tables,
+    weigher: Weigher,
+    found: Candidates,
+    odd: Odd,
+    no_copies: frozenset[Id] = frozenset(),
+) -> list[Event]:
+    """All events around the odd responses, in the order of their first responses.
 
-
-def events(tables: Tables, weigher: Weigher, found: Candidates, odd: Odd) -> list[Event]:
-    """All events around the odd responses, in the order of their first responses."""
-    edges = _edges(tables, weigher, found, odd)
+    Responses of `no_copies` are known to be no copies of what others were given.
+    """
+    links = Links.of(tables, found, odd)
+    every = [
+        link
+        for link in links.every(weigher)
+        if link.kind != COPY or link.response.id not in no_copies
+    ]
     out = []
-    for some in _components(edges):
-        out += _linked(tables, weigher, odd, some, found)
-    out.sort(key=lambda event: min(_time(move) for move in event.moves))
+    for some in _components(every):
+        moved = _moved(some)
+        for together in _whole(moved, some):
+            # A second answer to what its own connection asked is nobody else's.
+            if not all(_is_again(link, found) for link in together):
+                out.append(_event(weigher, links, together, some))
+    out.sort(key=lambda event: min(_time(move.response) for move in event.moves))
     return out
 
 
-def _time(move: Move) -> tuple[int, int]:
-    return move.response["response_time"], move.response["response_frame"]
+def _time(row: Row) -> tuple[int, int]:
+    return row["response_time"], row["response_frame"]
 
 
-def _edges(tables: Tables, weigher: Weigher, found: Candidates, odd: Odd) -> list[_Edge]:
-    """What may be linked: each request with its own response, and each response's candidates."""
-    left = {row.id for row in odd.unserved}
-    lone = {row.id for row in odd.lone}
-    early = {row.id for row in odd.surplus}  # these cannot be their own requests'
-    rows: dict[Id, Row] = {}
-    edges: dict[tuple[Id, Id], _Edge] = {}
-    for response in found.responses:
-        for request in found.of[response.id]:
-            rows[request.id], rows[response.id] = request, response
-            weight = weigher.weight(request, response).bits
-            weight += weigher.unserved(request).bits if request.id in left else 0.0
-            weight += OWED if request.id in early else 0.0
-            weight += LONE if response.id in lone else NOBODY
-            weight += ended_bits(tables, request, response) if request.id in left else 0.0
-            edges[request.id, response.id] = _Edge(request, response, weight, False)
-    for row in rows.values():
-        if row["request_frame"] and row["response_frame"] and row.id not in left | early:
-            weight = weigher.weight(row, row).bits + NOBODY + KEPT
-            edges[row.id, row.id] = _Edge(row, row, weight, True)
-    return list(edges.values())
+# --- the best linking ----------------------------------------------------------------------
 
 
-def _components(edges: list[_Edge]) -> Iterable[list[_Edge]]:
-    """The edges in sets that have nothing to do with each other."""
-    parent: dict[tuple[int, Id], tuple[int, Id]] = {}
-
-    def find(one: tuple[int, Id]) -> tuple[int, Id]:
-        parent.setdefault(one, one)
-        while parent[one] != one:
-            parent[one] = parent[parent[one]]
-            one = parent[one]
-        return one
-
-    for edge in edges:
-        one, two = find((0, edge.request.id)), find((1, edge.response.id))
-        parent[max(one, two)] = min(one, two)
-    together: dict[tuple[int, Id], list[_Edge]] = {}
-    for edge in edges:
-        together.setdefault(find((0, edge.request.id)), []).append(edge)
-    return together.values()
+def _ends(link: Link) -> tuple[Hashable, Hashable]:
+    """What a link takes for itself: a copy takes nothing from the other request."""
+    if link.kind == COPY:
+        return (2, link.request.id, link.response.id), (1, link.response.id)
+    return (0, link.request.id), (1, link.response.id)
 
 
-def _linked(
-    tables: Tables, weigher: Weigher, odd: Odd, edges: list[_Edge], found: Candidates
-) -> list[Event]:
-    """The events of one component: where the best linking is not the wire's."""
-    if all(edge.wire for edge in edges):
+def _components(links: list[Link]) -> list[list[Link]]:
+    """The links in sets that have nothing to do with each other."""
+    first: dict[Hashable, int] = {}
+    together = Unions(len(links))
+    for number, link in enumerate(links):
+        for end in _ends(link):
+            together.tie(first.setdefault(end, number), number)
+    found: dict[int, list[Link]] = {}
+    for number, link in enumerate(links):
+        found.setdefault(together.first(number), []).append(link)
+    return list(found.values())
+
+
+def _moved(links: list[Link]) -> list[Link]:
+    """The links of the best linking that are not the wire's."""
+    if all(link.kind == WIRE for link in links):
         return []
     import networkx  # slow to import, and seldom needed
 
     graph = networkx.Graph()
-    for edge in edges:
-        if edge.weight > 0:
-            graph.add_edge((0, edge.request.id), (1, edge.response.id), weight=edge.weight)
-    chosen = {tuple(sorted(pair)) for pair in networkx.max_weight_matching(graph)}
-    moved = [
-        edge
-        for edge in edges
-        if not edge.wire and ((0, edge.request.id), (1, edge.response.id)) in chosen
-    ]
-    # Moves that share a request or a response through the wire's linking are one event.
-    wired = {edge.request.id for edge in edges if edge.wire}
-    together: list[list[_Edge]] = []
-    for edge in moved:
-        own = {edge.response.id} | ({edge.request.id} & wired)
-        touching = [
-            some
-            for some in together
-            if any(own & ({e.response.id} | ({e.request.id} & wired)) for e in some)
-        ]
-        for some in touching:
-            together.remove(some)
-        together.append([edge, *(e for some in touching for e in some)])
-    found_here = [_event(tables, weigher, odd, some, edges, found) for some in together]
-    # A second answer to what its own connection asked is nobody else's.
-    return [event for event in found_here if not all(_is_again(m, found) for m in event.moves)]
+    for link in links:
+        one, two = _ends(link)
+        if link.weight > 0:
+            graph.add_edge(one, two, weight=link.weight)
+    chosen = {frozenset(pair) for pair in networkx.max_weight_matching(graph)}
+    return [link for link in links if link.kind != WIRE and frozenset(_ends(link)) in chosen]
 
 
-def _is_again(move: Move, found: Candidates) -> bool:
-    before = found.before.get(move.response.id)
-    lone = not move.response["request_frame"]
-    return lone and before is not None and before.id == move.request.id
+def _whole(moved: list[Link], links: list[Link]) -> list[list[Link]]:
+    """Moves that hang together, because one took what the wire had given to another's request."""
+    wired = {link.request.id for link in links if link.kind == WIRE}
+    first: dict[Id, int] = {}
+    together = Unions(len(moved))
+    for number, link in enumerate(moved):
+        touched = [link.response.id]
+        if link.kind == RIGHTFUL and link.request.id in wired:
+            touched.append(link.request.id)
+        for one in touched:
+            together.tie(first.setdefault(one, number), number)
+    found: dict[int, list[Link]] = {}
+    for number, link in enumerate(moved):
+        found.setdefault(together.first(number), []).append(link)
+    return list(found.values())
 
 
-def _event(
-    tables: Tables,
-    weigher: Weigher,
-    odd: Odd,
-    moved: list[_Edge],
-    edges: list[_Edge],
-    found: Candidates,
-) -> Event:
-    moved = sorted(moved, key=lambda e: (e.response["response_time"], e.response["response_frame"]))
-    left = {row.id for row in odd.unserved}
-    lone = {row.id for row in odd.lone}
-    recipients = {edge.response.id for edge in moved}
-    early = {row.id for row in odd.surplus}
-    provided = recipients | left | early
-    comparisons: list[Comparison] = []
+def _is_again(link: Link, found: Candidates) -> bool:
+    before = found.before.get(link.response.id)
+    lone = not link.response["request_frame"]
+    return lone and before is not None and before.id == link.request.id
+
+
+# --- what speaks for an event --------------------------------------------------------------
+
+
+def _event(weigher: Weigher, links: Links, moved: list[Link], every: list[Link]) -> Event:
+    moved = sorted(moved, key=lambda link: _time(link.response))
+    recipients = {link.response.id for link in moved}
     # Responses that may not be their own teach nothing of what is usual.
-    rows = {row.id: row for edge in moved for row in (edge.response, edge.request)}
-    weigher = weigher.without(row for row in rows.values() if row["response_frame"])
-    for edge in moved:
-        before = found.before.get(edge.response.id)
-        comparisons += pair_comparisons(weigher, edge.request, edge.response, before)
-        if edge.request.id in left:
-            comparisons.append(weigher.unserved(edge.request))
-            comparisons += _ended(tables, edge.request, edge.response)
-        if edge.request.id in early:
-            text = (
-                f"the response in frame {edge.request['response_frame']} was sent before the request "
-                f"in frame {edge.request['request_frame']} had arrived: its own was still to come"
-            )
-            frames = (edge.request["response_frame"], edge.request["request_frame"])
-            comparisons.append(Comparison(NUMBERS, OWED, text, frames))
-        if edge.response.id in lone:
-            text = (
-                f"the response in frame {edge.response['response_frame']} came when all that the "
-                "server had been asked on that connection was answered"
-            )
-            comparisons.append(Comparison(SURPLUS, LONE, text, (edge.response["response_frame"],)))
-        elif edge.request["response_frame"] and edge.request.id not in provided:
-            # What the rightful request got instead would be nobody's in sight.
-            own = weigher.weight(edge.request, edge.request)
-            comparisons += [c._replace(bits=-c.bits) for c in _capped(own.comparisons)]
-            text = "whose the response is that the rightful request got does not show"
-            comparisons.append(
-                Comparison(SURPLUS, -NOBODY, text, (edge.request["response_frame"],))
-            )
-    chain = _closed(moved)
+    apart = {link.response.id: link.response for link in moved}
+    apart |= {link.request.id: link.request for link in moved if link.kind == RIGHTFUL}
+    weigher = weigher.without(row for row in apart.values() if row["response_frame"])
+    comparisons: list[Comparison] = []
+    for link in moved:
+        link = links.link(weigher, link.request, link.response, link.kind)
+        before = links.found.before.get(link.response.id)
+        comparisons += [*_of_pair(weigher, link, before), *link.beside]
+        if link.kind == RIGHTFUL and _is_left_over(links, link.request, recipients):
+            comparisons += _left_over(weigher, link)
+    circle = _circle(moved)
     moves = [
         Move(
-            edge.response,
-            edge.request,
-            _how(edge, chain, recipients, left),
-            _rivals(edge, edges, moved, left),
+            link.response,
+            link.request,
+            _how(link, circle, recipients, links.unserved),
+            _rivals(link, every, moved, links.unserved),
         )
-        for edge in moved
+        for link in moved
     ]
     return Event(moves, comparisons)
 
 
-def pair_comparisons(
-    weigher: Weigher, request: Row, response: Row, before: Row | None = None
-) -> list[Comparison]:
+def _of_pair(weigher: Weigher, link: Link, before: Row | None) -> list[Comparison]:
     """What speaks for a response to be that request's, rather than that of its own exchange.
 
     One that nobody had asked for may answer what was asked `before` it once more.
     """
-    theirs = weigher.weight(request, response)
-    found = _capped(theirs.comparisons)
-    own = response if response["request_frame"] else before
-    if own is not None and own.id != request.id:
-        again = weigher.weight(own, response)
-        found += [c._replace(bits=-c.bits) for c in _capped(again.comparisons)]
+    found = capped(weigher.weight(link.request, link.response).comparisons)
+    own = link.response if link.response["request_frame"] else before
+    if own is not None and own.id != link.request.id:
+        again = weigher.weight(own, link.response)
+        found += [c._replace(bits=-c.bits) for c in capped(again.comparisons)]
     return found
 
 
-def _ended(tables: Tables, request: Row, response: Row) -> list[Comparison]:
-    bits = ended_bits(tables, request, response)
-    text = (
-        f"the connection of the request in frame {request['request_frame']} had been closed "
-        "before the response came"
-    )
-    return [Comparison(ENDED, bits, text, (request["request_frame"],))] if bits else []
+def _is_left_over(links: Links, request: Row, recipients: set[Id]) -> bool:
+    """Whether what a rightful request was given instead is not said to be anybody's."""
+    served = request["response_frame"] and request.id not in links.unserved | links.early
+    return bool(served) and request.id not in recipients
 
 
-def _capped(comparisons: tuple[Comparison, ...]) -> list[Comparison]:
+def _left_over(weigher: Weigher, link: Link) -> list[Comparison]:
+    own = weigher.weight(link.request, link.request)
+    frame = link.request["response_frame"]
+    text = f"whose the response in frame {frame} is, which the rightful request got, is not seen"
+    return [
+        *(c._replace(bits=-c.bits) for c in capped(own.comparisons)),
+        Comparison(SURPLUS, -NOBODY, text, (frame,)),
+    ]
+
+
+def capped(comparisons: Iterable[Comparison]) -> list[Comparison]:
     """The comparisons, those of tokens together worth no more than one set of them may be."""
-    tokens = sum(c.bits for c in comparisons if c.name == TOKEN)
+    found = list(comparisons)
+    tokens = sum(c.bits for c in found if c.name == TOKEN)
     if tokens <= MOST_TOKENS:
-        return list(comparisons)
+        return found
     scale = MOST_TOKENS / tokens
-    return [c._replace(bits=c.bits * scale) if c.name == TOKEN else c for c in comparisons]
+    return [c._replace(bits=c.bits * scale) if c.name == TOKEN else c for c in found]
 
 
-def _rivals(edge: _Edge, edges: list[_Edge], moved: list[_Edge], left: set[Id]) -> int:
-    """How many others could as well have asked for the response."""
+# --- what an event is called ---------------------------------------------------------------
+
+
+def _rivals(link: Link, every: list[Link], moved: list[Link], unserved: frozenset[Id]) -> int:
+    """How many other requests without a response could as well have asked for it."""
     taken = {one.request.id for one in moved}
     return sum(
-        one.response.id == edge.response.id
-        and not one.wire
+        one.response.id == link.response.id
+        and one.kind == RIGHTFUL
         and one.request.id not in taken
-        and one.request.id in left
-        and one.weight > edge.weight - TIE
-        for one in edges
+        and one.request.id in unserved
+        and one.weight > link.weight - TIE
+        for one in every
     )
 
 
-def _closed(moved: list[_Edge]) -> set[Id]:
+def _circle(moved: list[Link]) -> set[Id]:
     """The recipients that are part of a circle: each was given what another of them asked for."""
-    given_to = {edge.request.id: edge.response.id for edge in moved}
+    given_to = {link.request.id: link.response.id for link in moved if link.kind == RIGHTFUL}
     found = set()
-    for edge in moved:
-        at, steps = edge.response.id, 0
+    for link in moved:
+        at, steps = link.response.id, 0
         while at in given_to and steps <= len(moved):
             at, steps = given_to[at], steps + 1
-            if at == edge.response.id:
+            if at == link.response.id:
                 found.add(at)
                 break
     return found
 
 
-def _how(edge: _Edge, circle: set[Id], recipients: set[Id], left: set[Id]) -> str:
+def _how(link: Link, circle: set[Id], recipients: set[Id], unserved: frozenset[Id]) -> str:
     """In which way a response came to the wrong request, by what the rightful one got."""
-    if edge.request.id in circle:
+    if link.kind == COPY:
+        return COPIED if overlap(link.request, link.response) else CACHED
+    if link.request.id in circle:
         return CROSSED
-    if edge.request["connection"] == edge.response["connection"]:
+    if link.request["connection"] == link.response["connection"]:
         return SLIPPED
-    if edge.request.id in left or edge.request.id not in recipients:
+    if link.request.id in unserved or link.request.id not in recipients:
         return STOLEN
     return LATE
-
-
-def ended_bits(tables: Tables, request: Row, response: Row) -> float:
-    """What it is worth how the request's connection had ended when the response came.
-
-    A server that closed in good order, or whose client did, has no answer to give there any more;
-    unless the number of the closed connection was used again for the other one.
-    """
-    connection = tables.connection(request)
-    closed = int(connection["client_fin_time"]), int(connection["server_fin_time"])
-    came = response["response_time"]
-    opened = int(tables.connection(response)["first_time"])
-    if request["connection"] == response["connection"]:
-        return 0.0
-    if 0 < closed[1] < opened and (not closed[0] or closed[1] < closed[0]):
-        return FREED
-    if not all(closed) or max(closed) >= came:
-        left = closed[0] or int(connection["reset_time"])
-        return LEFT if left and left < came else 0.0
-    in_order = closed[0] <= closed[1]
-    return OVER if in_order or opened < min(closed) else 0.0
-
-
-def _at_once(tables: Tables, weigher: Weigher, request: Row, response: Row) -> Comparison:
-    bits = weigher.rates.at_once(tables.endpoint(request))
-    text = (
-        f"the requests in frames {request['request_frame']} and {response['request_frame']} were "
-        "under way at the same time"
-    )
-    return Comparison(AT_ONCE, bits, text, (request["request_frame"], response["request_frame"]))
-
-
-def copies(tables: Tables, weigher: Weigher, found: Candidates, taken: set[Id]) -> list[Event]:
-    """Events of responses that their rightful requests were given as well, byte for byte."""
-    out = []
-    for response in found.responses:
-        if response.id in taken:
-            continue
-        best: Event | None = None
-        for request in found.copies.get(response.id, ()):
-            if request["request_time"] >= response["response_time"]:
-                continue
-            how = COPIED if request["response_end_time"] > response["request_time"] else CACHED
-            many = max(0, found.given[said(tables, response)] - 2)
-            among = weigher.forms.known(tables.variant(request))
-            bits = log2((among + 1.0) / (many + 0.5))
-            text = (
-                f"the responses in frames {request['response_frame']} and "
-                f"{response['response_frame']} are the same, byte for byte"
-            )
-            equal = Comparison(
-                EQUAL, bits, text, (request["response_frame"], response["response_frame"])
-            )
-            comparisons = [*pair_comparisons(weigher, request, response), equal]
-            if how == COPIED:
-                comparisons.append(_at_once(tables, weigher, request, response))
-            event = Event([Move(response, request, how)], comparisons)
-            if best is None or event.bits > best.bits:
-                best = event
-        if best is not None:
-            out.append(best)
-    return out

@@ -11,7 +11,7 @@ import numpy as np
 
 from analyzer.echoes import says_who
 from analyzer.findings import reuse
-from analyzer.findings.assignment import Event, copies, events
+from analyzer.findings.assignment import CACHED, Event, events
 from analyzer.findings.candidates import LONGEST_WAIT, Candidates
 from analyzer.findings.explanations import (
     LIKELY,
@@ -51,11 +51,15 @@ def decide(
 ) -> Verdicts:
     """What the odd exchanges come to."""
     deciding = _Deciding(tables, weigher, odd, found)
-    for event in events(tables, weigher, found, odd):
-        deciding.event(event)
-    copied = copies(tables, weigher, found, deciding.settled)
-    for event in kept_by_a_proxy(tables, copied):
-        deciding.event(event)
+    copies: set[Id] = set()
+    for event in kept_by_a_proxy(tables, events(tables, weigher, found, odd)):
+        if not deciding.event(event) and event.copied:
+            copies |= {move.response.id for move in event.moves}
+    # Where it is honest that two were given the same, a response may still be a third one's.
+    if copies:
+        for event in events(tables, weigher, found, odd, frozenset(copies)):
+            if any(move.response.id in copies for move in event.moves):
+                deciding.event(event)
     for row in odd.suspects:
         deciding.left(row)
     deciding.by_numbers()
@@ -63,13 +67,13 @@ def decide(
     return deciding.out
 
 
-def kept_by_a_proxy(tables: Tables, copied: list[Event]) -> list[Event]:
+def kept_by_a_proxy(tables: Tables, found: list[Event]) -> list[Event]:
     """The events, with what speaks for a cache: the request was never seen behind its proxy."""
-    rows = [move.response for event in copied for move in event.moves]
-    if not rows:
-        return copied
-    proxies = Proxies.around(tables, rows)
-    for event in copied:
+    kept = [event for event in found if all(move.how == CACHED for move in event.moves)]
+    if not kept:
+        return found
+    proxies = Proxies.around(tables, [move.response for event in kept for move in event.moves])
+    for event in kept:
         for move in event.moves:
             row = move.response
             alone = proxies.behind(row) == [] and proxies.before(row) is None
@@ -80,7 +84,7 @@ def kept_by_a_proxy(tables: Tables, copied: list[Event]) -> list[Event]:
                     "others were: the proxy answered by itself"
                 )
                 event.comparisons.append(Comparison(PROXY, KEPT, text, (frame,)))
-    return copied
+    return found
 
 
 @dataclass(slots=True)
@@ -95,8 +99,10 @@ class _Deciding:
     settled: set[Id] = field(default_factory=set)
     honest: dict[Id, tuple[Event, str, tuple[Explained, ...]]] = field(default_factory=dict)
 
-    def event(self, event: Event) -> None:
-        """A fault, or an honest reason."""
+    def event(self, event: Event) -> bool:
+        """A fault, or an honest reason; returns whether it is a fault."""
+        if any(move.response.id in self.settled for move in event.moves):
+            return True
         tables = self.tables
         event.meant = self._is_meant(event)
         judging = Judging(tables, self.weigher, event, self.found.given)
@@ -104,7 +110,7 @@ class _Deciding:
         if outcome.bits < POSSIBLE:
             for move in event.moves:
                 self.honest[move.response.id] = event, outcome.name, outcome.every
-            return
+            return False
         limited = [move for move in event.moves if self._is_limited(move.response, move.request)]
         for move in event.moves:
             self.settled.add(move.response.id)
@@ -130,6 +136,7 @@ class _Deciding:
                     move.rivals,
                 )
             )
+        return True
 
     def _is_limited(self, response: Row, request: Row) -> bool:
         """Whether the capture's own limits may have caused it."""
@@ -174,7 +181,7 @@ class _Deciding:
         failure = tells_failure(self.tables.forms[row["form"]])
         if form >= NOTABLE and not failure and self._unseen(row, bits, against):
             return
-        event, name, every = self.honest.get(row.id, (None, "", ()))
+        event, _, every = self.honest.get(row.id, (None, "", ()))
         everybody = self.weigher.forms.total
         if failure or bits < max(NOTABLE if form > 0 else LIKELY, log2(everybody + 1.0) - 1.0):
             return

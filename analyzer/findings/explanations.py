@@ -14,7 +14,7 @@ from math import log2
 from typing import NamedTuple
 
 from analyzer.echoes import says_who
-from analyzer.findings.assignment import CACHED, COPIED, Event
+from analyzer.findings.assignment import Event
 from analyzer.findings.candidates import said
 from analyzer.findings.failures import tells_failure
 from analyzer.findings.model import Confidence, Explained
@@ -63,11 +63,6 @@ class Judging:
         """(recipient's exchange, rightful request's exchange) of every response that moved."""
         return [(move.response, move.request) for move in self.event.moves]
 
-    @property
-    def copied(self) -> bool:
-        """Whether the rightful request was given the same bytes as well."""
-        return all(move.how in (COPIED, CACHED) for move in self.event.moves)
-
     def told(self, name: str) -> float:
         """Bits of the event's comparisons of a name."""
         return sum(c.bits for c in self.event.comparisons if c.name == name)
@@ -87,7 +82,7 @@ def _same_asked(judging: Judging) -> bool:
     weigher = judging.weigher
     for response, request in judging.pairs:
         waits = still_waits(judging.tables, request, response)
-        served = judging.copied
+        served = judging.event.copied
         if not served and waits and not weigher.repeated(request, response):
             return False
         if not weigher.same(request, response):
@@ -103,7 +98,7 @@ def _one_endpoint(judging: Judging) -> bool:
 
 
 def _two_names(judging: Judging) -> bool:
-    return _one_endpoint(judging) and judging.copied and judging.told(PROXY) <= 0
+    return _one_endpoint(judging) and judging.event.copied and judging.told(PROXY) <= 0
 
 
 def _is_spelt_alike(judging: Judging) -> bool:
@@ -120,7 +115,7 @@ def _says_only_who(judging: Judging) -> bool:
 
 
 def _given_to_many(judging: Judging) -> bool:
-    return judging.copied and all(
+    return judging.event.copied and all(
         judging.given[said(judging.tables, response)] >= MANY for response, _ in judging.pairs
     )
 

@@ -41,6 +41,7 @@ UNFIT = 6.0
 ALIKE = 3.0
 ALIKE_FITS = 0.05  # what fits differ by that are as good as equal
 LEAST_MASS = 1.0  # bits of weight that a comparison must rest on to say anything
+ENDPOINT = 1  # the level of `FormModel` that has endpoints; 0: their neighbours, 2: their variants
 MOST_PAIRS = 20_000  # pairs of endpoints that are compared to learn how alike strangers are
 
 Key = tuple[int, int, int]  # variant, status, number of the form
@@ -300,25 +301,24 @@ class FormModel:
         told = np.zeros(len(feature), dtype=np.bool_)  # whether anything is known of it
         expected = np.zeros(len(container))  # the weight expected in each container
         open_ = np.zeros(len(container), dtype=np.bool_)
-        known = np.zeros(len(kind))
-        narrow = self._levels[1]
-        experienced = narrow.responses[narrow.group[variant]] > less
-        for wide, level in zip((True, False, False), self._levels, strict=True):
+        endpoint = self._levels[ENDPOINT]
+        known = np.maximum(endpoint.responses[endpoint.group[variant]] - less, 0.0)
+        experienced = known > 0
+        for at, level in enumerate(self._levels):
             group = level.group[variant]
             there = group[whose]
             seen = np.maximum(level.open.at(there, held) - less, 0.0)
             has_it = np.maximum(level.having.at(there, feature) - less, 0.0)
             likely = _blended(has_it, seen, likely, told)
             # What neighbours have inside of something is no answer to whether it belongs here.
-            told = seen > 0 if wide else (told & ~experienced[whose]) | (seen > 0)
+            told = (told & ~experienced[whose] if at == ENDPOINT else told) | (seen > 0)
             there = group[opener]
             shown = np.maximum(level.open.at(there, container) - less, 0.0)
             weighed = level.within.at(there, container)
             if mine is not None:
                 weighed = np.maximum(weighed - mine.at(opener, container), 0.0)
             expected = _blended(weighed, shown, expected, open_)
-            open_ = shown > 0 if wide else (open_ & ~experienced[opener]) | (shown > 0)
-            known = np.maximum(level.responses[group] - less, 0.0)
+            open_ = (open_ & ~experienced[opener] if at == ENDPOINT else open_) | (shown > 0)
         size = len(kind)
         common = np.bincount(whose, np.where(told, weight * likely, 0.0), size)
         held_up = np.bincount(whose, np.where(told, weight, 0.0), size)
@@ -415,7 +415,7 @@ class FormModel:
 
     def known(self, variant: int) -> int:
         """How many responses of a variant's endpoint have been seen, at all servers and hosts."""
-        level = self._levels[1]
+        level = self._levels[ENDPOINT]
         return int(level.responses[level.group[variant]])
 
 

@@ -41,9 +41,10 @@ AT_ONCE, PROXY = "at once", "proxy"
 NUMBERS, HABIT, SURPLUS, WITHIN, ENDED = "numbers", "habit", "surplus", "within", "ended"
 # Tokens of one request are seldom independent of each other: together they are worth no more.
 MOST_TOKENS = 20.0
-# What a wait is worth: at most; at least where the endpoint never answers so soon; and at least where
-# it takes less as a rule: the slow ones are those that meet others.
-MOST_TIME, TOO_SOON, TOO_LATE = 2.0, -4.0, -1.0
+# What a wait is worth: at most; at least where the endpoint never answers so soon; at least where it
+# takes less as a rule and the request was left waiting (the slow ones are those that meet others);
+# and where it had been given something else long before.
+MOST_TIME, TOO_SOON, TOO_LATE, STALE = 2.0, -4.0, -1.0, -8.0
 HEADER, TEXT = "(header)", "(text)"
 ALIKE = 0.75  # of two words, from which on they differ in their spelling only
 _DIGIT = re.compile(rb"\d")
@@ -282,7 +283,11 @@ class Weigher:
         waited = response["response_time"] - request["request_time"]
         endpoint = self.tables.endpoint(request)
         bits = min(MOST_TIME, self.rates.waited(endpoint, waited))
-        bits = max(bits, TOO_SOON if waited < self.rates.usual_wait(endpoint) else TOO_LATE)
+        if waited < self.rates.usual_wait(endpoint):
+            bits = max(bits, TOO_SOON)
+        else:
+            served = request["response_frame"] and request.id != response.id
+            bits = max(bits, STALE if served else TOO_LATE)
         if abs(bits) >= 0.5:
             how = "usual" if bits > 0 else "unusual"
             yield Comparison(
