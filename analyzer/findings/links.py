@@ -71,13 +71,20 @@ class Links:
                 met[request.id], met[response.id] = request, response
                 yield self.link(weigher, request, response, RIGHTFUL)
             for request in self.found.copies.get(response.id, ()):
-                if request["request_time"] < response["response_time"]:
+                if self._may_be_copy(request, response):
                     met[response.id] = response
                     yield self.link(weigher, request, response, COPY)
         for row in met.values():
             answered = row["request_frame"] and row["response_frame"]
             if answered and row.id not in self.unserved | self.early:
                 yield self.link(weigher, row, row, WIRE)
+
+    def _may_be_copy(self, request: Row, response: Row) -> bool:
+        """Whether one may have been given what the other was: at one time, or for one path."""
+        if request["request_time"] >= response["response_time"]:
+            return False
+        endpoint = self.tables.endpoint
+        return overlap(request, response) or endpoint(request) == endpoint(response)
 
     def link(self, weigher: Weigher, request: Row, response: Row, kind: str) -> Link:
         """One link with its weight."""

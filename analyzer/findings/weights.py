@@ -286,8 +286,8 @@ class Weigher:
         if waited < self.rates.usual_wait(endpoint):
             bits = max(bits, TOO_SOON)
         else:
-            served = request["response_frame"] and request.id != response.id
-            bits = max(bits, STALE if served else TOO_LATE)
+            served = 0 < request["response_end_time"] < response["response_time"]
+            bits = max(bits, STALE if served and request.id != response.id else TOO_LATE)
         if abs(bits) >= 0.5:
             how = "usual" if bits > 0 else "unusual"
             yield Comparison(
