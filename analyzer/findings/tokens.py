@@ -27,6 +27,10 @@ _ACCIDENT: tuple[tuple[re.Pattern[bytes], float], ...] = (
     (re.compile(rb".{16,}\Z", re.S), 0.005),
 )
 _WORD = 0.05  # any other
+# A place is repeated always or never, hardly now and then: so many responses either way are known
+# beforehand (a beta distribution in the form of a U).
+EITHER = 0.125
+AT_ITS_PLACE = 0.0001  # how likely a token stands by accident just where its endpoint has it
 UNLEARNED = 0.5  # how often a token is repeated at a place of which nothing is known
 MOST_UNLEARNED = 6.0  # bits that a token at such a place may be worth
 ODD = 2.0  # bits from which on a missing token is looked at
@@ -46,7 +50,7 @@ class Rate:
     def repeated(self, *, but: int = 0) -> float:
         """The chance that a response repeats the token, `but` so many of those that don't."""
         asked = max(self.hits, self.asked - but)
-        return (self.hits + 0.5) / (asked + 1.0)
+        return (self.hits + EITHER) / (asked + 2 * EITHER)
 
 
 @dataclass(slots=True)
@@ -114,14 +118,22 @@ def lacking(rate: Rate, *, but: int) -> float:
 
 
 def accident(
-    token: bytes, rate: Rate | None, *, share: float = 0.0, standing: int = 0, texts: int = 0
+    token: bytes,
+    rate: Rate | None,
+    *,
+    at_its_place: bool = False,
+    share: float = 0.0,
+    standing: int = 0,
+    texts: int = 0,
 ) -> float:
     """How likely a token stands in the response to a request that does not name it.
 
-    By what it is made of; where responses often repeat what others name, by the `share` of requests
+    By what it is made of, unless it is looked for only where its endpoint has it; where responses often repeat what others name, by the `share` of requests
     that name this; and by in how many of so many other `texts` it was found `standing`.
     """
-    before = next((chance for pattern, chance in _ACCIDENT if pattern.match(token)), _WORD)
+    before = AT_ITS_PLACE
+    if not at_its_place:
+        before = next((chance for pattern, chance in _ACCIDENT if pattern.match(token)), _WORD)
     if rate is not None:
         # A response that does not say what was asked for says something else that is asked for.
         usual = max(share, 1.0 / max(1, rate.distinct))

@@ -198,7 +198,8 @@ class Weigher:
             but = self.lacking[endpoint, place]
             if own and place in self.echoes.missed.get(request.position, ()):
                 but += request.id not in self.apart
-            bits = self._token_bits(rate, endpoint, value, bool(where), but=but)
+            usual = bool(where & self.usual(endpoint, place))
+            bits = self._token_bits(rate, endpoint, value, bool(where), but=but, usual=usual)
             if abs(bits) < 0.1:
                 continue
             how = "repeats" if where else "does not repeat"
@@ -217,7 +218,7 @@ class Weigher:
         for place in self.echoes.missed.get(request.position, ()):
             rate = self.echoes.rate(endpoint, place)
             if rate is not None:
-                bits = self._token_bits(rate, endpoint, b"", False, but=1)
+                bits = self._token_bits(rate, endpoint, b"", False, but=1, usual=False)
                 text = f"the response does not repeat what its request names in {place_text(place)}"
                 yield Comparison(TOKEN, bits, text, frames, place)
 
@@ -226,16 +227,16 @@ class Weigher:
         return (-(rate.repeated() if rate else UNLEARNED), place)
 
     def _token_bits(
-        self, rate: Rate | None, endpoint: int, value: bytes, hit: bool, *, but: int
+        self, rate: Rate | None, endpoint: int, value: bytes, hit: bool, *, but: int, usual: bool
     ) -> float:
         likely = UNLEARNED if rate is None else rate.repeated(but=but)
-        random = self._accident(rate, endpoint, value)
+        random = self._accident(rate, endpoint, value, usual=usual)
         if hit:
             bits = log2(likely / random)
             return max(0.0, min(bits, MOST_UNLEARNED) if rate is None else bits)
         return log2((1.0 - likely) / (1.0 - random))
 
-    def _accident(self, rate: Rate | None, endpoint: int, value: bytes) -> float:
+    def _accident(self, rate: Rate | None, endpoint: int, value: bytes, *, usual: bool) -> float:
         """How likely a token stands in the answer to a request that doesn't name it."""
         standing = texts = 0
         for row in self.examples.get(endpoint, ()):
@@ -245,7 +246,9 @@ class Weigher:
             texts += 1
             standing += repeats(value, said.body) or repeats(value, said.head)
         share = self.named[endpoint, value] / max(1, rate.asked) if rate is not None else 0.0
-        return accident(value, rate, share=share, standing=standing, texts=texts)
+        return accident(
+            value, rate, at_its_place=usual, share=share, standing=standing, texts=texts
+        )
 
     def _where(
         self, endpoint: int, place: str, value: bytes, said: Said, body: object, *, anywhere: bool
