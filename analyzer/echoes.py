@@ -263,7 +263,7 @@ def may_repeat(status: int) -> bool:
 def repeats(token: bytes, text: bytes) -> bool:
     """Whether `text` has `token` in it as a whole: not as a part of a longer word or number."""
     at = text.find(token)
-    while at >= 0:
+    while at >= 0 and token:
         end = at + len(token)
         if not text[end : end + 1].isalnum() and not text[max(0, at - 1) : at].isalnum():
             return True

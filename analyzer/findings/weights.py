@@ -218,7 +218,7 @@ class Weigher:
         for place in self.echoes.missed.get(request.position, ()):
             rate = self.echoes.rate(endpoint, place)
             if rate is not None:
-                bits = self._token_bits(rate, endpoint, b"", False, but=1, usual=False)
+                bits = log2((1.0 - rate.repeated(but=1)) / (1.0 - UNLEARNED))
                 text = f"the response does not repeat what its request names in {place_text(place)}"
                 yield Comparison(TOKEN, bits, text, frames, place)
 
