@@ -37,7 +37,7 @@ from analyzer import compiled
 from analyzer.watched import Watched
 
 LAST = "path[-1]"
-SHORTEST_TOKEN, LONGEST_TOKEN = 3, 128  # bytes
+SHORTEST_TOKEN, LONGEST_TOKEN = 2, 128  # bytes
 MOST_MISSES = 512  # of a place that are told one by one; of more it is known that there are more
 MOST_TOKENS = 24  # of one request
 MOST_PLACES = 64  # of one route

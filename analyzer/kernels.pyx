@@ -859,7 +859,7 @@ cdef enum:
     MOST_TOKENS = 24  # of one request
     MOST_COOKIES = 8
     LONGEST_PATH = 512
-    SHORTEST_TOKEN = 3
+    SHORTEST_TOKEN = 2
     LONGEST_TOKEN = 128
     LONGEST_VALUE = 768  # as many bytes at least, escaped, as the longest token
     LONGEST_CLAIMS = 4096
