@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from analyzer.findings.candidates import Candidates
 from analyzer.findings.links import COPY, NOBODY, RIGHTFUL, WIRE, Link, Links, overlap
-from analyzer.findings.triage import Odd
+from analyzer.findings.triage import ODD, Odd
 from analyzer.findings.unions import Unions
 from analyzer.findings.view import Id, Row, Tables
 from analyzer.findings.weights import MOST_TOKENS, SURPLUS, TOKEN, Comparison, Weigher
@@ -40,6 +40,9 @@ class Event:
     moves: list[Move]
     comparisons: list[Comparison] = field(default_factory=list)
     meant: bool = False  # the same requests were answered so at another time as well
+    unlike: bool = (
+        False  # one of the responses is unlike what its rightful request's endpoint gives
+    )
 
     @property
     def copied(self) -> bool:
@@ -156,7 +159,10 @@ def _event(weigher: Weigher, links: Links, moved: list[Link], every: list[Link])
     apart |= {link.request.id: link.request for link in moved if link.kind == RIGHTFUL}
     weigher = weigher.without(row for row in apart.values() if row["response_frame"])
     comparisons: list[Comparison] = []
+    unlike = False
     for link in moved:
+        if not weigher.tables.is_unreadable(link.response):
+            unlike |= weigher.form_bits(link.request, link.response) <= -ODD
         link = links.link(weigher, link.request, link.response, link.kind)
         before = links.found.before.get(link.response.id)
         comparisons += [*_of_pair(weigher, link, before), *link.beside]
@@ -172,7 +178,7 @@ def _event(weigher: Weigher, links: Links, moved: list[Link], every: list[Link])
         )
         for link in moved
     ]
-    return Event(moves, comparisons)
+    return Event(moves, comparisons, unlike=unlike)
 
 
 def _of_pair(weigher: Weigher, link: Link, before: Row | None) -> list[Comparison]:

@@ -16,7 +16,6 @@ from analyzer.findings.pool import Pool
 from analyzer.findings.triage import ODD, Odd
 from analyzer.findings.view import Id, Row, Tables
 from analyzer.findings.weights import Weigher
-from analyzer.shapes import may_be_json
 from analyzer.tables import Array, Outcome
 
 LONGEST_WAIT = 600_000_000_000  # ns that a request may have been waiting
@@ -102,7 +101,7 @@ def _best(
     for one in some:
         form = weigher.form_bits(one, response)
         # What is unlike that endpoint's responses as well is no better there.
-        if form <= -ODD and not _is_unreadable(tables, response):
+        if form <= -ODD and not tables.is_unreadable(response):
             continue
         bits = form - own + lacks
         if one.id in left:
@@ -117,12 +116,6 @@ def _best(
             rated.append((bits, one["request_time"], one))
     rated.sort(key=_by_worth, reverse=True)
     return [one for _, _, one in rated[:MOST_CANDIDATES]]
-
-
-def _is_unreadable(tables: Tables, response: Row) -> bool:
-    """Whether a body is said to be JSON and is not: another response may be in it."""
-    form = tables.forms[response["form"]]
-    return form.shape is None and bool(form.media_type) and may_be_json(form.media_type)
 
 
 def _oddness(tables: Tables, weigher: Weigher, row: Row) -> float:

@@ -52,7 +52,8 @@ def decide(
     """What the odd exchanges come to."""
     deciding = _Deciding(tables, weigher, odd, found)
     copies: set[Id] = set()
-    for event in kept_by_a_proxy(tables, events(tables, weigher, found, odd)):
+    every = kept_by_a_proxy(tables, events(tables, weigher, found, odd))
+    for event in sorted(every, key=_copies_last):
         if not deciding.event(event) and event.copied:
             copies |= {move.response.id for move in event.moves}
     # Where it is honest that two were given the same, a response may still be a third one's.
@@ -65,6 +66,10 @@ def decide(
     deciding.by_numbers()
     deciding.by_habit(habits)
     return deciding.out
+
+
+def _copies_last(event: Event) -> tuple[bool, float]:
+    return event.copied, -event.bits if event.copied else 0.0
 
 
 def kept_by_a_proxy(tables: Tables, found: list[Event]) -> list[Event]:
@@ -103,6 +108,8 @@ class _Deciding:
         """A fault, or an honest reason; returns whether it is a fault."""
         if any(move.response.id in self.settled for move in event.moves):
             return True
+        if event.copied and any(move.request.id in self.settled for move in event.moves):
+            return True  # of two that were given the same, one was meant
         tables = self.tables
         event.meant = self._is_meant(event)
         judging = Judging(tables, self.weigher, event, self.found.given)

@@ -10,7 +10,7 @@ finding's confidence says.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import log2
+from math import inf, log2
 from typing import NamedTuple
 
 from analyzer.echoes import says_who
@@ -20,6 +20,7 @@ from analyzer.findings.failures import tells_failure
 from analyzer.findings.model import Confidence, Explained
 from analyzer.findings.view import Row, Tables
 from analyzer.findings.weights import (
+    AGAIN,
     EQUAL,
     FORM,
     PROXY,
@@ -70,6 +71,11 @@ class Judging:
 
 def _always(judging: Judging) -> bool:
     return True
+
+
+def _fits(judging: Judging) -> bool:
+    """Whether each response looks like what the endpoint of its rightful request gives."""
+    return not judging.event.unlike
 
 
 def _is_failure(judging: Judging) -> bool:
@@ -124,12 +130,12 @@ def _is_meant(judging: Judging) -> bool:
     return judging.event.meant
 
 
-_CONTENT = frozenset({FORM, TOKEN, EQUAL, TIME})
+_CONTENT = frozenset({FORM, TOKEN, EQUAL, TIME, AGAIN})
 
 # In the order in which a reader is told them.
 EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
-        "another request's response", FAULT, -SWAP, frozenset(), _always,
+        "another request's response", FAULT, -SWAP, frozenset(), _fits,
         "the response belongs to another request",
     ),
     Explanation(
@@ -191,7 +197,7 @@ def explain(judging: Judging) -> Outcome:
         if len(event.moves) > 1 and reason.prior:
             prior = prior * len(event.moves) - MUTUAL
         scores.append((prior - left, reason))
-    fault = max(score for score, reason in scores if reason.kind == FAULT)
+    fault = max((score for score, reason in scores if reason.kind == FAULT), default=-inf)
     honest = log2(sum(2.0**score for score, reason in scores if reason.kind == HONEST))
     best = max(scores, key=lambda one: one[0])
     every = tuple(

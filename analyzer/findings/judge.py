@@ -23,6 +23,7 @@ from analyzer.findings.incidents import finding_id, grouped
 from analyzer.findings.lens import Lens, Look
 from analyzer.findings.model import Judgement, Notice, Undecided
 from analyzer.findings.rates import Rates
+from analyzer.findings.repeats import Repeats, shared
 from analyzer.findings.summaries import summaries
 from analyzer.findings.swaps import Verdicts
 from analyzer.findings.tokens import Echoes
@@ -49,8 +50,10 @@ def judge(tables: Tables, look: Look | None = None) -> Judgement:
     echoes = _echoes(tables, counts)
     waits = longest_waits(tables)
     asking = reuse.Habits.of(tables)
-    odd = triage(tables, forms, echoes, asking.serial(), waits)
-    weigher = Weigher(tables, forms, echoes, Rates.of(tables), Lens(tables, look), {})
+    odd = triage(tables, forms, echoes, asking.serial(), waits, shared(tables))
+    weigher = Weigher(
+        tables, forms, echoes, Rates.of(tables), Lens(tables, look), {}, Repeats(tables)
+    )
     found = candidates(tables, weigher, odd)
     _look_closer(weigher, found, odd)
     verdicts = decide(tables, weigher, odd, found, asking)
@@ -181,6 +184,7 @@ def _look_closer(weigher: Weigher, found: Candidates, odd: Odd) -> None:
     beside = [row for some in weigher.examples.values() for row in some]
     weigher.lens.take([*rows, *silent[:MOST_LOOKED_AT]], beside)
     weigher.named.update(_named(weigher, rows))
+    weigher.repeats = Repeats.around(tables, rows)
 
 
 def _named(weigher: Weigher, rows: list[Row]) -> Counter[tuple[int, bytes]]:

@@ -17,6 +17,7 @@ from analyzer.findings.weights import (
     AT_ONCE,
     ENDED,
     EQUAL,
+    LATER,
     NUMBERS,
     SURPLUS,
     Comparison,
@@ -26,6 +27,7 @@ from analyzer.findings.weights import (
 WIRE, RIGHTFUL, COPY = "wire", "rightful", "copy"
 KEPT = 5.0  # bits for the wire's linking of each pair: what is not much worse is left as it is
 NOBODY = 8.0  # bits that a response of nobody in sight costs
+OVERWRITES = 2.0  # bits: of two that were given the same it is oftener the later one's
 OWED = 15.0  # bits that a request has yet to be answered, by the numbers of what it was given
 LONE = 10.0  # bits that a response is worth which otherwise nobody had asked for
 # How the connection of a request without a response ended: closed by the server, and its number
@@ -142,6 +144,12 @@ class Links:
             text = f"the requests in frames {frames[0]} and {frames[1]} were under way together"
             bits = weigher.rates.at_once(self.tables.endpoint(request))
             yield Comparison(AT_ONCE, bits, text, frames)
+            later = request["request_time"] > response["request_time"]
+            text = (
+                f"of the two the request in frame {frames[0]} came {'later' if later else 'first'}: "
+                "what requests share, the later one overwrites"
+            )
+            yield Comparison(LATER, OVERWRITES if later else -OVERWRITES, text, frames)
 
 
 def overlap(request: Row, response: Row) -> bool:

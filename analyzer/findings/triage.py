@@ -61,15 +61,18 @@ def triage(
     echoes: Echoes,
     asks_early: npt.NDArray[np.bool_],
     waits: dict[int, int],
+    shared: npt.NDArray[np.int64],
 ) -> Odd:
     """Pick the odd exchanges.
 
     `asks_early` marks the connections whose pipelining is out of the ordinary (see `reuse`), `waits`
-    has the longest that each endpoint's requests waited, in ns.
+    has the longest that each endpoint's requests waited, in ns, and
+    `shared` the frame ids of requests that were given what another one was given at the time.
     """
     odd_keys = odd_forms(forms)
     strange = _codes(odd_keys)
     missed = np.array(sorted({frame for _, frame, _ in echoes.missed}), dtype=np.int64)
+    missed = np.union1d(missed, shared)
 
     def odd(rows: Array) -> np.ndarray:
         frame = rows["request_capture"].astype(np.int64) << 32 | rows["request_frame"]
@@ -84,6 +87,7 @@ def triage(
         return found
 
     out = Odd()
+    given = set(shared.tolist())
     parts = [part for row in tables.pick(odd) for part in _parted(row)]
     out.rows = [_settled(tables, row, waits) for row in parts]
     for row in out.rows:
@@ -97,7 +101,7 @@ def triage(
         elif row["outcome"] == Outcome.UNANSWERED and row["flags"] & _SURPLUS:
             out.unanswered += 1
             out.not_answered += 1
-        which = _list_of(tables, out, row, odd_keys, echoes, asks_early)
+        which = _list_of(tables, out, row, odd_keys, echoes, asks_early, given)
         if which is not None:
             which.append(row)
     return out
@@ -110,6 +114,7 @@ def _list_of(
     odd_keys: set[Key],
     echoes: Echoes,
     asks_early: npt.NDArray[np.bool_],
+    given: set[int],
 ) -> list[Row] | None:
     """Where an odd exchange belongs; None: it is odd in no way that concerns whose it is."""
     if row["outcome"] == Outcome.UNSOLICITED:
@@ -120,7 +125,7 @@ def _list_of(
         return None
     if row["flags"] & _SURPLUS:
         return out.surplus
-    if tables.key(row) in odd_keys or row.position in echoes.missed:
+    if tables.key(row) in odd_keys or row.position in echoes.missed or row.position[1] in given:
         return out.suspects
     if row["flags"] & _PIPELINED and asks_early[row["connection"]]:
         return out.early

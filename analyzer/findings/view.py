@@ -20,7 +20,7 @@ from analyzer.findings.clocks import Clocks
 from analyzer.findings.model import Request, Response
 from analyzer.findings.vantages import Joined
 from analyzer.intervals import MASK, covers
-from analyzer.shapes import Form, text
+from analyzer.shapes import Form, may_be_json, text
 from analyzer.tables import Array, Flag, Outcome, Refusal, Store
 
 _MAPPED = 0xFFFF00000000
@@ -232,6 +232,11 @@ class Tables:
         segments = self.names[endpoint].template.split("/")
         back = int(place[len("path[") : -1])
         return -len(segments) <= back and not segments[back].startswith("{")
+
+    def is_unreadable(self, row: Row) -> bool:
+        """Whether a body is said to be JSON and is not: another response may be in it."""
+        form = self.forms[row["form"]]
+        return form.shape is None and bool(form.media_type) and may_be_json(form.media_type)
 
     def variant(self, row: Row) -> int:
         """The number of a row's variant: its endpoint, at its server, under its Host name."""

@@ -9,8 +9,10 @@ out. What cannot be compared is worth nothing, and is left out.
 | form | status, media type and fields of the response with the endpoint's others (`forms`) |
 | token | values that the request names with what the response repeats (`tokens`) |
 | time | how long the request had waited with how long its endpoint takes |
+| again | whether it is what the same request is given at other times (`repeats`) |
 | unserved | that the request was left without a response of its own, where few are |
 | equal bytes | that two requests were given one and the same response, where few are |
+| later | which of two that were given the same had asked later |
 
 Source: Fellegi and Sunter (1969); issue 11.
 """
@@ -32,12 +34,13 @@ from analyzer.echoes import repeats, says_who
 from analyzer.findings.form_model import FormModel
 from analyzer.findings.lens import Lens, Said
 from analyzer.findings.rates import Rates
+from analyzer.findings.repeats import Repeats
 from analyzer.findings.tokens import MOST_UNLEARNED, UNLEARNED, Echoes, Rate, accident
 from analyzer.findings.view import ERROR, Id, Row, Tables
 from analyzer.findings.words import place_text
 
 FORM, TOKEN, TIME, UNSERVED, EQUAL = "form", "token", "time", "unserved", "equal bytes"
-AT_ONCE, PROXY = "at once", "proxy"
+AT_ONCE, PROXY, AGAIN, LATER = "at once", "proxy", "again", "later"
 NUMBERS, HABIT, SURPLUS, WITHIN, ENDED = "numbers", "habit", "surplus", "within", "ended"
 # Tokens of one request are seldom independent of each other: together they are worth no more.
 MOST_TOKENS = 20.0
@@ -95,6 +98,7 @@ class Weigher:
     rates: Rates
     lens: Lens
     examples: dict[int, list[Row]]
+    repeats: Repeats
     # How many requests of an endpoint name a value in their targets.
     named: Counter[tuple[int, bytes]] = field(default_factory=Counter)
     apart: frozenset[Id] = frozenset()  # exchanges that nothing is learned from
@@ -123,7 +127,7 @@ class Weigher:
         found = self._known.get(key)
         if found is None:
             every = [*self.form(request, response), *self.tokens(request, response)]
-            every += self.time(request, response)
+            every += [*self.time(request, response), *self.given(request, response)]
             found = self._known[key] = Weight(tuple(every))
         return found
 
@@ -299,6 +303,20 @@ class Weigher:
                 f"the request in frame {request['request_frame']} had waited {waited / 1e9:.3f} s, "
                 f"which is {how} for {self.tables.endpoint_name(request)}",
                 (request["request_frame"], response["response_frame"]),
+            )
+
+    def given(self, request: Row, response: Row) -> Iterator[Comparison]:
+        """Whether the response is what the same request was given at other times."""
+        bits = self.repeats.bits(request, response)
+        if abs(bits) >= 0.1:
+            how = "is" if bits > 0 else "is not"
+            frames = (request["request_frame"], response["response_frame"])
+            yield Comparison(
+                AGAIN,
+                bits,
+                f"the response in frame {frames[1]} {how}, byte for byte, what the request in "
+                f"frame {frames[0]} was given at other times",
+                frames,
             )
 
     def unserved(self, request: Row) -> Comparison:
