@@ -29,7 +29,15 @@ from analyzer.findings.swaps import REUSED, SURPLUS, Oddity, Swap, Verdicts
 from analyzer.findings.touched import only_doubtful, touched
 from analyzer.findings.triage import Odd
 from analyzer.findings.view import Id, Row, Tables
-from analyzer.findings.weights import FORM, PROXY, TOKEN, Comparison, Weigher
+from analyzer.findings.weights import (
+    AT_ONCE,
+    EQUAL,
+    FORM,
+    PROXY,
+    TOKEN,
+    Comparison,
+    Weigher,
+)
 from analyzer.tables import Flag
 
 # In bits: how likely the rightful request of a response would not be in sight.
@@ -37,8 +45,11 @@ ALONE_IN_SIGHT, ALL_IN_SIGHT = -1.0, -5.0
 KEPT = 6.0  # bits: a proxy that answers by itself is seldom right about who asks
 NOTABLE = 7.0  # bits, at least, by which a response is odd before anybody is told of it
 OTHERWISE = "a shape that its endpoint seldom or never has otherwise, with no owner in sight"
+ALIKE = "the same bytes as another request of its endpoint was given, which was under way as well"
 BEFORE = "sent before its request had arrived, and no request went without an answer"
 
+# Reasons that leave open whether both were meant.
+_NOT_SURE = ("its own, in a new form", "another name of the same thing")
 _OPEN_AT_END = int(Flag.OPEN_AT_END)
 
 
@@ -188,13 +199,27 @@ class _Deciding:
         failure = tells_failure(self.tables.forms[row["form"]])
         if form >= NOTABLE and not failure and self._unseen(row, bits, against):
             return
-        event, _, every = self.honest.get(row.id, (None, "", ()))
+        event, name, every = self.honest.get(row.id, (None, "", ()))
+        if event is not None and event.copied and name in _NOT_SURE and self._is_notable(event):
+            self.out.oddities.append(Oddity(row, ALIKE, tuple(event.comparisons), every))
+            self.settled |= {move.request.id for move in event.moves}
+            return
         everybody = self.weigher.forms.total
         if failure or bits < max(NOTABLE if form > 0 else LIKELY, log2(everybody + 1.0) - 1.0):
             return
         why = OTHERWISE if form >= bits / 2 else NOT_SAID
         told = event.comparisons if event is not None else against
         self.out.oddities.append(Oddity(row, why, tuple(told), every))
+
+    def _is_notable(self, event: Event) -> bool:
+        """Whether two different requests were hardly meant to be given the same bytes at once."""
+        told = {c.name: c.bits for c in event.comparisons}
+        both = [(move.response, move.request) for move in event.moves]
+        return (
+            told.get(AT_ONCE, 0.0) > 0
+            and told.get(EQUAL, 0.0) >= NOTABLE
+            and not any(self.weigher.same(request, response) for response, request in both)
+        )
 
     def _unseen(self, row: Row, odd: float, against: list[Comparison]) -> bool:
         """Whether it is another endpoint's whose request is not in sight; then it is a finding."""

@@ -11,6 +11,7 @@ from math import log2
 from typing import NamedTuple
 
 from analyzer.findings.candidates import Candidates, said
+from analyzer.findings.repeats import EITHER
 from analyzer.findings.triage import Odd
 from analyzer.findings.view import Id, Row, Tables
 from analyzer.findings.weights import (
@@ -27,6 +28,7 @@ from analyzer.findings.weights import (
 WIRE, RIGHTFUL, COPY = "wire", "rightful", "copy"
 KEPT = 5.0  # bits for the wire's linking of each pair: what is not much worse is left as it is
 NOBODY = 8.0  # bits that a response of nobody in sight costs
+MOST_EQUAL = 12.0  # bits that it may be worth that two were given the same bytes
 OVERWRITES = 2.0  # bits: of two that were given the same it is oftener the later one's
 OWED = 15.0  # bits that a request has yet to be answered, by the numbers of what it was given
 LONE = 10.0  # bits that a response is worth which otherwise nobody had asked for
@@ -134,11 +136,12 @@ class Links:
 
     def _copied(self, weigher: Weigher, request: Row, response: Row) -> Iterator[Comparison]:
         """What it is worth that both were given the same bytes, and were under way together."""
-        many = max(0, self.found.given[said(self.tables, response)] - 2)
-        among = weigher.forms.known(self.tables.variant(request))
+        others = max(0, self.found.given[said(self.tables, response)] - 2)
+        every = weigher.forms.known(self.tables.variant(request))
+        bits = log2((every * (every - 1) / 2 + 2 * EITHER) / (others * (others + 1) / 2 + EITHER))
         frames = (request["response_frame"], response["response_frame"])
         text = f"the responses in frames {frames[0]} and {frames[1]} are the same, byte for byte"
-        yield Comparison(EQUAL, log2((among + 1.0) / (many + 0.5)), text, frames)
+        yield Comparison(EQUAL, max(0.0, min(MOST_EQUAL, bits)), text, frames)
         if overlap(request, response):
             frames = (request["request_frame"], response["request_frame"])
             text = f"the requests in frames {frames[0]} and {frames[1]} were under way together"

@@ -73,7 +73,7 @@ class Repeats:
     """What the requests in question were given at other times."""
 
     tables: Tables
-    given: dict[tuple[int, bytes], list[tuple[Id, int]]] = field(default_factory=dict)
+    given: dict[tuple[int, int, bytes], list[tuple[Id, int]]] = field(default_factory=dict)
     again: Counter[int] = field(default_factory=Counter)  # by endpoint: asked again
     alike: Counter[int] = field(default_factory=Counter)  # of these: given the same bytes
     bytes: dict[int, Counter[int]] = field(default_factory=dict)  # by endpoint: sums given
@@ -82,16 +82,21 @@ class Repeats:
     def around(cls, tables: Tables, rows: Iterable[Row]) -> "Repeats":
         """Count the exchanges of the endpoints of these."""
         out = cls(tables)
-        wanted = {(tables.endpoint(row), row.target) for row in rows if row["request_frame"]}
-        endpoints = np.array(sorted({endpoint for endpoint, _ in wanted}), dtype=np.int64)
+        wanted = {
+            (tables.server(row), tables.endpoint(row), row.target)
+            for row in rows
+            if row["request_frame"]
+        }
+        endpoints = np.array(sorted({endpoint for _, endpoint, _ in wanted}), dtype=np.int64)
         if not len(endpoints):
             return out
-        last: dict[tuple[int, bytes], int] = {}
+        last: dict[tuple[int, int, bytes], int] = {}
         for chunk, targets in tables.judged():
             of = tables.endpoint_of[chunk["route"]]
+            server = tables.joined.service[chunk["connection"]]
             for at in np.flatnonzero(_usable(chunk) & np.isin(of, endpoints)).tolist():
                 endpoint, said = int(of[at]), int(chunk["response_sum"][at])
-                key = endpoint, targets[at]
+                key = int(server[at]), endpoint, targets[at]
                 out.bytes.setdefault(endpoint, Counter())[said] += 1
                 if key in last:
                     out.again[endpoint] += 1
@@ -105,7 +110,8 @@ class Repeats:
         """What it is worth that a response is, or is not, what the request is given otherwise."""
         endpoint, said = self.tables.endpoint(request), response["response_sum"]
         but = {request.id, response.id}
-        others = [s for one, s in self.given.get((endpoint, request.target), ()) if one not in but]
+        key = self.tables.server(request), endpoint, request.target
+        others = [s for one, s in self.given.get(key, ()) if one not in but]
         if not others or not said:
             return 0.0
         likely = (self.alike[endpoint] + EITHER) / (self.again[endpoint] + 2 * EITHER)

@@ -127,7 +127,7 @@ class Weigher:
         found = self._known.get(key)
         if found is None:
             every = [*self.form(request, response), *self.tokens(request, response)]
-            every += [*self.time(request, response), *self.given(request, response)]
+            every += [*self.given(request, response, every), *self.time(request, response)]
             found = self._known[key] = Weight(tuple(every))
         return found
 
@@ -147,8 +147,11 @@ class Weigher:
         status = response["status"]
         if status >= ERROR or not request["request_frame"]:
             return None  # an error is everybody's
-        kind = self.forms.kind(status, response["form"])
         own = request.id == response.id
+        if not own and request["response_frame"]:
+            if self.forms.known(self.tables.variant(request)) < 2:
+                return None  # all that is known there is what is in question
+        kind = self.forms.kind(status, response["form"])
         return self.tables.variant(request), kind, own, own and request.id not in self.apart
 
     def form_bits(self, request: Row, response: Row) -> float:
@@ -305,9 +308,16 @@ class Weigher:
                 (request["request_frame"], response["response_frame"]),
             )
 
-    def given(self, request: Row, response: Row) -> Iterator[Comparison]:
-        """Whether the response is what the same request was given at other times."""
+    def given(
+        self, request: Row, response: Row, known: Iterable[Comparison]
+    ) -> Iterator[Comparison]:
+        """Whether the response is what the same request was given at other times.
+
+        Equal bytes have equal forms and tokens: only what they say beyond those that are `known`.
+        """
         bits = self.repeats.bits(request, response)
+        told = sum(c.bits for c in known)
+        bits = max(0.0, bits - max(0.0, told)) if bits > 0 else min(0.0, bits - min(0.0, told))
         if abs(bits) >= 0.1:
             how = "is" if bits > 0 else "is not"
             frames = (request["request_frame"], response["response_frame"])
