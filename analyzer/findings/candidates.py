@@ -56,14 +56,14 @@ def candidates(tables: Tables, weigher: Weigher, odd: Odd) -> Candidates:
     """Find the candidates of all odd responses: suspects, and those that nobody had asked for."""
     out = Candidates(responses=[*odd.suspects, *odd.lone])
     size = len(out.responses)
-    unserved = Pool(tables, ((row, row) for row in odd.unserved), size)
-    suspects = Pool(tables, ((row, row) for row in odd.suspects), size)
+    unserved = Pool(tables, odd.unserved, size)
+    suspects = Pool(tables, odd.suspects, size)
     asked = histories(tables, out.responses if size <= MOST_LOOKED_UP * 8 else odd.lone)
     near: dict[Id, list[Row]] = {}
     for row in out.responses:
         some = [
-            *unserved.near(row, None, LONGEST_WAIT),
-            *suspects.near(row, None, LONGEST_WAIT),
+            *unserved.near(row, LONGEST_WAIT),
+            *suspects.near(row, LONGEST_WAIT),
         ]
         earlier = _before(row, asked.get(row["connection"]))
         if earlier is not None:

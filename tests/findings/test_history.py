@@ -81,36 +81,23 @@ def test_a_history_says_what_its_requests_say(rows: list[Row]) -> None:
 
 
 def tables() -> Tables:
-    """Tables in which a row's server is its status, its endpoint its route."""
-    return cast(
-        Tables,
-        SimpleNamespace(key=lambda row: (row["route"], 0, 0), server=lambda row: row["status"]),
-    )
+    """Tables in which a row's server is its status."""
+    return cast(Tables, SimpleNamespace(server=lambda row: row["status"]))
 
 
 ROWS = st.builds(
-    lambda time, route, status: row(request_time=time, route=route, status=status),
-    TIMES, st.integers(0, 3), st.integers(0, 1),
-)  # fmt: skip
-
-
-@given(
-    st.lists(ROWS, max_size=12),
-    st.none() | st.sets(st.integers(0, 3)),
-    TIMES,
-    st.integers(1, 12),
+    lambda time, status: row(request_time=time, status=status), TIMES, st.integers(0, 1)
 )
-def test_near_are_those_of_an_endpoint_and_a_time(
-    rows: list[Row], endpoints: set[int] | None, answered: int, within: int
+
+
+@given(st.lists(ROWS, max_size=12), TIMES, st.integers(1, 12))
+def test_near_are_those_of_a_server_and_a_time(
+    rows: list[Row], answered: int, within: int
 ) -> None:
-    stray = row(response_time=answered, status=1)
-    found = Pool(tables(), ((one, one) for one in rows), 1).near(stray, endpoints, within)
+    response = row(response_time=answered, status=1)
+    found = Pool(tables(), rows, 1).near(response, within)
     wanted = [
-        one
-        for one in rows
-        if one["status"] == 1
-        and (endpoints is None or one["route"] in endpoints)
-        and 0 < answered - one["request_time"] < within
+        one for one in rows if one["status"] == 1 and 0 < answered - one["request_time"] < within
     ]
     assert list(map(id, found)) == list(map(id, wanted))
 
@@ -118,9 +105,7 @@ def test_near_are_those_of_an_endpoint_and_a_time(
 def test_of_very_many_the_latest_are_near() -> None:
     rows = [row(request_time=n) for n in range(10)]
     strays = pool.MOST_PAIRS // 3
-    found = Pool(tables(), ((one, one) for one in rows), strays).near(
-        row(response_time=8), None, 1_000
-    )
+    found = Pool(tables(), rows, strays).near(row(response_time=8), 1_000)
     assert [one["request_time"] for one in found] == [5, 6, 7]
     assert limits.ODD < pool.MOST_PAIRS
 

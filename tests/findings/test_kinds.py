@@ -399,11 +399,17 @@ def test_an_error_is_nobodys_in_particular(tmp_path: Path) -> None:
     assert found(judged(tmp_path, one, two)) == [("unanswered", "server/silent", VET, "")]
 
 
-def test_with_little_to_compare_it_is_only_possible(tmp_path: Path) -> None:
+def test_the_more_there_is_to_compare_the_surer_it_is(tmp_path: Path) -> None:
     one, two = swap()
-    report = scanned(tmp_path, sorted([*ordinary(3), *one.frames, *two.frames, *epilogue()]))
-    misdelivered = [f for f in report.judgement.findings if f.kind == "misdelivered"]
-    assert [f.confidence for f in misdelivered] == [Confidence.POSSIBLE]
+    bits = []
+    for examples in (1, 2, 3, 5, 8):
+        frames = sorted([*ordinary(examples), *one.frames, *two.frames, *epilogue()])
+        report = scanned(tmp_path, frames)
+        (found,) = (f for f in report.judgement.findings if f.kind == "misdelivered")
+        assert found.confidence is not Confidence.CERTAIN
+        bits.append(found.bits)
+    assert bits == sorted(bits)
+    assert bits[-1] > bits[0] + 2
 
 
 # --- honest traffic ------------------------------------------------------------------------

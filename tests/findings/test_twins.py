@@ -90,7 +90,9 @@ def test_the_answer_to_one_that_waits_is_nobody_elses(tmp_path: Path) -> None:
     one = talk(1).ask(traced(2001)).wait(20 * SECOND).fin(CLIENT)
     two = talk(2, start=LATER + SECOND).ask(traced(2002)).answer(tracing(2001)).close()
     (finding,) = strayed(judged(tmp_path, traced, tracing, one, two))
-    assert finding.confidence is Confidence.CERTAIN
+    # One in twenty hangs, and one in twenty lacks its id: twenty examples make nobody certain.
+    assert finding.confidence is Confidence.POSSIBLE
+    assert finding.owner is not None and finding.owner.client.startswith("10.0.1.1:")
 
 
 # --- one thing with two names --------------------------------------------------------------
