@@ -14,6 +14,7 @@ from analyzer.findings.view import Row
 from analyzer.findings.words import counted, seconds
 from analyzer.tables import Close, ConnectionFlag, Flag
 
+NEAR = 60_000_000_000  # ns between a response that breaks off and the one that has its rest
 STALLED = 1_000_000_000  # ns without a byte, at least, before a response is said to have stalled
 
 _HEAD_CUT, _NOT_HTTP = int(Flag.HEAD_CUT), int(Flag.NOT_HTTP)
@@ -211,6 +212,19 @@ def _met(case: Case, row: Row) -> Iterator[Fact]:
 
 def of_extra(case: Case, row: Row) -> list[Cause]:
     """Causes of bytes behind a response's end."""
+    torn = _lacking(case, row)
+    if torn is not None:
+        frames = (torn["response_frame"], row["response_frame"])
+        why = (
+            f"the response in frame {torn['response_frame']}, on another connection of this "
+            f"server at that time, breaks off and lacks exactly {_bytes(row['response_extra'])}: "
+            "its rest went here"
+        )
+        framed = "the response may have been framed wrongly by itself"
+        return [
+            Cause("server/stolen", _SUPPORTED, why, frames),
+            Cause("connection/desync", _POSSIBLE, framed, frames),
+        ]
     return [
         Cause(
             "connection/desync",
@@ -220,6 +234,19 @@ def of_extra(case: Case, row: Row) -> list[Cause]:
             (row["response_frame"],),
         )
     ]
+
+
+def _lacking(case: Case, row: Row) -> Row | None:
+    """A response of the same server that lacks as many bytes as stand behind this one."""
+    for torn in case.torn:
+        if (
+            torn["response_announced"] - torn["response_length"] == row["response_extra"]
+            and torn["connection"] != row["connection"]
+            and case.tables.server(torn) == case.tables.server(row)
+            and abs(torn["response_time"] - row["response_time"]) < NEAR
+        ):
+            return torn
+    return None
 
 
 def _bytes(number: int) -> str:

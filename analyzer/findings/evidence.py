@@ -58,6 +58,7 @@ class Case:
     in_flight: dict[tuple[int, int, int], list[int]] = field(default_factory=dict)
     races: dict[Id, Race] = field(default_factory=dict)  # servers that closed idle connections
     starved: list[Row] = field(default_factory=list)  # requests that nobody was seen to answer
+    torn: list[Row] = field(default_factory=list)  # responses that lack a known number of bytes
 
     def habit(self, row: Row) -> Habit:
         """How the row's server ordinarily ends its connections."""

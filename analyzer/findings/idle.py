@@ -51,6 +51,8 @@ def _closing(tables: Tables, lens: Lens, row: Row) -> Packet | None:
     packets = lens.packets(row["connection"])
     ignored = int(tables.connection(row)["flags"]) & _RESET_IGNORED
     for packet in packets:
+        if packet.side == CLIENT and packet.length and packet.again and packet.seq >= request.seq:
+            return None  # It was repeated before that: it had been lost, not overtaken.
         if packet.side != SERVER or not packet.flags & (_FIN if ignored else _FIN | _RST):
             continue
         # A reset without an acknowledgement number answers a segment: it says nothing of itself.

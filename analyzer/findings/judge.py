@@ -71,6 +71,7 @@ def judge(tables: Tables, look: Look | None = None) -> Judgement:
         waits,
         outstanding(tables, [swap.victim for swap in verdicts.swaps][:MOST_LOOKED_AT]),
         *_starved(weigher, odd, verdicts),
+        [row for row in odd.rows if row["response_announced"] > row["response_length"]],
     )
     _tell(case, odd, verdicts, out)
     out.findings = grouped([replace(f, id=finding_id(f)) for f in out.findings])
@@ -121,7 +122,8 @@ def _tell(case: Case, odd: Odd, verdicts: Verdicts, out: Judgement) -> None:
                 lost = row.id in odd.lost
                 swap = robbed.get(row.id)
                 out.findings.append(telling.unanswered(case, row, swap, refused=refused, lost=lost))
-        if row["flags"] & _EXTRA_BYTES and row["request_frame"] and not touched(tables, row):
+        whole = row["flags"] & _EXTRA_BYTES and row["request_frame"] and not touched(tables, row)
+        if whole and row.id not in victims:
             out.findings.append(telling.extra(case, row))
 
 
