@@ -20,7 +20,7 @@ from analyzer.tables import ConnectionFlag, Flag, Outcome
 AGAIN = 60_000_000_000  # ns within which an equal request counts as the same, asked again
 
 _FIN, _RST, _ACK = 0x01, 0x04, 0x10
-_PIPELINED = int(Flag.PIPELINED)
+_PIPELINED, _BODY_SKIPPED = int(Flag.PIPELINED), int(Flag.BODY_SKIPPED)
 _RESET_IGNORED = int(ConnectionFlag.RESET_IGNORED)
 
 
@@ -46,7 +46,7 @@ def races(tables: Tables, lens: Lens, rows: Iterable[Row]) -> dict[Id, Race]:
 def _closing(tables: Tables, lens: Lens, row: Row) -> Packet | None:
     """The server's FIN or RST that was sent before any of the row's request had arrived."""
     request = lens.message(row, CLIENT)
-    if row["response_frame"] or row["flags"] & _PIPELINED or request is None:
+    if row["response_frame"] or row["flags"] & (_PIPELINED | _BODY_SKIPPED) or request is None:
         return None
     packets = lens.packets(row["connection"])
     ignored = int(tables.connection(row)["flags"]) & _RESET_IGNORED
