@@ -176,10 +176,10 @@ class Recorder:
             target,
         )
 
-    def extra(self, exchange: int, size: int) -> None:
+    def extra(self, exchange: int, stray: Message) -> None:
         """Behind the response of a row came bytes that begin no message."""
         self.into.exchanges.change(exchange, "flags", int(Flag.EXTRA_BYTES))
-        self.into.exchanges.change(exchange, "response_extra", min(size, 0xFFFFFFFF))
+        self.into.exchanges.change(exchange, "response_extra", min(stray.length, 0xFFFFFFFF))
 
     def _form(
         self, response: Message, route: int, request: Message | None, position: Position | None

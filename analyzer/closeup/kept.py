@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Generic, TypeVar
 
 from analyzer.closeup.headers import Headers
-from analyzer.closeup.model import CLIENT, SERVER, Closeup, Message, Packet, Wanted
+from analyzer.closeup.model import CLIENT, SERVER, Closeup, Extra, Message, Packet, Wanted
 from analyzer.http import content
 from analyzer.http.messages import Message as HttpMessage
 from analyzer.intervals import advance, distance
@@ -20,6 +20,7 @@ from analyzer.packets.segments import ACK, FIN, RST, SYN
 
 _MOST_RANGES = 256  # separate ranges of bytes seen, of one direction
 _MOST_ENDS = 16_384  # segments of one direction whose end is remembered
+_MOST_EXTRAS = 1_024  # responses of one connection whose extra bytes are kept
 _OVERHEAD = 512  # bytes that a message takes beside its head and body
 _FRAME = 0xFFFFFFFF
 
@@ -116,6 +117,7 @@ class Watched:
         self._ends: tuple[dict[int, int], dict[int, int]] = {}, {}
         self._bodies_left_out = 0
         self._exchanges = 0
+        self._extras: dict[int, HttpMessage] = {}  # by exchange
         self._pending: list[_Exchange] = []
         self._seen = False
 
@@ -186,9 +188,15 @@ class Watched:
 
     def exchange(
         self, request: HttpMessage | None, response: HttpMessage | None, outcome: int, flags: int
-    ) -> None:
-        """A request and the response that was paired with it, or one of them alone."""
+    ) -> int:
+        """A request and the response that was paired with it, or one alone; returns its number."""
         self._pending.append((request, response, outcome, flags))
+        return self._exchanges + len(self._pending) - 1
+
+    def extra(self, exchange: int, stray: HttpMessage) -> None:
+        """Behind the response of an exchange came bytes that begin no message."""
+        if len(self._extras) < _MOST_EXTRAS:
+            self._extras.setdefault(exchange, stray)
 
     def settle(self) -> None:
         """The packets of all exchanges so far have been seen: their numbers are known."""
@@ -229,7 +237,16 @@ class Watched:
             body=self._body(message),
             length=message.length,
             complete=message.complete,
+            begins=message.begins,
         )
+
+    def _with_extra(self, message: Message) -> Message:
+        stray = self._extras.get(message.exchange) if message.side == SERVER else None
+        if stray is None:
+            return message
+        ack = self._numbers[CLIENT].relative(stray.ack)
+        where = stray.frame >> 32, stray.frame & _FRAME, stray.time, ack
+        return replace(message, extra=Extra(*where, stray.begins))
 
     def _body(self, message: HttpMessage) -> bytes | None:
         if message.body is None:
@@ -248,7 +265,8 @@ class Watched:
         self.settle()
         if not self._seen:
             return None
-        messages = sorted(self._messages.items(), key=lambda m: (m.capture, m.frame, m.seq))
+        kept = map(self._with_extra, self._messages.items()) if self._extras else None
+        messages = sorted(kept or self._messages.items(), key=lambda m: (m.capture, m.frame, m.seq))
         return Closeup(
             number=self.wanted.number,
             interface=self.wanted.interface,

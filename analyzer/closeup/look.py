@@ -137,8 +137,13 @@ class _Keeper(Recorder):
     ) -> int:
         """One finished exchange."""
         if self.watched is not None:
-            self.watched.exchange(request, response, outcome, flags)
+            return self.watched.exchange(request, response, outcome, flags)
         return -1
+
+    def extra(self, exchange: int, stray: Message) -> None:
+        """Behind the end of a response came bytes that begin no message."""
+        if self.watched is not None:
+            self.watched.extra(exchange, stray)
 
     def finished(self, sink: HttpSink) -> None:
         """Connections have their row already."""

@@ -70,6 +70,16 @@ class Packet(NamedTuple):
         return self.seq + self.length + (self.flags >> 1 & 1) + (self.flags & 1)
 
 
+class Extra(NamedTuple):
+    """Bytes behind a response's end that begin no message: where they begin, and the first ones."""
+
+    capture: int
+    frame: int
+    time: int  # ns since 1970
+    ack: int  # as in `Packet`
+    begins: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A request (sent by the CLIENT) or a response; places are those of first and last byte.
@@ -78,7 +88,8 @@ class Message:
     and `end` are relative as in `Packet`; `end` is 0 where the last byte was not seen. `body` has
     no transfer and content coding any more; None when it was not kept, or is damaged.
     `length` counts its bytes without transfer coding. `outcome` and `flags` are the exchange's
-    (`tables.Outcome`, `tables.Flag`).
+    (`tables.Outcome`, `tables.Flag`). `begins` are the first bytes of what is no message: a part of
+    a head, or no HTTP at all; `extra` is what came behind a response's end.
     """
 
     side: int
@@ -101,6 +112,8 @@ class Message:
     body: bytes | None
     length: int
     complete: bool
+    begins: bytes = b""
+    extra: Extra | None = None
 
     def header(self, name: str) -> str | None:
         """The first value of the header `name` (in any case), or None."""

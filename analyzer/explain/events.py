@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from analyzer.closeup.model import CLIENT, SERVER, Closeup, Message, Packet
 from analyzer.explain.model import Event, Manner
 from analyzer.explain.words import counted, duration, size
-from analyzer.tables import Outcome
+from analyzer.findings.octets import named
+from analyzer.tables import Flag, Outcome
 
 # TCP control bits (RFC 9293 §3.1)
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
@@ -124,6 +125,10 @@ def _messages(part: Part) -> Iterator[Moment]:
             yield Moment(which[MOST_OTHERS][0].time, CLIENT, Manner.NOTE, text, matters=False)
     for message in odd:
         yield _message(part, message, matters=True)
+        if message.extra is not None:
+            extra = message.extra
+            text = f"bytes that are no part of it: {named(extra.begins)}"
+            yield Moment(extra.time, SERVER, Manner.RESPONSE, text, extra.capture, extra.frame)
 
 
 def _earlier(part: Part, seen: list[list[Message]], first: Message) -> Iterator[Moment]:
@@ -168,7 +173,11 @@ def _message(part: Part, message: Message, *, matters: bool) -> Moment:
         manner = Manner.REQUEST
     else:
         text = f"{message.status}, {size(message.length)}"
-        if not message.complete:
+        if message.flags & Flag.NOT_HTTP:
+            text = f"{size(message.length)} that are no HTTP: {named(message.begins)}"
+        elif message.flags & Flag.HEAD_CUT:
+            text = f"{size(message.length)} of a head that never ends"
+        elif not message.complete:
             text = f"{message.status}, and {size(message.length)} of a body that never ends"
         elif message.end_time - message.time > _SILENT:
             text += f", whole after {duration(message.end_time - message.time)}"

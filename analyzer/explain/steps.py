@@ -54,8 +54,12 @@ def steps(causes: Sequence[Cause], places: Places, *, swapped: bool) -> tuple[St
         found.append(_capture_at_server(places, swapped=swapped))
     if not places.at_client and any(c.startswith("network/") for c in open_causes):
         found.append(_capture_at_client(places))
+    # What is only possible without a response that strayed is not worth a trace of all descriptors.
+    if not swapped and "server/descriptor" not in supported:
+        open_causes = [cause for cause in open_causes if cause != "server/descriptor"]
+    idle = any(c.is_idle_close for c in causes)
     for cause in open_causes:
-        recipe = _RECIPES.get(cause)
+        recipe = _idle if idle and cause == "server/closed" else _RECIPES.get(cause)
         if recipe is not None:
             step = recipe(places)
             if step not in found:
@@ -134,13 +138,16 @@ def _mixed_up(places: Places) -> Step:
 
 def _silent(places: Places) -> Step:
     return Step(
-        "Where does the handler wait? Log when it begins and ends. While a request hangs, see "
-        "whether the process still has the connection, and what it does:",
+        "What does the handler wait for (a database, another service, a lock, a free worker)? Log "
+        "when it begins and ends. While a request hangs, look at what every thread does, and "
+        "whether the process still has the connection:",
         (
+            "sudo py-spy dump --pid PID   # Python: the threads' stacks",
+            "jstack PID   # Java",
+            "kill -USR1 PID && node inspect -p PID   # Node",
+            "sudo rbspy snapshot --pid PID   # Ruby",
             f"sudo ss -tnpo 'sport = :{places.inner_server[1]}'"
             "   # a connection without users:(...) is nobody's",
-            "kill -USR1 PID && node inspect -p PID   # Node",
-            "sudo py-spy dump --pid PID   # Python",
         ),
     )
 
@@ -153,6 +160,27 @@ def _closed(places: Places) -> Step:
             "docker events --since 1h --filter container=CONTAINER",
             "journalctl --since '1 hour ago' | grep -iE 'oom|killed|segfault'",
         ),
+    )
+
+
+def _idle(places: Places) -> Step:
+    return Step(
+        "Which side closes idle connections first? It should be the client: let its pool keep a "
+        "connection for less time than the server (or the proxy in between) does, and ask once "
+        "more on a new connection where the request may be repeated (RFC 9110 §9.2.2):",
+        (
+            "server.keepAliveTimeout   // Node's server: 5 s unless set",
+            "keepalive_timeout   # nginx: 75 s unless set",
+            "wrangler-forensics scan CAPTURE... --exchanges exchanges.csv",
+        ),
+    )
+
+
+def _early_final(places: Places) -> Step:
+    return Step(
+        "Which client is it, and in which version? Does it read on after a 100, 102 or 103 until "
+        "the final response comes (RFC 9110 §15.2)? Until it does, let the server send it none:",
+        ("curl -v --http1.1 URL   # shows the interim responses",),
     )
 
 
@@ -199,8 +227,9 @@ def _pool(places: Places) -> Step:
 
 def _slipped(places: Places) -> Step:
     return Step(
-        "Which handler answered twice, or which message was framed wrongly? Log each end of a "
-        "response; two for one request, or one without a request, is the culprit:",
+        "Which handler answered twice, or which message was framed wrongly (Content-Length against "
+        "what is sent; a body after HEAD, 204 or 304)? Log each end of a response; two for one "
+        "request, or one without a request, is the culprit:",
         (
             "// Node, for each request:",
             "res.on('finish', () => log(req.url, req.socket.remotePort))",
@@ -228,6 +257,7 @@ _RECIPES: dict[str, Callable[[Places], Step]] = {
     "server/reset": _reset,
     "connection/desync": _slipped,
     "client/pool-reuse": _pool,
+    "client/early-final": _early_final,
     "client/gave-up": _gave_up,
     "network/lost": _lost,
     "network/reset": _reset,

@@ -17,7 +17,6 @@ from analyzer.explain.incidents import Incident
 from analyzer.explain.model import Bodies, Event, Exhibit, Lane, Manner, Proof, Sighting, Story
 from analyzer.explain.words import alike, asked, duration, strayed
 from analyzer.findings.model import (
-    CAUSES,
     Cause,
     Confidence,
     Fact,
@@ -164,7 +163,8 @@ def _part(scene: Scene, number: int, sides: tuple[int, int]) -> Part:
                 part.requests.add((request.capture, request.frame))
         response = finding.response
         here = response is not None and scene.connection(response) == number
-        if response is not None and here and finding.kind in (Kind.MISDELIVERED, Kind.UNSOLICITED):
+        stray = finding.kind in (Kind.MISDELIVERED, Kind.UNSOLICITED) and not finding.is_extra
+        if response is not None and here and stray:
             part.astray[(response.capture, response.frame)] = _what_it_is(scene, finding)
     return part
 
@@ -248,7 +248,7 @@ def _summary(scene: Scene, causes: Sequence[Cause]) -> Iterable[str]:
 def _how(scene: Scene, cause: Cause) -> str:
     """How it comes about where that is known, else what speaks for it."""
     how = words.HOW_IT_COMES.get(cause.cause)
-    if how is None:
+    if how is None or all(f.kind is Kind.INCOMPLETE or f.is_extra for f in scene.incident.findings):
         return _sentence(cause.because)
     one, two = ("client 1", "client 2") if len(scene.shown) > 1 else ("the client", "another")
     for finding in scene.incident.findings:
@@ -260,7 +260,7 @@ def _how(scene: Scene, cause: Cause) -> str:
 
 
 def _meaning(cause: Cause) -> str:
-    return CAUSES.get(cause.cause, cause.cause)
+    return cause.meaning
 
 
 def _sentence(text: str) -> str:
@@ -359,9 +359,15 @@ def _of_incomplete(scene: Scene, finding: Finding) -> str:
     asker = "A client" if request is None else _sentence(scene.client(request))[:-1]
     if request is not None:
         asker += f" ({_host(request)}) asked the {scene.server} for {asked(request)}. It"
+    if not response.status:
+        return (
+            f"{asker} was sent {words.size(response.length)} that are no HTTP response "
+            f"(frame {response.frame})."
+        )
+    of = f" of the {response.announced:,} announced" if response.announced else ""
     return (
         f"{asker} was sent the beginning of a response, status {response.status} and "
-        f"{words.size(response.length)} of its body, and never the rest."
+        f"{words.size(response.length)}{of}, and never the rest."
     )
 
 
@@ -373,6 +379,12 @@ def _of_unsolicited(scene: Scene, finding: Finding) -> str:
             f"{duration(response.time - owner.time)} after {scene.client(owner)} asked for "
             f"{asked(owner)} the {scene.server} sent {scene.client(response)}, which was waiting "
             f"for nothing, a response that {_SURE[finding.confidence]}is {scene.client(owner)}'s."
+        )
+    if owner is not None and finding.is_extra:
+        return (
+            f"The response to {asked(owner)} (frame {owner.frame}) is followed by "
+            f"{words.size(response.extra)} that are no part of it and begin no other message. "
+            "Whoever reads on there finds them where the next response must begin."
         )
     last = "" if owner is None else f"; the last request was {asked(owner)}"
     return (
@@ -405,7 +417,8 @@ def _evidence(scene: Scene) -> Iterable[Proof]:
         whose = finding.request or finding.response
         who = "" if whose is None or len(scene.shown) < 2 else f"{scene.client(whose)}: "
         what = "" if finding.request is None else f" ({asked(finding.request)})"
-        yield Proof(f"{who}{words.TITLES[finding.kind]}{what}", facts)
+        title = words.BEHIND if finding.is_extra else words.TITLES[finding.kind]
+        yield Proof(f"{who}{title}{what}", facts)
 
 
 # --- where -----------------------------------------------------------------------------------

@@ -11,6 +11,9 @@ TITLES: dict[Kind, str] = {
     Kind.UNSOLICITED: "a response that nobody asked for",
 }
 
+# The same of bytes behind a response that are none themselves.
+BEHIND = "bytes behind a response that are no part of it"
+
 # How it comes about, for somebody who has never looked below HTTP. {one}: whose request hung or
 # whose response it was, {two}: who was given it.
 HOW_IT_COMES: dict[str, str] = {
@@ -28,6 +31,9 @@ HOW_IT_COMES: dict[str, str] = {
     "client/pool-reuse": "On a connection answers carry no name: the first answer belongs to the "
     "first question. A client that stops waiting and asks something else on the same connection "
     "reads the old answer as the new one.",
+    "client/early-final": "A server may send interim responses (1xx) before the final one. A "
+    "client that takes one of them for the final answer asks on, and reads the final answer to its "
+    "first question as the answer to the second.",
     "proxy/crossed": "What stands between client and server has connections of its own on either "
     "side, and put an answer on the wrong one.",
 }
@@ -96,7 +102,7 @@ def title(findings: tuple[Finding, ...], worst: Finding) -> str:
         return f"{kinds.count(Kind.MISDELIVERED)} responses went to the wrong requests"
     if Kind.UNANSWERED in kinds and any(map(strayed, findings)):
         return "one request hung, and its response went to another connection"
-    return TITLES[worst.kind]
+    return BEHIND if worst.is_extra else TITLES[worst.kind]
 
 
 def strayed(finding: Finding) -> bool:

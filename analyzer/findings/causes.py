@@ -10,13 +10,15 @@ A cause is ruled out only by what was seen, never by what was not captured.
 from collections.abc import Iterable
 
 from analyzer.closeup.model import CLIENT, SERVER, Packet
+from analyzer.findings import broken
 from analyzer.findings.assignment import CACHED, COPIED, CROSSED, LATE, WITHIN
 from analyzer.findings.evidence import Case
-from analyzer.findings.model import Cause, Verdict
+from analyzer.findings.idle import Race
+from analyzer.findings.model import IDLE_CLOSE, Cause, Verdict
 from analyzer.findings.sides import Side, missed_fin, strange_reset
 from analyzer.findings.swaps import Swap
 from analyzer.findings.view import Row
-from analyzer.findings.words import milliseconds, seconds
+from analyzer.findings.words import counted, milliseconds, seconds
 from analyzer.tables import Close, ConnectionFlag, Flag
 
 _SUPPORTED, _POSSIBLE, _RULED_OUT = Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict.RULED_OUT
@@ -25,13 +27,12 @@ _ORDER = (_SUPPORTED, _POSSIBLE, _RULED_OUT)
 # A client that leaves within so many times the longest wait that was seen, and so many ns: of
 # those who leave at a short deadline the longer waits are not seen.
 IMPATIENT, DEADLINE = 3, 1_000_000_000
-STALLED = 1_000_000_000  # ns without a byte, at least, before a response is said to have stalled
 _CLIENT_FIN_ACKED = int(ConnectionFlag.CLIENT_FIN_ACKED)
+_HEAD_CUT, _NOT_HTTP = int(Flag.HEAD_CUT), int(Flag.NOT_HTTP)
+_BODY_WHOLE = int(Flag.BODY_WHOLE)
 _BODY_SKIPPED, _DOUBTFUL = int(Flag.BODY_SKIPPED), int(Flag.DOUBTFUL)
 _ZERO_WINDOW = int(ConnectionFlag.CLIENT_ZERO_WINDOW)
 _SYN, _RST = 0x02, 0x04
-# Event streams, and images that follow each other.
-_ENDLESS = ("text/event-stream", "multipart/x-mixed-replace")
 
 
 def ordered(causes: Iterable[Cause]) -> list[Cause]:
@@ -60,6 +61,25 @@ def of_pool(frames: tuple[int, ...]) -> list[Cause]:
             _SUPPORTED,
             "a client that otherwise asks one at a time sent this on a connection that still "
             "owed an answer",
+            frames,
+        ),
+        Cause(
+            "server/crossed",
+            _RULED_OUT,
+            "the server answered in order on this connection",
+            frames,
+        ),
+    ]
+
+
+def of_interim(frames: tuple[int, ...]) -> list[Cause]:
+    """Causes of a client taking an interim response for the final one."""
+    return [
+        Cause(
+            "client/early-final",
+            _SUPPORTED,
+            "the client sent its next request when no more than an interim response (1xx) had "
+            "come; the final response, which followed, it read as the answer to that, and so on",
             frames,
         ),
         Cause(
@@ -184,8 +204,8 @@ def _mixed_up(case: Case, victim: Row, owner: Row, how: str) -> list[Cause]:
         # Proxies, and servers with a thread for each connection, may do so.
         stolen = _POSSIBLE
         why = (
-            "this server may leave a connection open while it owes an answer on it; that it does "
-            "not was not seen"
+            "some servers do not look at a connection while they work on its request; whether this "
+            "one does, none of its other connections shows"
         )
     return [
         lost,
@@ -266,6 +286,9 @@ def _of_stolen(verdict: Verdict) -> str:
 
 def of_silence(case: Case, row: Row, *, refused: bool, lost: bool) -> list[Cause]:
     """Causes of a request that got no answer, where no other request got it either."""
+    race = case.races.get(row.id)
+    if race is not None:
+        return _of_race(row, race)
     connection = _ints(case.tables.connection(row))
     frame = row["request_frame"]
     if row["flags"] & _BODY_SKIPPED:
@@ -299,6 +322,27 @@ def of_silence(case: Case, row: Row, *, refused: bool, lost: bool) -> list[Cause
             ),
         ]
     return _unsent(case, row, connection)
+
+
+def _of_race(row: Row, race: Race) -> list[Cause]:
+    """Causes of a request on a connection that its server had closed before it could see it."""
+    how = "reset" if race.closing.flags & _RST else "FIN"
+    at = (race.closing.frame, row["request_frame"])
+    found = [
+        Cause(
+            "server/closed",
+            _SUPPORTED,
+            f"{IDLE_CLOSE}: its {how} in frame {race.closing.frame} acknowledges nothing of the "
+            "request. Clients have to expect that of a connection kept for later, and may ask "
+            "again on another one (RFC 9112 §9.5)",
+            at,
+        )
+    ]
+    if race.closing.flags & _RST:
+        why = "something in between that forgets idle connections may have sent the reset"
+        found.append(Cause("network/reset", _POSSIBLE, why, at))
+    why = "the request was not lost: the connection had ended before it came"
+    return [*found, Cause("network/lost", _RULED_OUT, why, at)]
 
 
 def _acknowledged(case: Case, row: Row) -> bool:
@@ -419,25 +463,51 @@ def _unsent(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
             kept,
         ]
     gave_up = Cause("client/gave-up", _POSSIBLE, "the client was the first to close", at)
+    silent = "the server's host acknowledged the request, and the server sent nothing"
     verdict, why = _orphaned(case, row)
-    if verdict is _SUPPORTED and case.habit(row).closes_too:
-        blocked = "a handler that blocks its process would look the same"
+    owing = case.habit(row).owing
+    if verdict is _SUPPORTED and owing:
+        # Had it a handler that does not look at its socket, it would not have closed those.
+        also = (
+            f"; {counted(owing, 'connection', 'connections')} on which it owed an answer too, this "
+            "server did close when the client had"
+        )
+        busy = "a handler that keeps its whole process busy would look the same"
         return [
-            Cause("server/descriptor", _SUPPORTED, why, at),
-            Cause("server/silent", _POSSIBLE, blocked, at),
+            Cause("server/descriptor", _SUPPORTED, why + also, at),
+            Cause("server/silent", _POSSIBLE, busy, at),
             gave_up,
             kept,
         ]
-    return [
-        Cause(
-            "server/silent",
-            _SUPPORTED,
-            "the server acknowledged the request and sent nothing",
-            at,
-        ),
-        gave_up,
-        kept,
-    ]
+    found = [Cause("server/silent", _SUPPORTED, silent + _asked_for(case, row), at), gave_up, kept]
+    if verdict is _SUPPORTED:
+        # A thread that works on a request does not look at its socket: no FIN proves nothing.
+        why = (
+            "the server has not closed its side since, as it would not if it had lost the "
+            "connection; nor would it while a handler is busy or waits"
+        )
+        found.insert(1, Cause("server/descriptor", _POSSIBLE, why, at))
+    return found
+
+
+def _asked_for(case: Case, row: Row) -> str:
+    """What the request asks for beside an answer, which some servers never give."""
+    request = case.lens.message(row, CLIENT)
+    if request is None:
+        return ""
+    upgrade, expect = request.header("Upgrade"), request.header("Expect")
+    if request.method == "CONNECT":
+        return "; the request asks for a tunnel (CONNECT), which only a proxy opens"
+    if upgrade is not None:
+        return (
+            f"; the request asks for another protocol (Upgrade: {upgrade[:40]}), which a server "
+            "may ignore, but not leave unanswered (RFC 9110 §7.8)"
+        )
+    if expect is not None:
+        return (
+            f"; the request asks the server to say first whether it goes on (Expect: {expect[:40]})"
+        )
+    return ""
 
 
 def _lost_before(case: Case, row: Row) -> Cause:
@@ -464,7 +534,7 @@ def _lost_before(case: Case, row: Row) -> Cause:
         if packet.side == SERVER and packet.length and packet.end > seen + (packet.flags & 1)
     ]
     if elsewhere:
-        why = "a response was seen nearer the server, and never came here"
+        why = "a response was captured nearer the server, and never came to this place"
         return Cause("network/lost", _SUPPORTED, why, (frame, elsewhere[0].frame))
     ahead = [p for p in sent if p.seq > seen]
     if ahead:
@@ -492,68 +562,42 @@ def _lost_before(case: Case, row: Row) -> Cause:
     return Cause("network/lost", _POSSIBLE, why, (frame,))
 
 
-def left_by_choice(case: Case, row: Row) -> bool:
-    """Whether the client ended a response that was still coming in: nothing had gone wrong yet.
-
-    A client may cancel a download, or ask for the status only; and an event stream has no other
-    end.
-    """
-    connection = _ints(case.tables.connection(row))
-    close = Close(connection["first_close"])
-    if close not in (Close.CLIENT_FIN, Close.CLIENT_RST) or not row["request_frame"]:
-        return False
-    if connection["flags"] & _ZERO_WINDOW:
-        return False
-    response = case.lens.message(row, SERVER)
-    if response is not None and response.media_type in _ENDLESS:
-        return True
-    left = connection["client_fin_time"] or connection["reset_time"]
-    return not _stalled(case, row, left)
-
-
 def of_break(case: Case, row: Row) -> list[Cause]:
     """Causes of a response that began and never ended."""
+    if row["flags"] & _NOT_HTTP:
+        return broken.not_http(row)
+    if broken.is_misannounced(row):
+        return broken.misannounced(case, row)
     connection = _ints(case.tables.connection(row))
     close = Close(connection["first_close"])
     begun = row["response_frame"]
+    part = "the head" if row["flags"] & _HEAD_CUT else "the body"
     if close is Close.SERVER_FIN:
         at: tuple[int, ...] = (begun, connection["server_fin_frame"])
-        return [
-            Cause("server/closed", _SUPPORTED, "the server closed before the end of the body", at)
-        ]
+        why = f"the server closed in the middle of {part}, before the end of the response"
+        if row["flags"] & _BODY_WHOLE:
+            why = "the server closed when the body was whole, before the end of the message"
+        return [Cause("server/closed", _SUPPORTED, why, at)]
     if close is Close.SERVER_RST:
         return _of_reset(case, row, connection["reset_frame"])
     at = tuple(f for f in (begun, connection["client_fin_frame"]) if f)
     if connection["flags"] & _ZERO_WINDOW:
         why = "the client stopped reading (zero window)"
         return [Cause("client/gave-up", _SUPPORTED, why, at)]
-    gave_up = "the client closed before the end of the body"
-    stalled = _stalled(case, row, connection["client_fin_time"] or connection["reset_time"])
-    if stalled:
+    gave_up = f"the client closed in the middle of {part}, before the end of the response"
+    silent = broken.stalled(case, row)
+    if silent:
         return [
             Cause(
                 "server/silent",
                 _SUPPORTED,
-                f"the server sent nothing for {seconds(stalled)} s in the middle of the body, "
+                f"the server sent nothing for {seconds(silent)} s in the middle of {part}, "
                 "though the client had acknowledged all and waited",
                 at,
             ),
             Cause("client/gave-up", _POSSIBLE, gave_up, at),
         ]
     return [Cause("client/gave-up", _SUPPORTED, gave_up, at)]
-
-
-def _stalled(case: Case, row: Row, left: int) -> int:
-    """How long, in ns, the server had sent nothing when the client left; 0 if not remarkable."""
-    packets = [p for p in case.packets(row) if p.time <= left]
-    data = [p for p in packets if p.side == SERVER and p.length]
-    if not left or not data:
-        return 0
-    last = max(data, key=lambda p: p.end)
-    acked = any(p.side == CLIENT and p.ack >= last.end for p in packets)
-    usual = case.waits.get(int(case.tables.endpoint_of[row["route"]]), 0)
-    silent = left - last.time
-    return silent if acked and silent > max(STALLED, usual) else 0
 
 
 def _of_reset(case: Case, row: Row, reset: int) -> list[Cause]:

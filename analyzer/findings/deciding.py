@@ -25,7 +25,7 @@ from analyzer.findings.failures import tells_failure
 from analyzer.findings.history import histories
 from analyzer.findings.model import NOT_SAID, Confidence, Explained
 from analyzer.findings.proxies import Proxies
-from analyzer.findings.swaps import REUSED, SURPLUS, Oddity, Swap, Verdicts
+from analyzer.findings.swaps import EARLY_FINAL, REUSED, SURPLUS, Oddity, Swap, Verdicts
 from analyzer.findings.touched import only_doubtful, touched
 from analyzer.findings.triage import Odd
 from analyzer.findings.view import Id, Row, Tables
@@ -264,7 +264,7 @@ class _Deciding:
         excess = {row["connection"] for row in odd.lone}
         for row in odd.surplus:
             known = before.get(row["connection"])
-            earlier = known.before(row["request_time"]) if known else None
+            earlier = known.covered(row, row["request_time"]) if known else None
             if row["connection"] not in excess and earlier is None and not self._missed(row):
                 self.out.oddities.append(Oddity(row, BEFORE))
             elif touched(tables, row):
@@ -295,9 +295,11 @@ class _Deciding:
             earlier, comparisons = told
             bits = sum(c.bits for c in comparisons) - reuse.REUSE
             if bits >= POSSIBLE:
-                self.out.swaps.append(
-                    Swap(row, earlier, REUSED, Confidence.POSSIBLE, tuple(comparisons), bits=bits)
-                )
+                how, sure = REUSED, Confidence.POSSIBLE
+                if reuse.is_early_final(row):
+                    how = EARLY_FINAL
+                    sure = Confidence.LIKELY if bits >= LIKELY else sure
+                self.out.swaps.append(Swap(row, earlier, how, sure, tuple(comparisons), bits=bits))
 
 
 def _is_content(place: str) -> bool:

@@ -25,12 +25,13 @@ from analyzer.findings.assignment import (
     WITHIN,
 )
 from analyzer.findings.habits import Habit
+from analyzer.findings.idle import Race
 from analyzer.findings.lens import Lens
 from analyzer.findings.model import Fact
 from analyzer.findings.sides import Side, missed_fin, side_of, strange_reset, ttl_of
 from analyzer.findings.swaps import Swap
-from analyzer.findings.view import Row, Tables
-from analyzer.findings.words import milliseconds, seconds
+from analyzer.findings.view import Id, Row, Tables
+from analyzer.findings.words import counted, milliseconds, seconds
 from analyzer.intervals import covers
 from analyzer.tables import Close, ConnectionFlag, Flag, Outcome
 
@@ -55,6 +56,9 @@ class Case:
     waits: dict[int, int]  # by endpoint: the longest that an answered request waited, in ns
     # By the position of an exchange: frames of the requests outstanding when its response began.
     in_flight: dict[tuple[int, int, int], list[int]] = field(default_factory=dict)
+    races: dict[Id, Race] = field(default_factory=dict)  # servers that closed idle connections
+    starved: list[Row] = field(default_factory=list)  # requests that nobody was seen to answer
+    torn: list[Row] = field(default_factory=list)  # responses that lack a known number of bytes
 
     def habit(self, row: Row) -> Habit:
         """How the row's server ordinarily ends its connections."""
@@ -355,8 +359,8 @@ def ending(case: Case, row: Row) -> Iterator[Fact]:
     asked = row["request_time"]
     client, server = int(connection["client_fin_frame"]), int(connection["server_fin_frame"])
     if client:
-        after = seconds(int(connection["client_fin_time"]) - asked)
-        yield Fact(f"the client closed in frame {client}, {after} s after the request", (client,))
+        when = _since(int(connection["client_fin_time"]) - asked)
+        yield Fact(f"the client closed in frame {client}, {when} the request", (client,))
         packets = case.packets(row)
         fin = next((p for p in packets if p.side == CLIENT and p.flags & _FIN), None)
         ack = fin and _acknowledged(packets, SERVER, fin.end, fin.time)
@@ -372,8 +376,8 @@ def ending(case: Case, row: Row) -> Iterator[Fact]:
             after = milliseconds(delay)
             text = f"the server closed too, in frame {server}, {after} ms after the client"
         else:
-            after = seconds(int(connection["server_fin_time"]) - asked)
-            text = f"the server closed in frame {server}, {after} s after the request"
+            when = _since(int(connection["server_fin_time"]) - asked)
+            text = f"the server closed in frame {server}, {when} the request"
         yield Fact(text, (server,))
     elif client and missed_fin(case.packets(row)):
         told = "the client's host acknowledged a FIN of the server that the capture doesn't have"
@@ -386,8 +390,9 @@ def ending(case: Case, row: Row) -> Iterator[Fact]:
         )
     reset = int(connection["reset_frame"])
     if reset:
-        after = seconds(int(connection["reset_time"]) - asked)
-        yield Fact(f"a reset in frame {reset}, {after} s after the request", (reset,))
+        when = _since(int(connection["reset_time"]) - asked)
+        who = _WHO_RESET.get(Close(int(connection["first_close"])), "a reset came")
+        yield Fact(f"{who} in frame {reset}, {when} the request", (reset,))
         strange = strange_reset(case.packets(row), SERVER)
         if strange is not None:
             packet, how = strange
@@ -395,6 +400,86 @@ def ending(case: Case, row: Row) -> Iterator[Fact]:
                 f"that reset {how}: it does not come from where the server is", (packet.frame,)
             )
     yield from _habit(case.habit(row), client)
+
+
+_WHO_RESET = {
+    Close.CLIENT_RST: "the client reset the connection",
+    Close.SERVER_RST: "a reset came from the server's side",
+}
+
+
+def _since(nanoseconds: int) -> str:
+    """How long after, or before."""
+    return f"{seconds(abs(nanoseconds))} s {'after' if nanoseconds >= 0 else 'before'}"
+
+
+def starvation(case: Case, row: Row) -> Iterator[Fact]:
+    """Which other requests to the same server went without an answer at about that time."""
+    server = case.tables.server(row)
+    asked = row["request_time"]
+    others = [
+        one["request_frame"]
+        for one in case.starved
+        if one.id != row.id
+        and one.id not in case.races
+        and abs(one["request_time"] - asked) < AROUND
+        and case.tables.server(one) == server
+    ]
+    if not others:
+        return
+    many = counted(len(others), "other request", "other requests")
+    named = ", ".join(map(str, others[:MOST_NAMED]))
+    more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+    yield Fact(
+        f"within {AROUND // 1_000_000_000} s of it {many} to this server went unanswered as well "
+        f"(frame {named}{more}): look for one cause of all",
+        tuple(others[:MOST_NAMED]),
+    )
+
+
+def race(case: Case, row: Row) -> Iterator[Fact]:
+    """How a server's closing of an idle connection met the request, and whether it came again."""
+    found = case.races.get(row.id)
+    if found is None:
+        return
+    frame, closing = row["request_frame"], found.closing
+    how = "reset" if closing.flags & _RST else "FIN"
+    yield Fact(
+        f"the {how} of the server in frame {closing.frame} acknowledges nothing of the request in "
+        f"frame {frame}: it had been sent before any of that arrived",
+        (closing.frame, frame),
+    )
+    again = found.again
+    if again is None:
+        yield Fact("the same request was not seen again in the minute after", (frame,))
+        return
+    when = seconds(again["request_time"] - row["request_time"])
+    fate = "and was answered" if found.is_made_good else "and was not answered either"
+    yield Fact(
+        f"the client asked the same again in frame {again['request_frame']}, {when} s later on "
+        f"another connection, {fate}",
+        (again["request_frame"], again["response_frame"]),
+    )
+
+
+def asked_later(case: Case, victim: Row) -> Iterator[Fact]:
+    """What was asked on a slipped connection when no answer was owed on it any more."""
+    closeup = case.lens.closeups.get(victim["connection"])
+    if closeup is None or closeup.messages_left_out:
+        return
+    after = victim["request_time"]
+    later = [
+        m.frame
+        for m in closeup.messages
+        if m.side == CLIENT and m.time > after and not m.flags & Flag.PIPELINED
+    ]
+    if later:
+        many = counted(len(later), "later request", "later requests")
+        yield Fact(
+            f"{many} on this connection came when every answer had been sent: whether the client "
+            "had thrown the surplus one away by then, or read it first, does not show",
+            tuple(later[:MOST_NAMED]),
+        )
 
 
 def _habit(habit: Habit, client: int) -> Iterator[Fact]:

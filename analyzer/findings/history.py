@@ -7,6 +7,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from analyzer.findings.view import Row, Tables
+from analyzer.intervals import covers
 
 END = 1 << 62  # ns, later than any capture: until when an answer that never came is owed
 
@@ -39,6 +40,17 @@ class History:
         """The last request that was sent before `time`."""
         at = bisect_left(self._times, time)
         return self._rows[at - 1] if at else None
+
+    def covered(self, response: Row, before: int = END) -> Row | None:
+        """The last request that the server had when it sent `response`, asked before `before` (ns).
+
+        That is the last one whose first byte the response's acknowledgement number covers
+        (RFC 9293 §3.4): what came later cannot have asked for it.
+        """
+        ack = response["response_ack"]
+        at = bisect_left(self._times, min(before, response["response_time"]))
+        had = (row for row in reversed(self._rows[:at]) if covers(ack, row["request_seq"]))
+        return next(had, None)
 
     def answered_before(self, row: Row) -> Row | None:
         """The last request before `row` that was ever answered."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from analyzer.findings.model import Finding, Request, Response
 from analyzer.findings.unions import Unions
 
-_SLIPS = ("connection/", "client/pool-reuse")
+_SLIPS = ("connection/", "client/pool-reuse", "client/early-final")
 
 
 def grouped(findings: list[Finding]) -> list[Finding]:

@@ -12,13 +12,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from analyzer.findings import causes, reuse, telling
+from analyzer.findings import broken, reuse, telling
 from analyzer.findings.candidates import Candidates, candidates
 from analyzer.findings.deciding import decide
 from analyzer.findings.evidence import Case, outstanding
 from analyzer.findings.form_model import Counted, FormModel
 from analyzer.findings.habits import habits
 from analyzer.findings.history import History, histories
+from analyzer.findings.idle import Race, races
 from analyzer.findings.incidents import finding_id, grouped
 from analyzer.findings.lens import Lens, Look
 from analyzer.findings.model import Judgement, Notice, Undecided
@@ -29,18 +30,20 @@ from analyzer.findings.swaps import Verdicts
 from analyzer.findings.tokens import Echoes
 from analyzer.findings.touched import only_doubtful, touched, why
 from analyzer.findings.triage import REQUEST_TIMEOUT, Odd, longest_waits, triage
-from analyzer.findings.view import ERROR, Counts, Row, Tables
+from analyzer.findings.view import ERROR, Counts, Id, Row, Tables
 from analyzer.findings.weights import Weigher
 from analyzer.shapes import UNKNOWN_FORM
 from analyzer.tables import Flag, Outcome
 
 MOST_UNDECIDED = 1_000  # listed; all are counted
+BAD_REQUEST = 400
 SELDOM = 0.95  # share of responses that repeat a token, below which they often name another
 MOST_LOOKED_AT = 200  # requests without a response whose packets are looked at
 
 _PARTS = re.compile(rb"[/?&=]")
 _SURPLUS, _REQUEST_OPEN = int(Flag.SURPLUS), int(Flag.REQUEST_OPEN)
-_OPEN_AT_END = int(Flag.OPEN_AT_END)
+_OPEN_AT_END, _EXTRA_BYTES = int(Flag.OPEN_AT_END), int(Flag.EXTRA_BYTES)
+_AFTER_INTERIM = int(Flag.AFTER_INTERIM)
 
 
 def judge(tables: Tables, look: Look | None = None) -> Judgement:
@@ -70,6 +73,8 @@ def judge(tables: Tables, look: Look | None = None) -> Judgement:
         habits(tables, {row["connection"] for row in odd.rows}, counts.late),
         waits,
         outstanding(tables, [swap.victim for swap in verdicts.swaps][:MOST_LOOKED_AT]),
+        *_starved(weigher, odd, verdicts),
+        [row for row in odd.rows if row["response_announced"] > row["response_length"]],
     )
     _tell(case, odd, verdicts, out)
     out.findings = grouped([replace(f, id=finding_id(f)) for f in out.findings])
@@ -109,15 +114,32 @@ def _tell(case: Case, odd: Odd, verdicts: Verdicts, out: Judgement) -> None:
                 request = tables.request(row)
                 out.notices.append(Notice("the client never finished sending", request, None))
             elif row["outcome"] == Outcome.INCOMPLETE and not refused:
-                if causes.left_by_choice(case, row):
-                    text = "the client left in the middle of the response, which was still coming"
-                    out.notices.append(Notice(text, tables.request(row), tables.response(row)))
+                left = broken.left_by_choice(case, row)
+                if left:
+                    out.notices.append(Notice(left, tables.request(row), tables.response(row)))
                 else:
                     out.findings.append(telling.incomplete(case, row))
+            elif row.id in case.races and case.races[row.id].is_made_good:
+                out.notices.append(telling.asked_again(case, row))
             else:
                 lost = row.id in odd.lost
                 swap = robbed.get(row.id)
                 out.findings.append(telling.unanswered(case, row, swap, refused=refused, lost=lost))
+        whole = row["flags"] & _EXTRA_BYTES and row["request_frame"] and not touched(tables, row)
+        if whole and row.id not in victims:
+            out.findings.append(telling.extra(case, row))
+
+
+def _starved(weigher: Weigher, odd: Odd, verdicts: Verdicts) -> tuple[dict[Id, Race], list[Row]]:
+    """Servers that had closed before they saw a request; and all requests that nobody answered."""
+    robbed = {swap.owner.id for swap in verdicts.swaps if swap.owner is not None}
+    tables = weigher.tables
+    silent = [
+        row
+        for row in odd.unserved
+        if row.id not in robbed and not touched(tables, row) and not row["response_frame"]
+    ]
+    return races(tables, weigher.lens, silent), silent
 
 
 def _unsolicited(case: Case, row: Row, asked: History | None, out: Judgement) -> None:
@@ -129,8 +151,13 @@ def _unsolicited(case: Case, row: Row, asked: History | None, out: Judgement) ->
         # What a server may say to an idle connection before it closes it (RFC 9110 §15.5.9).
         out.notices.append(Notice("a 408 on an idle connection, read by nobody", None, response))
         return
+    if row["status"] == BAD_REQUEST and not int(case.tables.connection(row)["requests"]):
+        # What some servers say to a connection that was opened ahead of need and closed unused.
+        text = "a 400 on a connection without any request, read by nobody"
+        out.notices.append(Notice(text, None, response))
+        return
     # What was asked last on the connection is what a second answer most likely answers.
-    before = asked.before(response.time) if asked and response.status != REQUEST_TIMEOUT else None
+    before = asked.covered(row) if asked and response.status != REQUEST_TIMEOUT else None
     out.findings.append(telling.surplus(case, row, before))
 
 
@@ -177,7 +204,11 @@ def _look_closer(weigher: Weigher, found: Candidates, odd: Odd) -> None:
     silent = [
         row
         for row in odd.rows
-        if (row["outcome"] != Outcome.ANSWERED or row.id in odd.refused)
+        if (
+            row["outcome"] != Outcome.ANSWERED
+            or row.id in odd.refused
+            or row["flags"] & (_EXTRA_BYTES | _AFTER_INTERIM)
+        )
         and row["request_frame"]
         and not touched(tables, row)
     ]

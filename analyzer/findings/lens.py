@@ -127,7 +127,7 @@ class Lens:
 
 
 def _final(message: Message) -> bool:
-    return message.side == CLIENT or message.status >= 200 or message.status == 101
+    return message.side == CLIENT or message.status >= 200 or message.status in (0, 101)
 
 
 def _field_lines(message: Message) -> bytes:

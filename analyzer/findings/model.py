@@ -33,15 +33,20 @@ CAUSES: dict[str, str] = {
     "server/silent": "the process never answered",
     "server/closed": "the process ended the connection instead of answering",
     "server/reset": "the server's side broke the connection off instead of answering",
-    "connection/desync": "one connection slipped: a surplus response, or bad framing",
+    "connection/desync": "one connection slipped: more was sent on it than was asked for, or a "
+    "message was framed wrongly",
     "client/pool-reuse": "the client reused a connection that still owed an answer",
+    "client/early-final": "the client took an interim (1xx) response for the final one",
     "client/gave-up": "the client left before the answer came",
-    "network/lost": "sent, and never delivered",
-    "network/reset": "broken off by something between client and server",
+    "network/lost": "packets of the request or of its response were lost on the way",
+    "network/reset": "something between client and server broke the connection off",
     "unknown/server-or-proxy": "the server, or a proxy before it, gave the response to the wrong "
     "request; which of them, this side of the path does not show",
     "proxy/crossed": "right on one side of a proxy, wrong on the other",
 }
+
+# How a cause's sentence begins where the server had not seen the request when it closed.
+IDLE_CLOSE = "the server had closed the idle connection before it could see the request"
 
 
 class Verdict(StrEnum):
@@ -70,7 +75,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response as the report names it; `length` in bytes, `connection` is what it came on."""
+    """A response as the report names it; `length` in bytes, `connection` is what it came on.
+
+    `status` is 0 where none could be read. `announced` is the Content-Length of a body that did not
+    come whole (else 0), `extra` counts bytes behind its end that are of no message.
+    """
 
     status: int
     time: int
@@ -79,6 +88,8 @@ class Response:
     shape: str
     connection: int
     capture: int
+    announced: int = 0
+    extra: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,18 @@ class Cause:
     verdict: Verdict
     because: str
     frames: tuple[int, ...] = ()
+
+    @property
+    def meaning(self) -> str:
+        """What it means, for a person who does not know the name."""
+        if self.is_idle_close:
+            return "the client asked on a connection that the server had just closed as idle"
+        return CAUSES.get(self.cause, self.cause)
+
+    @property
+    def is_idle_close(self) -> bool:
+        """Whether an idle connection was closed, rather than a request left unanswered."""
+        return self.because.startswith(IDLE_CLOSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +200,18 @@ class Finding:
     weighed: tuple[Weighed, ...] = ()
     explanations: tuple[Explained, ...] = ()
     bits: float = 0.0  # for a fault over all honest reasons
+
+    @property
+    def is_extra(self) -> bool:
+        """Whether it is bytes behind a response's end, rather than a response of its own."""
+        return (
+            self.kind is Kind.UNSOLICITED
+            and self.confidence is Confidence.CERTAIN
+            and self.owner is not None
+            and self.response is not None
+            and self.response.extra > 0
+            and self.owner.connection == self.response.connection
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@ Law: by the client's habits, in bits. One that asks one request at a time, and f
 next one before the answer has come, long after the one before, did not mean to pipeline (RFC 9112
 §9.3.2): its pool took the connection for idle. Two requests that were sent together, several in a
 row with no answer in between, or one that had waited for its turn are a pipeline all the same.
+A client that goes on after no more than an interim response (RFC 9110 §15.2) took that for the
+final one, and reads that as the answer to its next request; and so on, as long as it asks before
+the answer to its request has come. Where nothing is owed it may have thrown the surplus away.
 """
 
 from collections.abc import Iterable
@@ -30,7 +33,9 @@ AT_ONCE = 50_000_000  # ns after an answer in which nobody closes who keeps conn
 LEAVES = 3.0  # bits: whoever closes at once had not meant to ask more
 WAITS = -4.0  # bits: whoever later asks when nothing is owed may have known what it is owed
 
-_PIPELINED = int(Flag.PIPELINED)
+INTERIM = 10.0  # bits: who asks on after a 1xx waits for no more, unless it pipelines just then
+
+_PIPELINED, _AFTER_INTERIM = int(Flag.PIPELINED), int(Flag.AFTER_INTERIM)
 
 
 @dataclass(slots=True)
@@ -50,7 +55,9 @@ class Habits:
         for rows, _ in tables.judged():
             client = tables.connections["client"][rows["connection"]]
             asked += np.bincount(client[rows["request_frame"] > 0], minlength=many)
-            early += np.bincount(client[rows["flags"] & _PIPELINED != 0], minlength=many)
+            # Who takes a 1xx for the final answer is early from then on, and does not mean to be.
+            meant = rows["flags"] & (_PIPELINED | _AFTER_INTERIM) == _PIPELINED
+            early += np.bincount(client[meant], minlength=many)
         client = tables.connections["client"].astype(np.int64)
         return cls(client, asked, early, np.zeros(many))
 
@@ -62,6 +69,8 @@ class Habits:
     def learn(self, rows: Iterable[Row], before: dict[int, History]) -> None:
         """Note which of the early requests were sent together with the ones before."""
         for row in rows:
+            if is_early_final(row):
+                continue  # It says nothing of how the client pipelines.
             earlier = before[row["connection"]].before(row["request_time"])
             if earlier is None or row["request_time"] - earlier["request_time"] < TOGETHER:
                 self.together[self.client[row["connection"]]] += 1
@@ -85,10 +94,12 @@ def reused(
     if on_it is None:
         return None
     earlier = on_it.answered_before(row)
-    if earlier is None or earlier["response_end_time"] <= row["request_time"]:
+    if earlier is None or on_it.is_eager:
         return None
-    if on_it.is_eager:
+    if earlier["response_end_time"] <= row["request_time"]:
         return None
+    if is_early_final(row):
+        return earlier, _after_interim(row, earlier, habits)
     waited = row["request_time"] - earlier["request_time"]
     frames = (earlier["request_frame"], row["request_frame"])
     habit = habits.bits(row)
@@ -117,3 +128,29 @@ def reused(
         text = "later it asked on this connection when nothing was owed"
         found.append(Comparison(HABIT, WAITS, text, frames))
     return earlier, found
+
+
+def is_early_final(row: Row) -> bool:
+    """Whether the row's client had taken an interim response on its connection for a final one."""
+    return bool(row["flags"] & _AFTER_INTERIM)
+
+
+def _after_interim(row: Row, earlier: Row, habits: Habits) -> list[Comparison]:
+    frames = (earlier["request_frame"], row["request_frame"])
+    habit = habits.bits(row)
+    return [
+        Comparison(
+            HABIT,
+            INTERIM,
+            "this request, or one before it on the connection, was sent when the client had "
+            "received an interim response (1xx) to the one before it and nothing more",
+            frames,
+        ),
+        Comparison(
+            HABIT,
+            habit,
+            f"this client means to send a request while another is outstanding once in "
+            f"{max(1, round(2**habit)):,}",
+            frames,
+        ),
+    ]

@@ -7,7 +7,8 @@ from analyzer.findings.model import Confidence, Explained
 from analyzer.findings.view import Id, Row
 from analyzer.findings.weights import Comparison
 
-SURPLUS, REUSED = "surplus", "reused"  # beside those of `assignment`
+# Beside those of `assignment`.
+SURPLUS, REUSED, EARLY_FINAL = "surplus", "reused", "early final"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ decided before.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from analyzer.findings import causes, evidence
+from analyzer.findings import broken, causes, evidence
 from analyzer.findings.assignment import SLIPPED
 from analyzer.findings.evidence import Case
 from analyzer.findings.model import (
@@ -16,11 +16,12 @@ from analyzer.findings.model import (
     Fact,
     Finding,
     Kind,
+    Notice,
     Request,
     Response,
     Weighed,
 )
-from analyzer.findings.swaps import REUSED, SURPLUS, Swap
+from analyzer.findings.swaps import EARLY_FINAL, REUSED, SURPLUS, Swap
 from analyzer.findings.view import Row, Tables
 from analyzer.findings.weights import Comparison
 
@@ -31,17 +32,22 @@ def misdelivered(case: Case, swap: Swap) -> Finding:
     """A response that another request asked for."""
     tables = case.tables
     # What the client read is, after a reuse too early, what the request before was sent.
-    read = swap.owner if swap.how == REUSED and swap.owner is not None else swap.victim
+    late = swap.how in (REUSED, EARLY_FINAL) and swap.owner is not None
+    read = swap.owner if late and swap.owner is not None else swap.victim
     request, response = tables.request(swap.victim), tables.response(read)
     assert response is not None
     owner = None if swap.owner is None else tables.request(swap.owner)
     if swap.how == SURPLUS:
         facts = _surplus_facts(request, response, owner)
         considered = causes.of_slip((response.frame, request.frame))
-    elif swap.how == REUSED:
+    elif late:
         assert owner is not None
-        facts = _reuse_facts(request, response, owner, swap)
-        considered = causes.of_pool((owner.frame, request.frame))
+        facts = [
+            *_reuse_facts(request, response, owner, swap),
+            *evidence.asked_later(case, swap.victim),
+        ]
+        of = causes.of_interim if swap.how == EARLY_FINAL else causes.of_pool
+        considered = of((owner.frame, request.frame))
     else:
         facts = _swap_facts(case, swap)
         considered = causes.of_swap(case, swap)
@@ -97,7 +103,10 @@ def _surplus_facts(request: Request, response: Response, owner: Request | None) 
         )
     ]
     if owner is not None:
-        before = f"the request before it on the connection is in frame {owner.frame}"
+        before = (
+            "the last request on the connection that the server had received by then is the one in "
+            f"frame {owner.frame}"
+        )
         facts.append(Fact(before, (owner.frame,)))
     return facts
 
@@ -111,8 +120,8 @@ def _reuse_facts(request: Request, response: Response, owner: Request, swap: Swa
             (owner.frame, request.frame, response.frame),
         ),
         Fact(
-            f"this client asks one at a time almost always; whoever waits for the request in frame "
-            f"{request.frame} reads the response in frame {response.frame} first",
+            f"this client asks one request at a time: what it reads first after the request in "
+            f"frame {request.frame} is the response in frame {response.frame}",
             (request.frame, response.frame),
         ),
         *(Fact(c.fact, c.frames) for c in swap.comparisons if c.bits > 0),
@@ -126,6 +135,7 @@ def unanswered(case: Case, row: Row, swap: Swap | None, *, refused: bool, lost: 
     facts = [
         Fact(f"the request is in frame {request.frame}", (request.frame,)),
         *evidence.delivery(case, row),
+        *evidence.race(case, row),
         *evidence.ending(case, row),
     ]
     if refused:
@@ -148,6 +158,7 @@ def unanswered(case: Case, row: Row, swap: Swap | None, *, refused: bool, lost: 
         considered = causes.of_swap(case, swap)
     else:
         considered = causes.of_silence(case, row, refused=refused, lost=lost)
+        facts += evidence.starvation(case, row)
     facts += [
         *evidence.history(case, row),
         *evidence.around(case, [row]),
@@ -158,20 +169,24 @@ def unanswered(case: Case, row: Row, swap: Swap | None, *, refused: bool, lost: 
     )
 
 
+def asked_again(case: Case, row: Row) -> Notice:
+    """A request that its server never saw, and that was answered when it was asked again."""
+    again = case.races[row.id].again
+    assert again is not None
+    text = (
+        "the server closed an idle connection just as the client asked on it; asked again in "
+        f"frame {again['request_frame']} and answered"
+    )
+    return Notice(text, case.tables.request(row), None)
+
+
 def incomplete(case: Case, row: Row) -> Finding:
     """A response that began and never ended."""
     tables = case.tables
     request = tables.request(row) if row["request_frame"] else None
     response = tables.response(row)
     assert response is not None
-    facts = [
-        Fact(
-            f"the response began in frame {response.frame}, and {response.length} bytes of "
-            "its body came",
-            (response.frame,),
-        ),
-        *evidence.ending(case, row),
-    ]
+    facts = [*broken.what_came(case, row), *evidence.ending(case, row)]
     return _finding(
         case,
         Kind.INCOMPLETE,
@@ -182,6 +197,20 @@ def incomplete(case: Case, row: Row) -> Finding:
         request=request,
         response=response,
         owner=request,
+    )
+
+
+def extra(case: Case, row: Row) -> Finding:
+    """Bytes behind the end of a response, which are of no message."""
+    return _finding(
+        case,
+        Kind.UNSOLICITED,
+        Confidence.CERTAIN,
+        broken.of_extra(case, row),
+        broken.behind(case, row),
+        rows=[row],
+        response=case.tables.response(row),
+        owner=case.tables.request(row),
     )
 
 

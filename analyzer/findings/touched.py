@@ -18,10 +18,18 @@ _REASONS: tuple[tuple[Flag, str], ...] = (
     (Flag.ONE_WAY, "only one direction of its connection was captured"),
     (Flag.GAP_RESPONSE, "frames of its connection from the server are missing in the capture"),
     (Flag.GAP_REQUEST, "frames of its connection from the client are missing in the capture"),
+    (
+        Flag.DOUBTFUL,
+        "a request before it on its connection can be read as ending in two places; this one may "
+        "be part of it",
+    ),
     (Flag.AFTER_GAP, "it follows a gap or a late start of the capture on its connection"),
     (Flag.MIDSTREAM, "its connection was open before the capture began"),
     (Flag.OPEN_AT_END, "the capture ends while it is outstanding"),
-    (Flag.DAMAGED, "bytes on its connection could not be read as HTTP/1.x"),
+    (
+        Flag.DAMAGED,
+        "bytes on its connection cannot be read as HTTP/1.x, or can be read in two ways",
+    ),
 )
 
 

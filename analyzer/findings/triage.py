@@ -24,6 +24,7 @@ MOST_SLIGHTLY_ODD = 256
 
 _SURPLUS, _PIPELINED = int(Flag.SURPLUS), int(Flag.PIPELINED)
 _REQUEST_OPEN = int(Flag.REQUEST_OPEN)
+_EXTRA_BYTES = int(Flag.EXTRA_BYTES)
 _CLIENT_REPEATS = int(ConnectionFlag.CLIENT_REPEATS)
 _SERVER_REPEATS = int(ConnectionFlag.SERVER_REPEATS)
 _SERVER_RESET = int(ConnectionFlag.SERVER_RESET)
@@ -78,7 +79,7 @@ def triage(
         frame = rows["request_capture"].astype(np.int64) << 32 | rows["request_frame"]
         found: np.ndarray = (
             (rows["outcome"] != Outcome.ANSWERED)
-            | (rows["flags"] & (_SURPLUS | _AFTER_CLOSE) != 0)
+            | (rows["flags"] & (_SURPLUS | _AFTER_CLOSE | _EXTRA_BYTES) != 0)
             | ((rows["flags"] & _PIPELINED != 0) & asks_early[rows["connection"]])
             | np.isin(tables.keys(rows), strange)
             | np.isin(frame, missed)

@@ -299,6 +299,8 @@ class Tables:
             shape=form_text(self.forms[row["form"]]),
             connection=int(self.connection(row)["stream"]),
             capture=row["response_capture"],
+            announced=row["response_announced"],
+            extra=row["response_extra"],
         )
 
     def place(self, address: int, port: int) -> str:

@@ -32,6 +32,8 @@ _SUPPORTED, _POSSIBLE, _RULED_OUT = Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict
 _SERVERS = ("server/silent", "server/closed", "server/reset", "server/descriptor", "server/stolen")
 _DOUBTFUL = int(Flag.DOUBTFUL)
 _FRONT, _BACK = "front", "back"
+# Faults of one connection as a whole: they are the same at every place on it.
+_ON_ONE_CONNECTION = ("client/", "connection/")
 
 
 def locate(tables: Tables, judged: Judgement) -> Judgement:
@@ -337,7 +339,13 @@ class _Where:
                 f"that saw it the nearest to the server (frame {place.response.frame})"
             )
         else:
-            said = f"only {self._name(place)} saw it: what happened nearer the server shows nowhere"
+            if finding.cause.startswith(_ON_ONE_CONNECTION):
+                return finding, seen
+            name = self.tables.vantages[place.interface]
+            said = (
+                f"the response was captured at one place{f' ({name})' if name else ''}: what "
+                "happened between there and the server does not show"
+            )
         return _with(finding, Fact(said, (place.response.frame,))), seen
 
     # --- on both sides of a proxy ----------------------------------------------------------

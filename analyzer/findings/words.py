@@ -31,3 +31,8 @@ def seconds(nanoseconds: int) -> str:
 def milliseconds(nanoseconds: int) -> str:
     """Nanoseconds as milliseconds, to the tenth."""
     return f"{nanoseconds / 1e6:.1f}"
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """`1 byte`, `3 bytes`."""
+    return f"{number:,} {one if number == 1 else many}"

@@ -64,8 +64,8 @@ class Recorder(Interface):
     ) -> int:
         """One finished exchange; returns its number."""
 
-    def extra(self, exchange: int, size: int) -> None:
-        """Behind the end of a finished exchange's response came `size` bytes of no message."""
+    def extra(self, exchange: int, stray: Message) -> None:
+        """Behind the end of a finished exchange's response came bytes of no message."""
 
 
 class HttpConnection:
@@ -302,7 +302,7 @@ class HttpConnection:
         self._spilled = True
         self.extra += stray.length
         if self._last >= 0:
-            self._recorder.extra(self._last, stray.length)
+            self._recorder.extra(self._last, stray)
 
     # --- requests --------------------------------------------------------------------------
 

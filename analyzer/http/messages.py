@@ -20,6 +20,7 @@ from analyzer.tables import Flag
 
 _LONGEST_CHUNK_LINE = 4_096
 _ODD_START_LINE = int(Flag.ODD_START_LINE)
+BEGINNING = 256  # bytes of what is no message that are kept
 _LARGEST_CHUNK = 1 << 62
 _CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]+\Z")
 
@@ -30,12 +31,14 @@ class Message:
     `frame` and `end_frame` are frame ids (capture index << 32 | frame number), `time` and
     `end_time` ns since 1970, `seq` and `ack` the numbers at its first byte. `length` counts body
     bytes without transfer coding, `announced` is its Content-Length. `status` is 0 in a request and
-    in what is no message, a part of a head or bytes that begin none; `length` counts those all.
+    in what is no message, a part of a head or bytes that begin none; `length` counts those all, and
+    `begins` has the first of them.
     """
 
     __slots__ = (
         "ack",
         "announced",
+        "begins",
         "body",
         "body_ended",
         "complete",
@@ -71,6 +74,7 @@ class Message:
         self.length = 0
         self.body: list[bytes] | None = None  # None: not kept
         self.announced = 0
+        self.begins = b""
         self.body_ended = False  # its last chunk has come
         self.complete = False
         self.gap = False
@@ -281,6 +285,8 @@ class MessageReader:
         if self._may_begin(ack):
             begins, part = grammar.status_within(data, at)
         end = begins if begins >= 0 else part
+        if len(stray.begins) < BEGINNING:
+            stray.begins += data[at : min(end, at + BEGINNING - len(stray.begins))]
         stray.length += end - at
         stray.end_frame, stray.end_time = frame, time
         if begins >= 0:
@@ -306,6 +312,7 @@ class MessageReader:
         part.end_frame, part.end_time = self._last
         self._start_line(part, self._buffer.partition(b"\n")[0].rstrip(b"\r"))
         part.head = self._buffer.partition(b"\n")[2]
+        part.begins = self._buffer[:BEGINNING]
         return part
 
     def _may_be_head(self, rest: bytes) -> bool:

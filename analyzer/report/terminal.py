@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analyzer.anomalies import READ, SENTENCES, Anomalies, Fates
-from analyzer.findings.model import CAUSES, Confidence, Finding, Kind, Request, Verdict
+from analyzer.findings.model import CAUSES, Confidence, Finding, Kind, Request, Response, Verdict
 from analyzer.limits import value
 from analyzer.report.comments import comments, lines
 from analyzer.report.escape import rfc3339, shortened, visible
@@ -30,6 +30,7 @@ _HEADLINES = {
     Kind.INCOMPLETE: "got a response that never ended",
     Kind.UNSOLICITED: "a response that nobody asked for",
 }
+_BEHIND = "bytes behind a response that are no part of it"
 _STYLES = {Verdict.SUPPORTED: "", Verdict.POSSIBLE: "", Verdict.RULED_OUT: "dim"}
 _CONFIDENCES = {
     Confidence.CERTAIN: "certain",
@@ -231,9 +232,7 @@ def _details(report: Report, finding: Finding) -> RenderableType:
         grid.add_row("request", _request(finding.request))
     response = finding.response
     if response is not None:
-        grid.add_row(
-            "response", f"{response.status}, {response.length:,} bytes, frame {response.frame}"
-        )
+        grid.add_row("response", _response(response))
         grid.add_row(
             "shape", Text(visible(shortened(response.shape, _LONGEST_SHAPE)), style="cyan")
         )
@@ -241,7 +240,7 @@ def _details(report: Report, finding: Finding) -> RenderableType:
         owner = _request(finding.owner) if finding.owner is not None else Text("an unknown request")
         grid.add_row("belongs to", owner)
     if finding.cause in CAUSES:
-        grid.add_row("it means", Text(CAUSES[finding.cause], style="bold"))
+        grid.add_row("it means", Text(finding.causes[0].meaning, style="bold"))
     for cause in finding.causes:
         grid.add_row(
             "cause",
@@ -257,10 +256,16 @@ def _details(report: Report, finding: Finding) -> RenderableType:
     if len(finding.seen) > 1:
         places = "\n".join(visible(seen_text(seen, report)) for seen in finding.seen)
         grid.add_row("seen at", Text(places))
-    headline = Text.assemble(
-        (finding.kind.upper(), "bold red"), (f": {_HEADLINES[finding.kind]}", "bold")
-    )
+    said = _BEHIND if finding.is_extra else _HEADLINES[finding.kind]
+    headline = Text.assemble((finding.kind.upper(), "bold red"), (f": {said}", "bold"))
     return Group(headline, grid)
+
+
+def _response(response: Response) -> str:
+    status = str(response.status) if response.status else "not HTTP"
+    announced = f" of {response.announced:,} announced" if response.announced else ""
+    extra = f", and {response.extra:,} behind its end" if response.extra else ""
+    return f"{status}, {response.length:,} bytes{announced}{extra}, frame {response.frame}"
 
 
 def _request(request: Request) -> Text:

@@ -120,7 +120,7 @@ def test_a_response_that_stops_halfway(tmp_path: Path) -> None:
     (story,) = told_of(tmp_path, cut.frames)
     ((_, text),) = texts(story, Manner.RESPONSE)
     assert text == "200, and 50 bytes of a body that never ends"
-    assert "50 bytes of its body, and never the rest" in story.summary[0]
+    assert "50 bytes of the 5,000 announced, and never the rest" in story.summary[0]
 
 
 def test_events_are_in_order_and_pauses_add_up() -> None:
@@ -177,5 +177,5 @@ def test_what_one_client_cannot_see_is_not_claimed() -> None:
     (story,) = told(recording("story-node12", "client1"))
     told_so = " ".join(story.summary)
     assert "wrote to a socket" not in told_so and "client 2" not in told_so
-    assert "that is not in this capture" in told_so
+    assert "the process never answered" in told_so
     assert "No capture here was made at the server" in story.steps[0].why

@@ -112,7 +112,9 @@ def second_of_two() -> Conversation:
     ("incident", "cause"),
     [
         (silent, "server/silent"),
-        (silent_and_orphaned, "server/descriptor"),
+        # No FIN of the server is no proof: a thread that waits in its handler does not look at its
+        # socket. Only a server that has closed others while it owed an answer shows more.
+        (silent_and_orphaned, "server/silent"),
         (silent_until_the_client_resets, "server/silent"),
         (closed, "server/closed"),
         (reset, "server/reset"),
@@ -142,6 +144,86 @@ def test_a_client_that_left_sooner_than_answers_come(tmp_path: Path) -> None:
 def test_one_of_two_on_a_connection(tmp_path: Path) -> None:
     report = judged(tmp_path, second_of_two())
     assert found(report) == [("unanswered", "server/silent", "/horses/418/vet-report", "")]
+
+
+def abandoned(number: int) -> Conversation:
+    """A client gives up, and its server closes too though it owes an answer."""
+    one = talk(60 + number, start=LATER - 90 * SECOND + number * SECOND).ask(request(VET))
+    return one.wait(10 * SECOND).close()
+
+
+def test_a_server_that_otherwise_closes_while_it_owes_an_answer(tmp_path: Path) -> None:
+    report = judged(tmp_path, silent_and_orphaned(), abandoned(1), abandoned(2))
+    causes = sorted(cause for _, cause, *_ in found(report))
+    assert causes == ["server/descriptor", "server/silent", "server/silent"]
+
+
+def test_what_the_request_asked_for_is_named(tmp_path: Path) -> None:
+    one = talk().ask(request(VET, fields="Upgrade: h2c\r\nConnection: Upgrade\r\n"))
+    (finding,) = judged(tmp_path, one.wait(30 * SECOND).fin(CLIENT)).judgement.findings
+    assert finding.cause == "server/silent"
+    assert "(Upgrade: h2c)" in finding.causes[0].because
+
+
+def test_several_that_starve_at_once_name_each_other(tmp_path: Path) -> None:
+    others = [talk(n, start=LATER + n * SECOND).ask(request(VET)) for n in (2, 3)]
+    report = judged(tmp_path, silent(), *(one.wait(30 * SECOND).close() for one in others))
+    assert len(report.judgement.findings) == 3
+    for finding in report.judgement.findings:
+        told = [f for f in finding.evidence if "2 other requests to this server" in f.fact]
+        assert len(told) == 1
+        assert len(told[0].frames) == 2
+
+
+# --- the keep-alive race -------------------------------------------------------------------
+
+
+def raced() -> Conversation:
+    """The server closes an idle connection while the next request is on its way to it."""
+    one = asked().answer(ANSWER).wait(5 * SECOND)
+    known = one.next[CLIENT]
+    one.send(CLIENT, request(OCCUPANCY), ACK | PSH)
+    one.send(SERVER, flags=FIN | ACK, ack=known)
+    one.send(SERVER, flags=RST)
+    return one
+
+
+def asked_again(start: int, answered: bool) -> Conversation:
+    one = Conversation(("10.0.1.1", 41_900), isns=(3, 4), start=start).open()
+    one.ask(request(OCCUPANCY)).wait(20 * MILLISECOND)
+    return one.answer(response(occupancy())).close() if answered else one.wait(30 * SECOND).close()
+
+
+def test_a_request_that_met_the_close_of_an_idle_connection(tmp_path: Path) -> None:
+    (finding,) = judged(tmp_path, raced()).judgement.findings
+    assert (finding.kind, finding.cause) == ("unanswered", "server/closed")
+    assert finding.confidence is Confidence.CERTAIN
+    assert finding.causes[0].is_idle_close
+    assert finding.causes[0].meaning.startswith("the client asked on a connection")
+
+
+def test_and_was_asked_again_and_answered(tmp_path: Path) -> None:
+    race = raced()
+    report = judged(tmp_path, race, asked_again(race.time + MILLISECOND, answered=True))
+    assert found(report) == []
+    (notice,) = report.judgement.notices
+    assert "asked again in frame" in notice.notice
+    assert notice.notice.endswith("and answered")
+
+
+def test_and_was_asked_again_in_vain(tmp_path: Path) -> None:
+    race = raced()
+    report = judged(tmp_path, race, asked_again(race.time + MILLISECOND, answered=False))
+    assert [cause for _, cause, *_ in found(report)] == ["server/closed", "server/silent"]
+    first = min(report.judgement.findings, key=lambda f: f.request.time if f.request else 0)
+    assert any("asked the same again in frame" in fact.fact for fact in first.evidence)
+
+
+def test_a_close_that_covers_the_request_is_no_race(tmp_path: Path) -> None:
+    one = asked().answer(ANSWER).wait(5 * SECOND).ask(request(OCCUPANCY)).close(SERVER)
+    (finding,) = judged(tmp_path, one).judgement.findings
+    assert finding.cause == "server/closed"
+    assert not finding.causes[0].is_idle_close
 
 
 # --- incomplete ----------------------------------------------------------------------------
@@ -193,6 +275,94 @@ def test_incomplete(tmp_path: Path, incident: Incident, cause: str) -> None:
     (finding,) = report.judgement.findings
     assert finding.response is not None
     assert finding.owner == finding.request
+
+
+WHOLE = response(vet_report(), length=len(vet_report()) + 40)
+
+
+def test_a_whole_body_with_too_long_a_length(tmp_path: Path) -> None:
+    report = judged(tmp_path, asked().answer(WHOLE).wait(5 * SECOND).close())
+    assert found(report) == [("incomplete", "connection/desync", VET, "")]
+    (finding,) = report.judgement.findings
+    assert finding.response is not None
+    assert finding.response.announced - finding.response.length == 40
+    assert all(cause.cause != "server/silent" for cause in finding.causes)
+    assert any("40 that are missing" in fact.fact for fact in finding.evidence)
+
+
+def cut_head(*, ends: Callable[[Conversation], Conversation]) -> Conversation:
+    return ends(asked().answer(b"HTTP/1.1 200 OK\r\nContent-Ty"))
+
+
+@pytest.mark.parametrize(
+    ("ends", "cause"),
+    [
+        (lambda one: one.close(SERVER), "server/closed"),
+        (lambda one: one.reset(SERVER), "server/reset"),
+        (lambda one: one.wait(30 * SECOND).close(), "server/silent"),
+        (lambda one: one.close(), "client/gave-up"),
+    ],
+)
+def test_a_part_of_a_head(
+    tmp_path: Path, ends: Callable[[Conversation], Conversation], cause: str
+) -> None:
+    report = judged(tmp_path, cut_head(ends=ends))
+    assert found(report) == [("incomplete", cause, VET, "")]
+    (finding,) = report.judgement.findings
+    assert "a part of its head: 27 bytes" in finding.evidence[0].fact
+    assert "`HTTP/1.1 200 OK`" in finding.evidence[0].fact
+
+
+def test_an_answer_that_is_no_http(tmp_path: Path) -> None:
+    report = judged(tmp_path, asked().answer(b"220 mail\x1b[2J ESMTP\r\n").close())
+    assert found(report) == [("incomplete", "connection/desync", VET, "")]
+    (finding,) = report.judgement.findings
+    assert finding.response is not None
+    assert finding.response.status == 0
+    assert "`220 mail\\x1b[2J ESMTP`" in finding.evidence[0].fact
+
+
+# --- bytes behind a message ----------------------------------------------------------------
+
+
+def head_with_body() -> Conversation:
+    one = talk().ask(request(VET, "HEAD")).answer(response(b"", length=9) + b"<p>no</p>")
+    return one.wait(SECOND).ask(request(OCCUPANCY)).answer(response(occupancy())).close()
+
+
+def no_content_with_text() -> Conversation:
+    said = b"HTTP/1.1 204 No Content\r\n\r\n"
+    one = talk().ask(request(VET)).answer(said + b"No Content")
+    return one.wait(SECOND).ask(request(OCCUPANCY)).answer(response(occupancy())).close()
+
+
+def too_short_a_length() -> Conversation:
+    return asked().answer(response(vet_report(), length=len(vet_report()) - 3)).close()
+
+
+@pytest.mark.parametrize(
+    ("incident", "extra", "what"),
+    [
+        (head_with_body, 9, "what looks like HTML"),
+        (no_content_with_text, 10, "text"),
+        (too_short_a_length, 3, "text"),
+    ],
+)
+def test_bytes_behind_a_response(tmp_path: Path, incident: Incident, extra: int, what: str) -> None:
+    report = judged(tmp_path, incident())
+    assert found(report) == [("unsolicited", "connection/desync", "", "")]
+    (finding,) = report.judgement.findings
+    assert finding.confidence is Confidence.CERTAIN
+    assert finding.is_extra
+    assert finding.request is None
+    assert finding.owner is not None
+    assert finding.owner.target == VET
+    assert finding.response is not None
+    assert finding.response.extra == extra
+    assert f"{extra} bytes stand behind" in finding.evidence[0].fact
+    assert what in finding.evidence[0].fact
+    assert len(finding.evidence) == 2
+    assert report.totals["undecided"] == 0
 
 
 def left_in_the_middle() -> Conversation:
@@ -253,6 +423,23 @@ def test_a_408_on_an_idle_connection_is_a_notice(tmp_path: Path) -> None:
     report = judged(tmp_path, one.answer(response(b"", 408)).close(SERVER))
     assert found(report) == []
     assert len(report.judgement.notices) == 1
+
+
+def test_a_400_on_a_connection_without_a_request_is_a_notice(tmp_path: Path) -> None:
+    one = talk().wait(5 * SECOND).answer(response(b"", 400)).close(SERVER)
+    report = judged(tmp_path, one)
+    assert found(report) == []
+    assert [n.response.status for n in report.judgement.notices if n.response] == [400]
+
+
+def test_owners_behind_two_surplus_answers_obey_the_numbers(tmp_path: Path) -> None:
+    one = asked().answer(ANSWER * 3).wait(MILLISECOND)
+    for number in (2, 3):
+        one.ask(request(f"/horses/{number}/vet-report")).wait(MILLISECOND)
+    report = judged(tmp_path, one.close())
+    slipped = [f for f in report.judgement.findings if f.kind == "misdelivered"]
+    assert len(slipped) == 2
+    assert {f.owner.target for f in slipped if f.owner} == {VET}
 
 
 def test_an_answer_before_its_request_while_another_one_hangs(tmp_path: Path) -> None:
@@ -321,6 +508,36 @@ def test_a_connection_used_again_too_early(
     report = judged(tmp_path, *one_at_a_time(), incident())
     told = [(kind, cause) for kind, cause, *_ in found(report)]
     assert told == [("misdelivered", "client/pool-reuse")] * victims
+
+
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\n\r\n"
+
+
+def after_interim(*, answers_between: bool) -> Conversation:
+    """A client goes on after a 103, and each time after the answer that it takes for its own."""
+    one = Conversation(("10.0.9.1", 60_000), isns=(77, 88), start=LATER).open()
+    one.ask(request(VET)).answer(INTERIM)
+    if answers_between:
+        one.answer(ANSWER)
+    one.ask(request(OCCUPANCY)).wait(30 * MILLISECOND)
+    if not answers_between:
+        one.answer(ANSWER).ask(request(VET)).wait(30 * MILLISECOND)
+        return one.answer(response(occupancy())).answer(ANSWER).close()
+    return one.answer(response(occupancy())).close()
+
+
+def test_an_interim_response_taken_for_the_final_one(tmp_path: Path) -> None:
+    report = judged(tmp_path, *one_at_a_time(), after_interim(answers_between=False))
+    assert found(report) == [
+        ("misdelivered", "client/early-final", VET, OCCUPANCY),
+        ("misdelivered", "client/early-final", OCCUPANCY, VET),
+    ]
+    assert len({finding.incident for finding in report.judgement.findings}) == 1
+
+
+def test_an_interim_response_that_was_passed_over(tmp_path: Path) -> None:
+    report = judged(tmp_path, *one_at_a_time(), after_interim(answers_between=True))
+    assert found(report) == []
 
 
 # --- somebody else's answer ----------------------------------------------------------------

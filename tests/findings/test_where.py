@@ -287,7 +287,7 @@ def test_with_one_side_of_the_proxy_nothing_is_said_of_it(tmp_path: Path) -> Non
     report = captures(tmp_path, client=proxy.front)
     for finding in report.judgement.findings:
         assert finding.cause != "proxy/crossed"
-        assert any("shows nowhere" in fact.fact for fact in finding.evidence)
+        assert any("does not show" in fact.fact for fact in finding.evidence)
 
 
 def test_equal_requests_at_one_time_are_not_told_apart(tmp_path: Path) -> None:

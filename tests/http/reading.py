@@ -125,9 +125,9 @@ class Wire:
         )
         return len(self.exchanges) - 1
 
-    def extra(self, exchange: int, size: int) -> None:
+    def extra(self, exchange: int, stray: Message) -> None:
         """Write down that bytes came behind an exchange."""
-        self.extras[exchange] = size
+        self.extras[exchange] = stray.length
 
     def client(self, data: bytes, *, ack: int | None = None) -> "Wire":
         """The client sends."""
