@@ -140,16 +140,20 @@ def merge(a: Shape, b: Shape) -> Shape:
     if a == b:
         return a
     if isinstance(a, Object) and isinstance(b, Object):
-        left = {name: (shape, optional) for name, shape, optional in a.fields}
-        right = {name: (shape, optional) for name, shape, optional in b.fields}
+        left = {one[0]: one for one in a.fields}
+        right = {two[0]: two for two in b.fields}
         fields = []
-        for name in sorted({*left, *right}):
-            if name in left and name in right:
-                (one, may_one), (two, may_two) = left[name], right[name]
-                fields.append((name, merge(one, two), may_one or may_two))
+        for name in sorted(left.keys() | right.keys()):
+            one, two = left.get(name), right.get(name)
+            if one is None or two is None:
+                alone = one or two
+                assert alone is not None
+                # What is kept as it is costs least to compare the next time.
+                fields.append(alone if alone[2] else (name, alone[1], True))
+            elif one == two:
+                fields.append(one)
             else:
-                shape, _ = left.get(name) or right[name]
-                fields.append((name, shape, True))
+                fields.append((name, merge(one[1], two[1]), one[2] or two[2]))
         if len(fields) <= MOST_KEYS:
             return Object(tuple(fields))
         return Map(merge_all({shape for _, shape, _ in fields}))
@@ -196,6 +200,7 @@ def text(shape: Shape | None) -> str:
     return "{" + inside + "}"
 
 
+@lru_cache(16_384)
 def _key(name: str) -> str:
     return name if _PLAIN_KEY.match(name) and len(name) <= 64 else orjson.dumps(name[:64]).decode()
 

@@ -21,7 +21,9 @@ from analyzer.tables import Array, Outcome
 LONGEST_WAIT = 600_000_000_000  # ns that a request may have been waiting
 MOST_CANDIDATES = 8  # for one response, whose messages are looked at
 SAYS = 3.0  # bits from which on a response fits its own request badly
-PROMISING = 3.0  # bits that speak for a pair before its messages were looked at
+# Bits that speak for a pair before its messages are looked at: tokens may add what is missing, and
+# in a circle the other pairs.
+PROMISING = 3.0
 MOST_LOOKED_UP = 64  # responses whose copies are looked for among all exchanges
 
 

@@ -22,10 +22,9 @@ Source: record linkage by comparisons that are weighed by how often they come tr
 and among random ones (Fellegi and Sunter, 1969); issue 11.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -52,50 +51,6 @@ Floats = npt.NDArray[np.float64]
 # --- features ------------------------------------------------------------------------------
 
 
-def features(form: Form, status: int) -> tuple[list[tuple[str, str]], list[str]]:
-    """(feature, its container) of a form, and the containers of which it shows the inside."""
-    found: dict[str, str] = {f"={status}": "", f"={form.media_type or 'no body'}": ""}
-    if form.shape is None and form.media_type and may_be_json(form.media_type):
-        found["=unreadable"] = ""
-    inside: dict[str, None] = {"": None}
-    for name, container, opened in _walk(form.shape):
-        if len(found) >= MOST_FEATURES:
-            break
-        found.setdefault(name, container)
-        inside |= dict.fromkeys(opened)
-    return list(found.items()), list(inside)
-
-
-def _walk(shape: Shape | None) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """(feature, container, containers that it opens), level by level from the root."""
-    level: list[tuple[str, str, Shape]] = [] if shape is None else [("$", "", shape)]
-    while level:
-        deeper: list[tuple[str, str, Shape]] = []
-        for path, container, one in level:
-            for kind in one.shapes if isinstance(one, Union) else (one,):
-                if kind == NULL:
-                    continue
-                name = kind if isinstance(kind, str) else type(kind).__name__
-                opened = ()
-                if isinstance(kind, Object):
-                    opened = (f"{path}.",)
-                    deeper += [
-                        (f"{path}.{key}", f"{path}.", value) for key, value, _ in kind.fields
-                    ]
-                elif isinstance(kind, Items | Map):
-                    item = kind.item if isinstance(kind, Items) else kind.values
-                    at = f"{path}[" if isinstance(kind, Items) else f"{path}{{"
-                    if item is not None:
-                        deeper.append((at, f"{at}]", item))
-                        opened = (f"{at}]",)
-                yield f"{path}:{name}", f"{path}?", opened
-        # Fields and their types: that a field is there at all is known even where it is null.
-        for path, container, one in level:
-            known = () if one == NULL else (f"{path}?",)
-            yield path, container, known
-        level = deeper
-
-
 @dataclass(slots=True)
 class _Incidence:
     """Which features and containers each kind of response has, as two ragged arrays.
@@ -114,28 +69,123 @@ class _Incidence:
     @classmethod
     def of(cls, forms: Sequence[Form], kinds: Sequence[tuple[int, int]]) -> "_Incidence":
         """Of the kinds given as (status, number of the form)."""
-        names: dict[tuple[str, str], int] = {}
-        places: dict[str, int] = {}
+        namer = _Namer()
         has: list[int] = []
         opens: list[int] = []
         has_start, opens_start = [0], [0]
         for status, form in kinds:
-            found, inside = _features(forms[form], status)
-            has += [names.setdefault(one, len(names)) for one in found]
-            opens += [places.setdefault(one, len(places)) for one in inside]
+            found, inside = namer.features(forms[form], status)
+            has += found
+            opens += inside
             has_start.append(len(has))
             opens_start.append(len(opens))
-        container_of = [places.setdefault(container, len(places)) for _, container in names]
+        container_of = [namer.place(container) for _, container in namer.pairs]
         as_ints = [
             np.array(some, dtype=np.int64)
             for some in (has, has_start, container_of, opens, opens_start)
         ]
-        return cls(*as_ints, len(names), len(places))
+        return cls(*as_ints, len(namer.pairs), len(namer.places))
 
 
-@lru_cache(16_384)
-def _features(form: Form, status: int) -> tuple[list[tuple[str, str]], list[str]]:
-    return features(form, status)
+# A feature as a number, the same in its container as another one, and what it opens; -1: nothing.
+_Entry = tuple[int, int, int]
+
+
+@dataclass(slots=True)
+class _Place:
+    """A place in bodies, below others: all forms share these, so that each is named once."""
+
+    path: str
+    itself: _Entry  # as a feature: that there is something
+    types: dict[str, _Entry] = field(default_factory=dict)
+    below: dict[str, "_Place"] = field(default_factory=dict)  # fields
+    items: "_Place | None" = None
+    values: "_Place | None" = None  # of a map
+
+
+@dataclass(slots=True)
+class _Namer:
+    """Numbers features and containers."""
+
+    names: dict[str, int] = field(default_factory=dict)  # features
+    pairs: dict[tuple[str, str], int] = field(default_factory=dict)  # features in their containers
+    places: dict[str, int] = field(default_factory=dict)  # containers
+    _root: _Place | None = None
+
+    def place(self, container: str) -> int:
+        """The number of a container."""
+        return self.places.setdefault(container, len(self.places))
+
+    def _entry(self, feature: str, container: str, opened: str = "") -> _Entry:
+        return (
+            self.names.setdefault(feature, len(self.names)),
+            self.pairs.setdefault((feature, container), len(self.pairs)),
+            self.place(opened) if opened else -1,
+        )
+
+    def features(self, form: Form, status: int) -> tuple[list[int], list[int]]:
+        """The features of a form in their containers, and the containers that it opens.
+
+        Of more than MOST_FEATURES those nearest its root.
+        """
+        first = [f"={status}", f"={form.media_type or 'no body'}"]
+        if form.shape is None and form.media_type and may_be_json(form.media_type):
+            first.append("=unreadable")
+        found: dict[int, int] = {}
+        for feature in first:
+            name, pair, _ = self._entry(feature, "")
+            found.setdefault(name, pair)
+        inside = {self.place(""): None}
+        self._root = self._root or self._at("$", "")
+        level = [] if form.shape is None else [(self._root, form.shape)]
+        while level:
+            deeper: list[tuple[_Place, Shape]] = []
+            entries: list[_Entry] = []
+            for place, shape in level:
+                for kind in shape.shapes if isinstance(shape, Union) else (shape,):
+                    if kind != NULL:
+                        entries.append(self._type(place, kind, deeper))
+            # Fields and their types: that a field is there at all is known even where it is null.
+            entries += [
+                (*place.itself[:2], -1) if shape == NULL else place.itself for place, shape in level
+            ]
+            for name, pair, opened in entries:
+                if len(found) >= MOST_FEATURES:
+                    return list(found.values()), list(inside)
+                found.setdefault(name, pair)
+                if opened >= 0:
+                    inside[opened] = None
+            level = deeper
+        return list(found.values()), list(inside)
+
+    def _at(self, path: str, container: str) -> _Place:
+        return _Place(path, self._entry(path, container, f"{path}?"))
+
+    def _type(self, place: _Place, kind: Shape, deeper: list[tuple[_Place, Shape]]) -> _Entry:
+        """A type at a place; what is below it goes to `deeper`."""
+        name, opened, path = kind if isinstance(kind, str) else type(kind).__name__, "", place.path
+        if isinstance(kind, Object):
+            opened = f"{path}."
+            for key, value, _ in kind.fields:
+                inner = place.below.get(key)
+                if inner is None:
+                    inner = place.below[key] = self._at(opened + key, opened)
+                deeper.append((inner, value))
+        elif isinstance(kind, Items) and kind.item is not None:
+            opened = f"{path}[]"
+            place.items = place.items or self._at(f"{path}[", opened)
+            deeper.append((place.items, kind.item))
+        elif isinstance(kind, Map) and kind.values is not None:
+            opened = f"{path}{{]"
+            place.values = place.values or self._at(f"{path}{{", opened)
+            deeper.append((place.values, kind.values))
+        elif not isinstance(kind, str):
+            name += " "  # with nothing inside
+        entry = place.types.get(name)
+        if entry is None:
+            feature = f"{path}:{name.rstrip()}"
+            entry = place.types[name] = self._entry(feature, f"{path}?", opened)
+        return entry
 
 
 def _ragged(rows: Ints, values: Ints, start: Ints) -> tuple[Ints, Ints]:

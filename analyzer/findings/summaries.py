@@ -4,11 +4,10 @@ Law: shown, not judged by. The time is bounded, however many forms an endpoint a
 """
 
 from collections import Counter
-from functools import lru_cache
 
 from analyzer.findings.model import EndpointSummary, ShapeCount
 from analyzer.findings.view import Counts, Tables, form_text
-from analyzer.shapes import Form, Shape, merge, paths, text
+from analyzer.shapes import NULL, Form, Items, Object, Shape, Union, merge, text
 
 ALIKE = 0.6  # share of paths and types in common from which on two forms are shown as one
 MOST_FAMILIES = 24  # of an endpoint that gather the forms like them
@@ -46,33 +45,65 @@ def families(counted: list[tuple[int, int, int]], forms: list[Form]) -> list[Cou
         counted, key=lambda c: (-c[2], c[0], forms[c[1]].media_type, text(forms[c[1]].shape))
     )
     found: list[Counted] = []
+    parts: list[set[str]] = []  # of the families that gather others
     for rank, (status, number, count) in enumerate(ordered):
         form = forms[number]
-        place = _family(found, status, form, exact=rank < MOST_MERGED)
+        exact = rank < MOST_MERGED
+        mine = _parts(form.shape) if exact and form.shape is not None else set()
+        place = _family(found, parts, status, form, mine, exact=exact)
         if place < 0:
             found.append((status, form, count))
+            parts.append(mine)
             continue
         _, known, known_count = found[place]
         merged = known
-        if rank < MOST_MERGED and form.shape is not None and known.shape is not None:
+        if exact and form.shape is not None and known.shape is not None:
             merged = Form(form.media_type, merge(known.shape, form.shape))
+            parts[place] |= mine  # what is merged has the parts of both
         found[place] = (status, merged, known_count + count)
     return found
 
 
-def _family(found: list[Counted], status: int, form: Form, *, exact: bool) -> int:
-    """The place of the family that a form belongs to; -1 for none."""
+def _family(
+    found: list[Counted],
+    parts: list[set[str]],
+    status: int,
+    form: Form,
+    mine: set[str],
+    *,
+    exact: bool,
+) -> int:
+    """The place of the family that a form, with the parts `mine`, belongs to; -1 for none."""
     for place, (its_status, its_form, _) in enumerate(found[:MOST_FAMILIES]):
         if its_status == status and its_form.media_type == form.media_type:
             if not exact or form == its_form:
                 return place
             if form.shape is not None and its_form.shape is not None:
-                one, two = _parts(form.shape), _parts(its_form.shape)
-                if len(one & two) >= ALIKE * min(len(one), len(two)):
+                theirs = parts[place]
+                if len(mine & theirs) >= ALIKE * min(len(mine), len(theirs)):
                     return place
     return -1
 
 
-@lru_cache(4_096)
-def _parts(shape: Shape) -> frozenset[tuple[str, str]]:
-    return frozenset((path, kind) for path, kind, _ in paths(shape) if kind != "null")
+def _parts(shape: Shape) -> set[str]:
+    """The paths of a shape with their types, as one text each; what is null says nothing."""
+    found: set[str] = set()
+    level: list[tuple[str, Shape]] = [("", shape)]
+    while level:
+        deeper: list[tuple[str, Shape]] = []
+        for path, one in level:
+            if isinstance(one, str):
+                if one != NULL:
+                    found.add(f"{path}:{one}")
+            elif isinstance(one, Object):
+                found.add(f"{path}:object")
+                deeper += [(f"{path}.{name}", value) for name, value, _ in one.fields]
+            elif isinstance(one, Union):
+                deeper += [(path, kind) for kind in one.shapes]
+            else:
+                found.add(f"{path}:{one.kind}")
+                inside = one.item if isinstance(one, Items) else one.values
+                if inside is not None:
+                    deeper.append((f"{path}[]" if one.kind == "array" else f"{path}{{}}", inside))
+        level = deeper
+    return found

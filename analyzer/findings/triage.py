@@ -13,7 +13,7 @@ from analyzer.findings.form_model import FormModel
 from analyzer.findings.tokens import Echoes
 from analyzer.findings.view import Id, Key, Row, Tables
 from analyzer.intervals import covers
-from analyzer.tables import Array, Close, ConnectionFlag, Flag, Outcome
+from analyzer.tables import EXCHANGES, Array, Close, ConnectionFlag, Flag, Outcome
 
 GAVE_UP = 1_000_000_000  # ns that the capture must go on after a client closed, at least
 REQUEST_TIMEOUT = 408
@@ -177,15 +177,13 @@ def _parted(row: Row) -> tuple[Row, ...]:
     """
     if row["status"] != REQUEST_TIMEOUT or not row["flags"] & _SURPLUS:
         return (row,)
-    alone, unanswered = row.at.copy(), row.at.copy()
-    for name in row.at.dtype.names or ():
-        if name.startswith("request_"):
-            alone[name] = 0
-        elif name.startswith("response_"):
-            unanswered[name] = 0
-    alone["outcome"], unanswered["outcome"] = Outcome.UNSOLICITED, Outcome.UNANSWERED
-    unanswered["status"] = unanswered["form"] = 0
-    return Row(alone, b""), Row(unanswered, row.target)
+    gone: dict[str, dict[str, int]] = {"request": {}, "response": {}}
+    for column in EXCHANGES:
+        if (which := column.name.partition("_")[0]) in gone:
+            gone[which][column.name] = 0
+    alone = row.changed({**gone["request"], "outcome": Outcome.UNSOLICITED}, b"")
+    nothing = {"outcome": int(Outcome.UNANSWERED), "status": 0, "form": 0}
+    return alone, row.changed(gone["response"] | nothing)
 
 
 def _settled(tables: Tables, row: Row, waits: dict[int, int]) -> Row:
@@ -205,9 +203,7 @@ def _settled(tables: Tables, row: Row, waits: dict[int, int]) -> Row:
     )
     if not gave_up and not _lost_on_the_way(tables, row):
         return row
-    at = row.at.copy()
-    at["flags"] = row["flags"] & ~_OPEN_AT_END
-    return Row(at, row.target)
+    return row.changed({"flags": row["flags"] & ~_OPEN_AT_END})
 
 
 def _lost_on_the_way(tables: Tables, row: Row) -> bool:

@@ -5,9 +5,10 @@ with it. What is kept is counts, and the few rows that are odd.
 """
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from analyzer.findings.model import Request, Response
 from analyzer.findings.vantages import Joined
 from analyzer.intervals import MASK, covers
 from analyzer.shapes import Form, may_be_json, text
-from analyzer.tables import Array, Flag, Outcome, Refusal, Store
+from analyzer.tables import EXCHANGES, Array, Flag, Outcome, Refusal, Store
 
 _MAPPED = 0xFFFF00000000
 _SURPLUS = int(Flag.SURPLUS)
@@ -33,27 +34,41 @@ _NOTABLE = 0xFFFFFFFF & ~int(Flag.HAS_TOKEN | Flag.ECHOES | Flag.INTERIM)
 Id = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of EXCHANGES with its request target; columns are attributes of `at`."""
+_COLUMN = {column.name: place for place, column in enumerate(EXCHANGES)}
 
-    at: np.void
-    target: bytes
+
+class Row:
+    """One row of EXCHANGES with its request target; columns are looked up by name.
+
+    The numbers are its own: a view of the table would keep all of its chunk in memory.
+    """
+
+    __slots__ = ("_values", "id", "position", "target")
+
+    def __init__(self, at: np.void, target: bytes) -> None:
+        """Of a row `at` of the table."""
+        values: Any = at.item()  # a tuple, as `at` has columns
+        self._set(values, target)
+
+    def _set(self, values: tuple[int, ...], target: bytes) -> None:
+        self._values, self.target = values, target
+        connection, capture, first, seq, response = _identifying(values)
+        # Where the exchange is: its connection, and its request's frame id and seq.
+        self.position: Position = (connection, capture << 32 | first, seq)
+        # What tells it from all others.
+        self.id: Id = (*self.position, response)
 
     def __getitem__(self, column: str) -> int:
-        return int(self.at[column])
+        return self._values[_COLUMN[column]]
 
-    @property
-    def id(self) -> Id:
-        """What tells an exchange from all others."""
-        frame = self["request_capture"] << 32 | self["request_frame"]
-        return self["connection"], frame, self["request_seq"], self["response_frame"]
-
-    @property
-    def position(self) -> Position:
-        """Where the exchange is: its connection, and its request's frame id and seq."""
-        frame = self["request_capture"] << 32 | self["request_frame"]
-        return self["connection"], frame, self["request_seq"]
+    def changed(self, columns: Mapping[str, int], target: bytes | None = None) -> "Row":
+        """The same row but for some columns (and the target)."""
+        values = list(self._values)
+        for column, value in columns.items():
+            values[_COLUMN[column]] = value
+        row = Row.__new__(Row)
+        row._set(tuple(values), self.target if target is None else target)
+        return row
 
     def acknowledged(self, connection: np.void) -> bool:
         """Whether the server's host acknowledged the request as far as its length is known."""
@@ -61,6 +76,11 @@ class Row:
         return covers(int(connection["client_acked"]), end)
 
 
+_identifying = itemgetter(
+    *(_COLUMN[f"{name}"] for name in (
+        "connection", "request_capture", "request_frame", "request_seq", "response_frame"
+    ))
+)  # fmt: skip
 Key = tuple[int, int, int]  # variant, status, form
 ERROR = 400  # the least status that tells of one (RFC 9110 §15)
 
@@ -124,6 +144,7 @@ class Tables:
     # Connections that a server's host refused, in the order of time (not corrected by clocks).
     refusals: Sequence[Refusal] = ()
     left_out: int = 0  # exchanges beyond the limit, which were not picked when most were odd
+    _variant: dict[tuple[int, int], int] = field(default_factory=dict)  # by connection and route
 
     def judged(self) -> Iterator[tuple[Array, list[bytes]]]:
         """The exchanges that count, a chunk at a time: each once, however many places saw it."""
@@ -240,8 +261,12 @@ class Tables:
 
     def variant(self, row: Row) -> int:
         """The number of a row's variant: its endpoint, at its server, under its Host name."""
-        server = self.joined.service[row["connection"]]
-        return int(self.variants.of(server, np.int64(row["route"])))
+        place = row["connection"], row["route"]
+        found = self._variant.get(place)
+        if found is None:
+            server = self.joined.service[place[0]]
+            found = self._variant[place] = int(self.variants.of(server, np.int64(place[1])))
+        return found
 
     def key(self, row: Row) -> Key:
         """(variant, status, form) of a row."""

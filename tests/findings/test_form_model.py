@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.findings.form_model import Counted, FormModel, features
+from analyzer.findings.form_model import Counted, FormModel
 from analyzer.shapes import Form, shape_of
 
 JSON = "application/json"
@@ -42,7 +42,7 @@ def test_an_endpoints_own_form_speaks_for_it_and_anothers_against() -> None:
     assert bits(learned, 0, VET) > 0
 
 
-@pytest.mark.parametrize("many", [1, 3, 10, 100])
+@pytest.mark.parametrize("many", [2, 3, 10, 100])
 def test_what_it_is_worth_grows_with_the_examples(many: int) -> None:
     few, more = (model((0, VET, n), (1, STALLS, n), (1, VET, 1)) for n in (many, 2 * many))
     assert bits(more, 1, VET, own=True) < bits(few, 1, VET, own=True) < -5
@@ -101,11 +101,10 @@ def test_the_order_makes_no_difference(order: list[int]) -> None:
         )
 
 
-def test_features_are_bounded_and_begin_at_the_root() -> None:
+def test_a_form_of_very_many_fields_is_compared_by_those_nearest_its_root() -> None:
     deep: Any = {}
     for n in range(20):
         deep = {f"k{n}": deep, "x": n, "y": [deep]}
-    found, inside = features(form(deep), 200)
-    assert len(found) <= 512
-    assert inside[0] == ""
-    assert found[0] == ("=200", "")
+    learned = model((0, deep, 20), (1, STALLS, 20))
+    assert bits(learned, 0, deep, own=True) > 0
+    assert bits(learned, 1, deep) < -6

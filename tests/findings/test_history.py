@@ -91,9 +91,7 @@ ROWS = st.builds(
 
 
 @given(st.lists(ROWS, max_size=12), TIMES, st.integers(1, 12))
-def test_near_are_those_of_a_server_and_a_time(
-    rows: list[Row], answered: int, within: int
-) -> None:
+def test_near_are_those_of_a_server_and_a_time(rows: list[Row], answered: int, within: int) -> None:
     response = row(response_time=answered, status=1)
     found = Pool(tables(), rows, 1).near(response, within)
     wanted = [
