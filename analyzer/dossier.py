@@ -13,7 +13,6 @@ from typing import IO, Any
 
 from analyzer import __version__, pipeline
 from analyzer.capture.frames import Capture
-from analyzer.closeup import Closeup, Copied, Packet, merged
 from analyzer.errors import InputError
 from analyzer.explain.company import company
 from analyzer.explain.incidents import Incident
@@ -24,6 +23,7 @@ from analyzer.pipeline import Examination
 from analyzer.report import evidence, files, outputs
 from analyzer.report.escape import as_json
 from analyzer.report.result import as_dict
+from analyzer.second_pass import Copied, Packet, Reread, merged
 
 MOST_INCIDENTS = 50  # written; the worst
 MOST_BYTES = 256 << 20  # of packets in one file
@@ -294,7 +294,7 @@ def _sightings(scene: Scene, event: Event) -> Iterable[_Place]:
     if packet is None:
         return
     for number in scene.tables.joined.members(event.connection):
-        other: Closeup | None = scene.looks.get(number)
+        other: Reread | None = scene.looks.get(number)
         if other is None or number == event.connection:
             continue
         for one in other.packets:

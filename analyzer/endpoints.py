@@ -177,9 +177,9 @@ def endpoints(routes: list[Route], requests: list[int]) -> list[Endpoint]:
     """The endpoint of every route; `requests` counts the requests of each.
 
     Under one parent (method and the segments before, whatever the host is called), ten or more
-    distinct names of which most were asked for only now and then, and which are followed by the same
-    segments, are values of a variable rather than names (sibling cardinality). The same holds for the operations of one
-    path, of which an API has as many as names at the top.
+    distinct names of which most were asked for only now and then, and which are followed by the
+    same segments, are values of a variable rather than names (sibling cardinality). The same holds
+    for the operations of one path, of which an API has as many as names at the top.
     """
     templates = [route.path.split("/") for route in routes]
     deepest = max((len(t) for t in templates), default=0)

@@ -66,7 +66,7 @@ class Halves:
         order, starts = by_connection(rows.key[inside])
         order = inside[order]
         bounds = [*starts.tolist(), len(order)]
-        touched: dict[_Place, list[tuple[_Half, Ints]]] = {}
+        limited: dict[_Place, list[tuple[_Half, Ints]]] = {}
         for begin, stop in pairwise(bounds):
             chosen = order[begin:stop]
             key = rows.key[chosen[0]].copy()
@@ -75,8 +75,8 @@ class Halves:
             place = int(of_row[chosen[0]]), key.tobytes()
             half = self._half(place, interface)
             _note(half, rows, chosen)
-            touched.setdefault(place, []).append((half, chosen))
-        for place, here in touched.items():
+            limited.setdefault(place, []).append((half, chosen))
+        for place, here in limited.items():
             self._match(place)
             for half, chosen in here:
                 target = self._joined.get((place, half.interface))

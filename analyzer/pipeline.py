@@ -25,7 +25,6 @@ from analyzer.ahead import ahead
 from analyzer.blocks import Arranged, Rows, arrange, share
 from analyzer.capture import files
 from analyzer.capture.frames import BLOCK, Capture, Frames
-from analyzer.closeup import Closeup, Copied, Copier, Limits, Wanted, Watch, wanted
 from analyzer.echoes import renumbered
 from analyzer.endpoints import Endpoint
 from analyzer.endpoints import endpoints as resolve
@@ -47,6 +46,7 @@ from analyzer.packets.decode import Decoder, Found
 from analyzer.packets.headers import INTERFACE
 from analyzer.packets.segments import Segments
 from analyzer.report.result import Report
+from analyzer.second_pass import Copied, Copier, Limits, Reread, Wanted, Watch, wanted
 from analyzer.stopping import Pace
 from analyzer.streams import Tracker
 from analyzer.tables import MOST_REFUSALS
@@ -254,8 +254,8 @@ def look(
     limits: Limits | None = None,
     block: int = BLOCK,
     spool: files.Spool | None = None,
-) -> dict[int, Closeup]:
-    """Read the wanted connections again, closely (see `analyzer.closeup`), by their numbers.
+) -> dict[int, Reread]:
+    """Read the wanted connections again, closely (see `analyzer.second_pass`), by their numbers.
 
     `captures` and `interfaces` are those of the first pass. Files that have none of the connections
     are not read, and nothing can be when standard input was not kept. Raises InputError when a
@@ -400,7 +400,7 @@ class Examination:
     report: Report
     interfaces: Interfaces
     spool: files.Spool | None
-    look: Callable[[Windows], dict[int, Closeup]]
+    look: Callable[[Windows], dict[int, Reread]]
 
     def incidents(self) -> list[Incident]:
         """The findings as incidents, the worst first."""
@@ -472,7 +472,7 @@ def examine(
     )
     tables = _tables(extraction, captures, interfaces)
 
-    def closer(windows: Windows) -> dict[int, Closeup]:
+    def closer(windows: Windows) -> dict[int, Reread]:
         if any(capture.partial for capture in captures):
             return {}  # somebody is waiting for the end
         chosen = []
@@ -481,7 +481,7 @@ def examine(
             since, until = (tables.clocks.own(time, one.interface) for time in windows[one.number])
             chosen.append(replace(one, since=since, until=until))
         seen = look(captures, interfaces, chosen, spool=spool)
-        return {number: by_reference(closeup, tables.clocks) for number, closeup in seen.items()}
+        return {number: by_reference(reread, tables.clocks) for number, reread in seen.items()}
 
     judgement = locate(tables, judge(tables, closer))
     extraction.anomalies.count("odd-limit", tables.left_out)
@@ -514,21 +514,21 @@ def vantage_names(captures: list[Capture], interfaces: Interfaces) -> list[str]:
     ]
 
 
-def by_reference(closeup: Closeup, timed: clocks.Clocks) -> Closeup:
-    """`closeup` with its times by the reference clock."""
-    interface = closeup.interface
+def by_reference(reread: Reread, timed: clocks.Clocks) -> Reread:
+    """`reread` with its times by the reference clock."""
+    interface = reread.interface
     if not timed.of(interface).applied:
-        return closeup
+        return reread
 
     def put_right(time: int) -> int:
         return timed.moment(time, interface) if time else 0
 
     return replace(
-        closeup,
-        packets=tuple(p._replace(time=put_right(p.time)) for p in closeup.packets),
+        reread,
+        packets=tuple(p._replace(time=put_right(p.time)) for p in reread.packets),
         messages=tuple(
             replace(m, time=put_right(m.time), end_time=put_right(m.end_time))
-            for m in closeup.messages
+            for m in reread.messages
         ),
     )
 
@@ -595,7 +595,7 @@ def _variants(
     for rows, _ in extraction.exchanges.chunks():
         asked = joined.service[rows["connection"]] * many + rows["route"]
         codes = np.union1d(codes, np.unique(asked))
-    around = {}
+    around: dict[str, int] = {}
     for name in names:
         around.setdefault(name.neighbours, len(around))
     neighbours = np.array([around[name.neighbours] for name in names], dtype=np.int64)

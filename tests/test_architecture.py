@@ -19,12 +19,12 @@ ALLOWED: dict[str, set[str]] = {
             "verification"},
     # composes the pipeline, stories and files
     "dossier": {
-        "pipeline", "capture", "closeup", "explain", "findings", "report", "__init__", "errors",
+        "pipeline", "capture", "second_pass", "explain", "findings", "report", "__init__", "errors",
     },
     # composes the stages
     "pipeline": {
         "ahead", "capture", "packets", "blocks", "streams", "extraction", "http", "echoes",
-        "endpoints", "shapes", "findings", "report", "closeup", "explain", "stopping",
+        "endpoints", "shapes", "findings", "report", "second_pass", "explain", "stopping",
         "halves",
     },
     # compose http, shapes and endpoints over the bytes of streams: each message, whole blocks
@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "binary": {"shapes"},
     "sequences": {"shapes"},
     # composes the same stages over the packets of a few connections
-    "closeup": {"capture", "packets", "blocks", "streams", "extraction", "http"},
+    "second_pass": {"capture", "packets", "blocks", "streams", "extraction", "http"},
     "ahead": set(),
     # stages
     "capture": {"stopping"},
@@ -60,8 +60,8 @@ ALLOWED: dict[str, set[str]] = {
     "echoes": {"watched"},
     "watched": set(),
     # what sees tables only
-    "findings": {"endpoints", "shapes", "echoes", "closeup"},
-    "explain": {"capture", "closeup", "findings"},  # tables and models alone: see below
+    "findings": {"endpoints", "shapes", "echoes", "second_pass"},
+    "explain": {"capture", "second_pass", "findings"},  # tables and models alone: see below
     "report": {"capture", "findings", "explain"},
     # what everybody may import
     "anomalies": set(),
@@ -77,9 +77,9 @@ ALLOWED: dict[str, set[str]] = {
 }  # fmt: skip
 # Of these only the table's module may be imported.
 TABLE_ONLY = {("packets", "capture"): "analyzer.capture.frames",
-              ("closeup", "capture"): "analyzer.capture.frames",
-              ("findings", "closeup"): "analyzer.closeup.model",
-              ("explain", "closeup"): "analyzer.closeup.model",
+              ("second_pass", "capture"): "analyzer.capture.frames",
+              ("findings", "second_pass"): "analyzer.second_pass.model",
+              ("explain", "second_pass"): "analyzer.second_pass.model",
               ("explain", "capture"): "analyzer.capture.frames",
               ("report", "explain"): "analyzer.explain.model",
               ("report", "capture"): "analyzer.capture.frames"}  # fmt: skip

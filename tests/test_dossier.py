@@ -13,9 +13,9 @@ import pytest
 from analyzer import dossier, pipeline
 from analyzer.capture import files
 from analyzer.capture.frames import Capture
-from analyzer.closeup import merged
 from analyzer.errors import InputError
 from analyzer.report.evidence import Interface, Packet, pcapng
+from analyzer.second_pass import merged
 from tests.builder import (
     COOKED2,
     RAW,

@@ -7,10 +7,10 @@ one that a packet shows carries its frame.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from analyzer.closeup.model import CLIENT, SERVER, Closeup, Message, Packet
 from analyzer.explain.model import Event, Manner
 from analyzer.explain.words import counted, duration, size
 from analyzer.findings.octets import named
+from analyzer.second_pass.model import CLIENT, SERVER, Message, Packet, Reread
 from analyzer.tables import Flag, Outcome
 
 # TCP control bits (RFC 9293 §3.1)
@@ -26,11 +26,11 @@ class Part:
 
     `lanes` are those of its client and server, `roles` say of a message (side, capture, frame) what
     is special about it, `watched_until` (ns since 1970) when the capture ended, `swapped` whether
-    its stray responses belong to another connection, `opened` when it was first seen, and
+    its suspect responses belong to another connection, `opened` when it was first seen, and
     `requests_in_all` how many requests it carried.
     """
 
-    look: Closeup
+    look: Reread
     lanes: tuple[int, int]
     watched_until: int
     swapped: bool
@@ -228,7 +228,7 @@ def _repeats(part: Part) -> Iterator[Moment]:
 
 
 def _confirmations(part: Part) -> Iterator[Moment]:
-    """The first ack of every odd request that got no answer of its own, and of stray responses."""
+    """The first ack of every odd request without an answer of its own, and of suspect responses."""
     for message in part.look.messages:
         place = message.capture, message.frame
         hung = (
@@ -237,8 +237,8 @@ def _confirmations(part: Part) -> Iterator[Moment]:
             and message.outcome != Outcome.ANSWERED
             and message.end
         )
-        stray = part.swapped and message.side == SERVER and place in part.astray and message.end
-        if not hung and not stray:
+        suspect = part.swapped and message.side == SERVER and place in part.astray and message.end
+        if not hung and not suspect:
             continue
         packet = next(
             (

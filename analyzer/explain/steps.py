@@ -7,9 +7,9 @@ the incident; what only a person knows (a container's name, a process) is in cap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from analyzer.closeup.model import CLIENT, SERVER, Closeup
 from analyzer.explain.model import Step
 from analyzer.findings.model import Cause, Verdict
+from analyzer.second_pass.model import CLIENT, SERVER, Reread
 
 _FULL_TTLS = (64, 128, 255)  # what hosts send with, before any router has taken one off
 
@@ -33,7 +33,7 @@ class Places:
     at_server: bool
 
 
-def sides_seen(looks: Sequence[Closeup]) -> tuple[bool, bool]:
+def sides_seen(looks: Sequence[Reread]) -> tuple[bool, bool]:
     """Whether packets of the client, and of the server, were seen before any router had them.
 
     A host sends with a round number of hops to live (64 on Linux); each router takes one off.

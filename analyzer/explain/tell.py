@@ -9,7 +9,6 @@ from pathlib import PurePath
 import orjson
 
 from analyzer.capture.frames import Capture
-from analyzer.closeup.model import CLIENT, Closeup, Message
 from analyzer.explain import steps, words
 from analyzer.explain.bodies import bodies
 from analyzer.explain.events import Moment, Part, moments, placed
@@ -28,6 +27,7 @@ from analyzer.findings.model import (
     Verdict,
 )
 from analyzer.findings.view import Tables
+from analyzer.second_pass.model import CLIENT, Message, Reread
 
 MOST_CONNECTIONS = 2  # that the ladder shows
 BEFORE = 1_000_000_000  # ns before the first request of an incident that are looked at,
@@ -53,7 +53,7 @@ class Scene:
     judgement: Judgement
     tables: Tables
     captures: Sequence[Capture]
-    looks: Mapping[int, Closeup]  # of every vantage of the incident's connections
+    looks: Mapping[int, Reread]  # of every vantage of the incident's connections
 
     def connection(self, message: Request | Response) -> int:
         """The number of a message's connection; -1: none of the incident's."""
@@ -163,14 +163,14 @@ def _part(scene: Scene, number: int, sides: tuple[int, int]) -> Part:
                 part.requests.add((request.capture, request.frame))
         response = finding.response
         here = response is not None and scene.connection(response) == number
-        stray = finding.kind in (Kind.MISDELIVERED, Kind.UNSOLICITED) and not finding.is_extra
-        if response is not None and here and stray:
+        suspect = finding.kind in (Kind.MISDELIVERED, Kind.UNSOLICITED) and not finding.is_extra
+        if response is not None and here and suspect:
             part.astray[(response.capture, response.frame)] = _what_it_is(scene, finding)
     return part
 
 
 def _what_it_is(scene: Scene, finding: Finding) -> str:
-    """What is said of a stray response where it is shown."""
+    """What is said of a suspect response where it is shown."""
     owner, request = finding.owner, finding.request
     if finding.kind is Kind.UNSOLICITED:
         if owner is None:

@@ -116,7 +116,7 @@ def _moved(links: list[Link]) -> list[Link]:
         return []
     import networkx  # slow to import, and seldom needed
 
-    graph = networkx.Graph()
+    graph: networkx.Graph[Hashable] = networkx.Graph()
     for link in links:
         one, two = _ends(link)
         if link.weight > 0:
@@ -131,10 +131,10 @@ def _whole(moved: list[Link], links: list[Link]) -> list[list[Link]]:
     first: dict[Id, int] = {}
     together = Unions(len(moved))
     for number, link in enumerate(moved):
-        touched = [link.response.id]
+        ends = [link.response.id]
         if link.kind == RIGHTFUL and link.request.id in wired:
-            touched.append(link.request.id)
-        for one in touched:
+            ends.append(link.request.id)
+        for one in ends:
             together.tie(first.setdefault(one, number), number)
     found: dict[int, list[Link]] = {}
     for number, link in enumerate(moved):

@@ -6,12 +6,12 @@ message belong to the exchange that made them, though it is the next one that me
 
 from collections.abc import Iterator
 
-from analyzer.closeup.model import CLIENT, SERVER
 from analyzer.findings import octets
 from analyzer.findings.evidence import Case
 from analyzer.findings.model import Cause, Fact, Verdict
 from analyzer.findings.view import Row
 from analyzer.findings.words import counted, seconds
+from analyzer.second_pass.model import CLIENT, SERVER
 from analyzer.tables import Close, ConnectionFlag, Flag
 
 NEAR = 60_000_000_000  # ns between a response that breaks off and the one that has its rest
@@ -56,7 +56,7 @@ def left_by_choice(case: Case, row: Row) -> str:
         return ""
     if int(connection["flags"]) & _ZERO_WINDOW or row["flags"] & (_HEAD_CUT | _NOT_HTTP):
         return ""
-    response = case.lens.message(row, SERVER)
+    response = case.messages.message(row, SERVER)
     endless = response is not None and response.media_type in _ENDLESS
     if not endless and stalled(case, row):
         return ""
@@ -73,7 +73,7 @@ def is_misannounced(row: Row) -> bool:
 def what_came(case: Case, row: Row) -> Iterator[Fact]:
     """How much of a response came, how much was announced, and whether it is whole by itself."""
     frame, length = row["response_frame"], row["response_length"]
-    message = case.lens.message(row, SERVER)
+    message = case.messages.message(row, SERVER)
     if row["flags"] & _NOT_HTTP:
         begins = message.begins if message is not None else b""
         told = f", {octets.named(begins)}, beginning with {octets.shown(begins)}" if begins else ""
@@ -160,7 +160,7 @@ def not_http(row: Row) -> list[Cause]:
 def behind(case: Case, row: Row) -> Iterator[Fact]:
     """What came behind the end of a response, and who met it."""
     frame, extra = row["response_frame"], row["response_extra"]
-    message = case.lens.message(row, SERVER)
+    message = case.messages.message(row, SERVER)
     bytes_ = message.extra if message is not None else None
     where = bytes_.frame if bytes_ is not None else frame
     what = f": {octets.named(bytes_.begins)}" if bytes_ is not None else ""
@@ -184,11 +184,11 @@ def _allowed(case: Case, row: Row) -> str:
 
 def _met(case: Case, row: Row) -> Iterator[Fact]:
     """What the client reads next because of the bytes behind a response."""
-    closeup = case.lens.closeups.get(row["connection"])
-    if closeup is None or closeup.messages_left_out:
+    reread = case.messages.rereads.get(row["connection"])
+    if reread is None or reread.messages_left_out:
         return
     asked = row["request_time"]
-    following = next((m for m in closeup.messages if m.side == CLIENT and m.time > asked), None)
+    following = next((m for m in reread.messages if m.side == CLIENT and m.time > asked), None)
     if following is None:
         yield Fact(
             "nothing was asked after them on this connection, so nothing else was spoilt",
@@ -196,7 +196,7 @@ def _met(case: Case, row: Row) -> Iterator[Fact]:
         )
         return
     answer = next(
-        (m for m in closeup.messages if m.side == SERVER and m.exchange == following.exchange), None
+        (m for m in reread.messages if m.side == SERVER and m.exchange == following.exchange), None
     )
     fate = (
         f"its own begins behind them, in frame {answer.frame}"

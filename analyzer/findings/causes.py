@@ -9,7 +9,6 @@ A cause is ruled out only by what was seen, never by what was not captured.
 
 from collections.abc import Iterable
 
-from analyzer.closeup.model import CLIENT, SERVER, Packet
 from analyzer.findings import broken
 from analyzer.findings.assignment import CACHED, COPIED, CROSSED, LATE, WITHIN
 from analyzer.findings.evidence import Case
@@ -19,6 +18,7 @@ from analyzer.findings.sides import Side, missed_fin, strange_reset
 from analyzer.findings.swaps import Swap
 from analyzer.findings.view import Row
 from analyzer.findings.words import counted, milliseconds, seconds
+from analyzer.second_pass.model import CLIENT, SERVER, Packet
 from analyzer.tables import Close, ConnectionFlag, Flag
 
 _SUPPORTED, _POSSIBLE, _RULED_OUT = Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict.RULED_OUT
@@ -96,15 +96,15 @@ def of_swap(case: Case, swap: Swap) -> list[Cause]:
     if swap.owner is None:
         return _of_unseen(swap)
     if swap.how == LATE or swap.owner["flags"] & _DOUBTFUL:
-        return _of_slipped_path(swap.owner, swap.victim, swap.how)
+        return _of_slipped_path(swap.owner, swap.recipient, swap.how)
     if swap.how == CACHED:
-        return _of_cached(swap.owner, swap.victim)
-    found = _mixed_up(case, swap.victim, swap.owner, swap.how)
-    if case.side(swap.victim) is not Side.CLIENT:
+        return _of_cached(swap.owner, swap.recipient)
+    found = _mixed_up(case, swap.recipient, swap.owner, swap.how)
+    if case.side(swap.recipient) is not Side.CLIENT:
         # The process that answered may itself be a proxy; only its other side would show it.
         why = "whether the server itself passes requests on, this capture does not show"
         return ordered([*found, Cause("proxy/crossed", _POSSIBLE, why, ())])
-    frames = (swap.victim["response_frame"],)
+    frames = (swap.recipient["response_frame"],)
     why = (
         "only the client's side of the path was captured: the response was on the wrong "
         "connection when it came; a capture on the server's host, or behind the proxy if there is "
@@ -120,7 +120,7 @@ def of_swap(case: Case, swap: Swap) -> list[Cause]:
 
 def _of_unseen(swap: Swap) -> list[Cause]:
     """Causes of a response in another endpoint's form, whose request is not in sight."""
-    frames = (swap.victim["response_frame"],)
+    frames = (swap.recipient["response_frame"],)
     why = (
         "the request that it belongs to is not in this capture; a capture at the server, with all "
         "of its clients, would have it and show how it fared"
@@ -134,9 +134,9 @@ def _of_unseen(swap: Swap) -> list[Cause]:
     ]
 
 
-def _of_cached(owner: Row, victim: Row) -> list[Cause]:
+def _of_cached(owner: Row, recipient: Row) -> list[Cause]:
     """Causes of a response that another client had been given before."""
-    frames = (owner["response_frame"], victim["response_frame"])
+    frames = (owner["response_frame"], recipient["response_frame"])
     why = (
         "what one client had been given was given to another who asked later: something keeps "
         "responses, and does not tell who asks; whether that is the server or a cache in front of "
@@ -151,9 +151,9 @@ def _of_cached(owner: Row, victim: Row) -> list[Cause]:
     ]
 
 
-def _of_slipped_path(owner: Row, victim: Row, how: str) -> list[Cause]:
+def _of_slipped_path(owner: Row, recipient: Row, how: str) -> list[Cause]:
     """Causes of responses that come one request late, on whatever connection."""
-    frames = (owner["request_frame"], victim["response_frame"])
+    frames = (owner["request_frame"], recipient["response_frame"])
     if how == LATE:
         why = (
             "the request that it answers had been given an earlier request's response: somewhere "
@@ -175,8 +175,8 @@ def _of_slipped_path(owner: Row, victim: Row, how: str) -> list[Cause]:
     ]
 
 
-def _mixed_up(case: Case, victim: Row, owner: Row, how: str) -> list[Cause]:
-    frames = (owner["request_frame"], victim["response_frame"])
+def _mixed_up(case: Case, recipient: Row, owner: Row, how: str) -> list[Cause]:
+    frames = (owner["request_frame"], recipient["response_frame"])
     descriptor = Cause(
         "server/descriptor", _RULED_OUT, "the owner's connection got a response", frames
     )
@@ -196,7 +196,7 @@ def _mixed_up(case: Case, victim: Row, owner: Row, how: str) -> list[Cause]:
     if how == WITHIN:
         why = "both responses went out on one connection, one inside the other"
         return [Cause("server/stolen", _SUPPORTED, why, frames), network]
-    lost = _ownership(case, owner, victim)
+    lost = _ownership(case, owner, recipient)
     stolen = {_SUPPORTED: _RULED_OUT, _POSSIBLE: _POSSIBLE, _RULED_OUT: _SUPPORTED}[lost.verdict]
     why = _of_stolen(stolen)
     closed = int(case.tables.connection(owner)["first_close"]) == Close.SERVER_FIN
@@ -215,9 +215,9 @@ def _mixed_up(case: Case, victim: Row, owner: Row, how: str) -> list[Cause]:
     ]
 
 
-def _ownership(case: Case, owner: Row, victim: Row) -> Cause:
+def _ownership(case: Case, owner: Row, recipient: Row) -> Cause:
     """Whether the server's process had lost the connection of the request that hung."""
-    one, two = _ints(case.tables.connection(owner)), _ints(case.tables.connection(victim))
+    one, two = _ints(case.tables.connection(owner)), _ints(case.tables.connection(recipient))
 
     def cause(verdict: Verdict, why: str, *frames: int) -> Cause:
         return Cause("server/descriptor", verdict, why, tuple(f for f in frames if f))
@@ -235,7 +235,7 @@ def _ownership(case: Case, owner: Row, victim: Row) -> Cause:
     else:
         frames = (one["client_fin_frame"], one["server_fin_frame"])
         verdict, why = _orphaned(case, owner)
-    if verdict is _SUPPORTED and victim["request_time"] > victim["response_time"]:
+    if verdict is _SUPPORTED and recipient["request_time"] > recipient["response_time"]:
         verdict, why = _POSSIBLE, why + "; but the response came before the request that got it"
     return cause(verdict, why, *frames)
 
@@ -347,7 +347,7 @@ def _of_race(row: Row, race: Race) -> list[Cause]:
 
 def _acknowledged(case: Case, row: Row) -> bool:
     """Whether any packet of the server's host acknowledges the request, also after both FINs."""
-    request = case.lens.message(row, CLIENT)
+    request = case.messages.message(row, CLIENT)
     if request is None or not request.end:
         return False
     return any(
@@ -492,7 +492,7 @@ def _unsent(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
 
 def _asked_for(case: Case, row: Row) -> str:
     """What the request asks for beside an answer, which some servers never give."""
-    request = case.lens.message(row, CLIENT)
+    request = case.messages.message(row, CLIENT)
     if request is None:
         return ""
     upgrade, expect = request.header("Upgrade"), request.header("Expect")
@@ -530,7 +530,7 @@ def _lost_before(case: Case, row: Row) -> Cause:
         packet
         for number in case.tables.joined.members(row["connection"])
         if number != row["connection"]
-        for packet in case.lens.packets(number)
+        for packet in case.messages.packets(number)
         if packet.side == SERVER and packet.length and packet.end > seen + (packet.flags & 1)
     ]
     if elsewhere:

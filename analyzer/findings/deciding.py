@@ -13,6 +13,7 @@ from analyzer.echoes import says_who
 from analyzer.findings import reuse
 from analyzer.findings.assignment import CACHED, Event, events
 from analyzer.findings.candidates import LONGEST_WAIT, Candidates
+from analyzer.findings.capture_limits import limited, only_doubtful
 from analyzer.findings.explanations import (
     LIKELY,
     POSSIBLE,
@@ -26,7 +27,6 @@ from analyzer.findings.history import histories
 from analyzer.findings.model import NOT_SAID, Confidence, Explained
 from analyzer.findings.proxies import Proxies
 from analyzer.findings.swaps import EARLY_FINAL, REUSED, SURPLUS, Oddity, Swap, Verdicts
-from analyzer.findings.touched import only_doubtful, touched
 from analyzer.findings.triage import Odd
 from analyzer.findings.view import Id, Row, Tables
 from analyzer.findings.weights import (
@@ -129,10 +129,10 @@ class _Deciding:
             for move in event.moves:
                 self.honest[move.response.id] = event, outcome.name, outcome.every
             return False
-        limited = [move for move in event.moves if self._is_limited(move.response, move.request)]
+        withheld = [move for move in event.moves if self._is_limited(move.response, move.request)]
         for move in event.moves:
             self.settled.add(move.response.id)
-            if limited:
+            if withheld:
                 self.out.undecided.append(move.response)
                 continue
             before = self.found.before.get(move.response.id)
@@ -158,10 +158,10 @@ class _Deciding:
 
     def _is_limited(self, response: Row, request: Row) -> bool:
         """Whether the capture's own limits may have caused it."""
-        return touched(
+        return limited(
             self.tables, response, but=0 if response["request_frame"] else _OPEN_AT_END
         ) or (
-            touched(self.tables, request, but=_OPEN_AT_END)
+            limited(self.tables, request, but=_OPEN_AT_END)
             and not only_doubtful(self.tables, request)
         )
 
@@ -190,7 +190,7 @@ class _Deciding:
 
     def left(self, row: Row) -> None:
         """A suspect that no request in sight fits better than its own."""
-        if row.id in self.settled or touched(self.tables, row):
+        if row.id in self.settled or limited(self.tables, row):
             return
         own = self.weigher.weight(row, row)
         against = [c._replace(bits=-c.bits) for c in own.comparisons if c.name in (FORM, TOKEN)]
@@ -267,7 +267,7 @@ class _Deciding:
             earlier = known.covered(row, row["request_time"]) if known else None
             if row["connection"] not in excess and earlier is None and not self._missed(row):
                 self.out.oddities.append(Oddity(row, BEFORE))
-            elif touched(tables, row):
+            elif limited(tables, row):
                 self.out.undecided.append(row)
             else:
                 self.out.swaps.append(Swap(row, earlier, SURPLUS, Confidence.LIKELY, bits=SWAP))
@@ -287,7 +287,7 @@ class _Deciding:
         before = histories(tables, self.odd.early)
         habits.learn(self.odd.early, before)
         for row in self.odd.early:
-            if touched(tables, row):
+            if limited(tables, row):
                 continue
             told = reuse.reused(tables, row, before.get(row["connection"]), habits)
             if told is None:
@@ -307,7 +307,7 @@ def _is_content(place: str) -> bool:
     return bool(place) and not says_who(place) and not place.startswith("header:")
 
 
-def _elsewhen(row: Row, victim: Row, owner: Row) -> bool:
+def _elsewhen(row: Row, recipient: Row, owner: Row) -> bool:
     """Whether `row` was answered at a time when `owner` was not waiting."""
-    until = owner["response_time"] or victim["response_time"]
+    until = owner["response_time"] or recipient["response_time"]
     return bool(row["response_time"] < owner["request_time"] or row["request_time"] > until)

@@ -14,7 +14,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from analyzer.closeup.model import CLIENT, SERVER, Packet
 from analyzer.findings.assignment import (
     CACHED,
     COPIED,
@@ -26,13 +25,14 @@ from analyzer.findings.assignment import (
 )
 from analyzer.findings.habits import Habit
 from analyzer.findings.idle import Race
-from analyzer.findings.lens import Lens
+from analyzer.findings.messages import Messages
 from analyzer.findings.model import Fact
 from analyzer.findings.sides import Side, missed_fin, side_of, strange_reset, ttl_of
 from analyzer.findings.swaps import Swap
 from analyzer.findings.view import Id, Row, Tables
 from analyzer.findings.words import counted, milliseconds, seconds
 from analyzer.intervals import covers
+from analyzer.second_pass.model import CLIENT, SERVER, Packet
 from analyzer.tables import Close, ConnectionFlag, Flag, Outcome
 
 TELLING = 1.0  # bits from which on a comparison is among the evidence
@@ -51,7 +51,7 @@ class Case:
     """All that evidence is drawn from: the tables, what is usual, the second look."""
 
     tables: Tables
-    lens: Lens
+    messages: Messages
     habits: dict[int, Habit]  # by server
     waits: dict[int, int]  # by endpoint: the longest that an answered request waited, in ns
     # By the position of an exchange: frames of the requests outstanding when its response began.
@@ -66,12 +66,12 @@ class Case:
 
     def packets(self, row: Row) -> tuple[Packet, ...]:
         """The packets of the row's connection where it is judged."""
-        return self.lens.packets(row["connection"])
+        return self.messages.packets(row["connection"])
 
     def side(self, row: Row) -> Side:
         """The place nearest the server from which the row's connection was seen."""
         found = {
-            side_of(self.lens.packets(number))
+            side_of(self.messages.packets(number))
             for number in self.tables.joined.members(row["connection"])
         }
         order = (Side.SERVER, Side.BETWEEN, Side.UNKNOWN, Side.CLIENT)
@@ -109,7 +109,7 @@ def completeness(case: Case, rows: list[Row]) -> Iterator[Fact]:
 def delivery(case: Case, row: Row) -> Iterator[Fact]:
     """Whether the request arrived, and how often it was sent."""
     frame = row["request_frame"]
-    packets, request = case.packets(row), case.lens.message(row, CLIENT)
+    packets, request = case.packets(row), case.messages.message(row, CLIENT)
     if request is None or not request.end:
         if covers(int(case.tables.connection(row)["client_acked"]), row["request_seq"]):
             yield Fact("the server's host acknowledged the request", (frame,))
@@ -131,10 +131,10 @@ def delivery(case: Case, row: Row) -> Iterator[Fact]:
         yield Fact("nothing that the server sent acknowledges the request", (frame,))
 
 
-def accepted(case: Case, owner: Row, victim: Row) -> Iterator[Fact]:
+def accepted(case: Case, owner: Row, recipient: Row) -> Iterator[Fact]:
     """In which order the two connections were opened, and what was asked on the second before."""
-    first, second = case.tables.connection(owner), case.tables.connection(victim)
-    if owner["connection"] == victim["connection"]:
+    first, second = case.tables.connection(owner), case.tables.connection(recipient)
+    if owner["connection"] == recipient["connection"]:
         return
     one, two = int(first["first_frame"]), int(second["first_frame"])
     apart = int(second["first_time"]) - owner["request_time"]
@@ -144,15 +144,15 @@ def accepted(case: Case, owner: Row, victim: Row) -> Iterator[Fact]:
         f"{owner['request_frame']}, which came on the connection that begins in frame {one}",
         (one, owner["request_frame"], two),
     )
-    yield from history(case, victim)
+    yield from history(case, recipient)
 
 
 def history(case: Case, row: Row) -> Iterator[Fact]:
     """What the connection of a request had carried before it."""
-    closeup = case.lens.closeups.get(row["connection"])
-    if closeup is None or closeup.messages_left_out:
+    reread = case.messages.rereads.get(row["connection"])
+    if reread is None or reread.messages_left_out:
         return
-    requests = [m for m in closeup.messages if m.side == CLIENT and m.time <= row["request_time"]]
+    requests = [m for m in reread.messages if m.side == CLIENT and m.time <= row["request_time"]]
     frame = row["request_frame"]
     if len(requests) == 1:
         yield Fact(f"the request in frame {frame} is the first of its connection", (frame,))
@@ -170,9 +170,9 @@ def history(case: Case, row: Row) -> Iterator[Fact]:
         )
 
 
-def flight(case: Case, victim: Row) -> Iterator[Fact]:
+def flight(case: Case, recipient: Row) -> Iterator[Fact]:
     """Which requests were outstanding at the server when the response began."""
-    frames = case.in_flight.get(victim.position)
+    frames = case.in_flight.get(recipient.position)
     if not frames:
         return
     named = ", ".join(map(str, frames[:MOST_NAMED]))
@@ -180,7 +180,7 @@ def flight(case: Case, victim: Row) -> Iterator[Fact]:
     count = "one request was" if len(frames) == 1 else f"{len(frames)} requests were"
     yield Fact(
         f"{count} outstanding at the server when the response in frame "
-        f"{victim['response_frame']} began: frame {named}{more}",
+        f"{recipient['response_frame']} began: frame {named}{more}",
         tuple(frames[:MOST_NAMED]),
     )
 
@@ -223,13 +223,13 @@ _WHAT_THE_OWNER_GOT = {
 
 def whose(case: Case, swap: Swap) -> Iterator[Fact]:
     """What tells that a response is another's, whose it is, and who else could have asked."""
-    owner, victim = swap.owner, swap.victim
-    frame = victim["response_frame"]
-    if victim["request_frame"]:
+    owner, recipient = swap.owner, swap.recipient
+    frame = recipient["response_frame"]
+    if recipient["request_frame"]:
         yield Fact(
             f"the response in frame {frame} answers, by its place on the connection, "
-            f"the request in frame {victim['request_frame']}",
-            (victim["request_frame"], frame),
+            f"the request in frame {recipient['request_frame']}",
+            (recipient["request_frame"], frame),
         )
     for one in sorted(swap.comparisons, key=lambda c: -c.bits):
         if one.bits >= TELLING:
@@ -237,7 +237,7 @@ def whose(case: Case, swap: Swap) -> Iterator[Fact]:
     if owner is None:
         return
     asked, there = owner["request_frame"], case.tables.endpoint_name(owner)
-    waited = seconds(victim["response_time"] - owner["request_time"])
+    waited = seconds(recipient["response_time"] - owner["request_time"])
     came = (
         f"had come to the same server {waited} s before"
         if swap.how == CACHED
@@ -255,10 +255,10 @@ def whose(case: Case, swap: Swap) -> Iterator[Fact]:
 # --- the response where it went ------------------------------------------------------------
 
 
-def in_sequence(case: Case, victim: Row) -> Iterator[Fact]:
+def in_sequence(case: Case, recipient: Row) -> Iterator[Fact]:
     """Whether the response was an ordinary part of the connection that it came on."""
-    response = case.lens.message(victim, SERVER)
-    packets = case.packets(victim)
+    response = case.messages.message(recipient, SERVER)
+    packets = case.packets(recipient)
     if response is None or not response.end or not packets:
         return
     frame = response.frame
@@ -284,11 +284,11 @@ def in_sequence(case: Case, victim: Row) -> Iterator[Fact]:
         )
 
 
-def aftermath(case: Case, victim: Row) -> Iterator[Fact]:
+def aftermath(case: Case, recipient: Row) -> Iterator[Fact]:
     """What followed the response on the connection that it came on."""
-    response, packets = case.lens.message(victim, SERVER), case.packets(victim)
-    closeup = case.lens.closeups.get(victim["connection"])
-    if response is None or closeup is None:
+    response, packets = case.messages.message(recipient, SERVER), case.packets(recipient)
+    reread = case.messages.rereads.get(recipient["connection"])
+    if response is None or reread is None:
         return
     later = [p for p in packets if p.time >= response.end_time and p.frame != response.frame]
     for packet in later:
@@ -304,13 +304,13 @@ def aftermath(case: Case, victim: Row) -> Iterator[Fact]:
             break
     surplus = [
         m
-        for m in closeup.messages
+        for m in reread.messages
         if m.side == SERVER and m.time > response.time and m.outcome == Outcome.UNSOLICITED
     ]
     if surplus:
         yield Fact(
             f"after it came one more response, in frame {surplus[0].frame}, that nobody had asked "
-            "for: the victim's own, most likely",
+            "for: the recipient's own, most likely",
             (surplus[0].frame,),
         )
 
@@ -462,15 +462,15 @@ def race(case: Case, row: Row) -> Iterator[Fact]:
     )
 
 
-def asked_later(case: Case, victim: Row) -> Iterator[Fact]:
+def asked_later(case: Case, recipient: Row) -> Iterator[Fact]:
     """What was asked on a slipped connection when no answer was owed on it any more."""
-    closeup = case.lens.closeups.get(victim["connection"])
-    if closeup is None or closeup.messages_left_out:
+    reread = case.messages.rereads.get(recipient["connection"])
+    if reread is None or reread.messages_left_out:
         return
-    after = victim["request_time"]
+    after = recipient["request_time"]
     later = [
         m.frame
-        for m in closeup.messages
+        for m in reread.messages
         if m.side == CLIENT and m.time > after and not m.flags & Flag.PIPELINED
     ]
     if later:

@@ -36,7 +36,7 @@ POSSIBLE, LIKELY, CERTAIN = 0.0, 5.0, 10.0
 TOLD = 3.0  # bits from which on a comparison counts as saying something
 MANY = 5  # times that the same bytes are given, from which on they are nobody's own
 
-FAULT, HONEST = "fault", "honest"
+FAULT, BENIGN = "fault", "benign"
 
 
 class Explanation(NamedTuple):
@@ -139,35 +139,35 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "the response belongs to another request",
     ),
     Explanation(
-        "its own, in a new form", HONEST, 0.0, frozenset(), _always,
+        "its own, in a new form", BENIGN, 0.0, frozenset(), _always,
         "it is its request's own response, and only looks unlike the others",
     ),
     Explanation(
-        "an envelope for failures", HONEST, -3.0, frozenset({FORM}), _is_failure,
+        "an envelope for failures", BENIGN, -3.0, frozenset({FORM}), _is_failure,
         "it tells of a failure, as any endpoint may",
     ),
     Explanation(
-        "one answer for the same question", HONEST, -2.0, _CONTENT | {UNSERVED}, _same_asked,
+        "one answer for the same question", BENIGN, -2.0, _CONTENT | {UNSERVED}, _same_asked,
         "both requests asked for the same, and may rightly be given one answer",
     ),
     Explanation(
-        "another name of the same thing", HONEST, -8.0, frozenset({TOKEN, EQUAL}), _two_names,
+        "another name of the same thing", BENIGN, -8.0, frozenset({TOKEN, EQUAL}), _two_names,
         "what was asked for may go by both names",
     ),
     Explanation(
-        "a word put right", HONEST, -2.0, frozenset({TOKEN, EQUAL, UNSERVED}), _is_spelt_alike,
+        "a word put right", BENIGN, -2.0, frozenset({TOKEN, EQUAL, UNSERVED}), _is_spelt_alike,
         "the server may have put a misspelt word right",
     ),
     Explanation(
-        "shown to whoever may see it", HONEST, -8.0, frozenset({TOKEN, EQUAL}), _says_only_who,
+        "shown to whoever may see it", BENIGN, -8.0, frozenset({TOKEN, EQUAL}), _says_only_who,
         "only who asked tells it from its own: the server may show one what belongs to another",
     ),
     Explanation(
-        "what this request is always answered", HONEST, 0.0, _CONTENT, _is_meant,
+        "what this request is always answered", BENIGN, 0.0, _CONTENT, _is_meant,
         "the same request was answered so at another time too, when nobody else waited",
     ),
     Explanation(
-        "what many are given", HONEST, -4.0, frozenset({FORM, EQUAL, TOKEN}), _given_to_many,
+        "what many are given", BENIGN, -4.0, frozenset({FORM, EQUAL, TOKEN}), _given_to_many,
         "the same bytes are given to many",
     ),
 )  # fmt: skip
@@ -198,7 +198,7 @@ def explain(judging: Judging) -> Outcome:
             prior = prior * len(event.moves) - MUTUAL
         scores.append((prior - left, reason))
     fault = max((score for score, reason in scores if reason.kind == FAULT), default=-inf)
-    honest = log2(sum(2.0**score for score, reason in scores if reason.kind == HONEST))
+    honest = log2(sum(2.0**score for score, reason in scores if reason.kind == BENIGN))
     best = max(scores, key=lambda one: one[0])
     every = tuple(
         Explained(
@@ -227,7 +227,7 @@ def confidence(judging: Judging, bits: float) -> Confidence:
 
 
 def _twice_told(judging: Judging) -> bool:
-    """Whether a token and something else tell it: content of one kind alone may have two readings."""
+    """Whether a token and something else tell it: one kind of content alone has two readings."""
     hits = {
         c.place for c in judging.event.comparisons if c.name == TOKEN and c.bits >= TOLD and c.place
     }

@@ -80,11 +80,15 @@ class _Incidence:
             has_start.append(len(has))
             opens_start.append(len(opens))
         container_of = [namer.place(container) for _, container in namer.pairs]
-        as_ints = [
-            np.array(some, dtype=np.int64)
-            for some in (has, has_start, container_of, opens, opens_start)
-        ]
-        return cls(*as_ints, len(namer.pairs), len(namer.places))
+        return cls(
+            feature=np.array(has, dtype=np.int64),
+            feature_start=np.array(has_start, dtype=np.int64),
+            container_of=np.array(container_of, dtype=np.int64),
+            container=np.array(opens, dtype=np.int64),
+            container_start=np.array(opens_start, dtype=np.int64),
+            features=len(namer.pairs),
+            containers=len(namer.places),
+        )
 
 
 # A feature as a number, the same in its container as another one, and what it opens; -1: nothing.
@@ -210,7 +214,7 @@ class _Sums:
     @classmethod
     def of(cls, one: Ints, two: Ints, weights: Floats, width: int) -> "_Sums":
         codes, place = np.unique(_coded(one, two, width), return_inverse=True)
-        return cls(codes, np.bincount(place, weights, len(codes)), width)
+        return cls(codes, np.bincount(place, weights, len(codes)).astype(np.float64), width)
 
     def at(self, one: Ints, two: Ints) -> Floats:
         """The counts of these pairs; 0 where there are none."""
@@ -327,7 +331,7 @@ class FormModel:
         container, whose = _ragged(self._kind, has.container, has.container_start)
         opened = _Sums.of(of[whose], container, count[whose], has.containers)
         responses = np.bincount(of, count, int(group.max(initial=-1)) + 1)
-        return _Population(group, responses, having, opened, within)
+        return _Population(group, responses.astype(np.float64), having, opened, within)
 
     # --- fits ------------------------------------------------------------------------------
 
@@ -373,7 +377,7 @@ class FormModel:
         common = np.bincount(whose, np.where(told, weight * likely, 0.0), size)
         held_up = np.bincount(whose, np.where(told, weight, 0.0), size)
         other = np.bincount(opener, np.where(open_, expected, 0.0), size)
-        mass = held_up + other - common
+        mass = np.asarray(held_up + other - common, dtype=np.float64)
         share = np.divide(common, mass, out=np.ones(size), where=mass > 0)
         return Fit(np.clip(share, 0.0, 1.0), mass, known)
 
@@ -539,19 +543,19 @@ class _Usual:
         rate = np.zeros(len(share))
         floor = np.zeros(len(share))
         for which in (False, True):
-            below, every = self._in_pool(which, share + ALIKE_FITS)
-            others = max(0.0, every - less)
-            pooled = (np.maximum(below - less, 0.0) + before) / (others + 1.0)
+            worse, pool = self._in_pool(which, share + ALIKE_FITS)
+            others = max(0.0, pool - less)
+            pooled = (np.maximum(worse - less, 0.0) + before) / (others + 1.0)
             rate = np.where(experienced == which, pooled, rate)
             floor = np.where(experienced == which, before / (others + 1.0), floor)
         below, every = self._up_to(endpoint, share)
         below, every = np.maximum(below - less, 0.0), np.maximum(every - less, 0.0)
         own = (below + 2.0 * rate) / (every + 2.0)
         many = len(self.strangers)
-        worse = np.searchsorted(self.strangers, share + ALIKE_FITS, "right")
-        random = (worse + 1.0) / (many + 1.0)
-        bits = np.log2(random) - np.log2(np.minimum(1.0, np.maximum(own, floor)))
-        return np.maximum(bits, 0.0)
+        far = np.searchsorted(self.strangers, share + ALIKE_FITS, "right")
+        random = (far + 1.0) / (many + 1.0)
+        bits: Floats = np.log2(random) - np.log2(np.minimum(1.0, np.maximum(own, floor)))
+        return np.asarray(np.maximum(bits, 0.0), dtype=np.float64)
 
     def alike(self, share: Floats) -> Floats:
         """log2 of how much oftener true pairs than strangers fit at least as well as `share`."""
@@ -562,7 +566,7 @@ class _Usual:
         many = len(self.strangers)
         better = many - np.searchsorted(self.strangers, share - ALIKE_FITS, "left")
         random = (better + 2.0**-ALIKE) / (many + 1.0)
-        return np.log2(true) - np.log2(random)
+        return np.asarray(np.log2(true) - np.log2(random), dtype=np.float64)
 
 
 def _fit_codes(endpoint: Ints, share: Floats) -> npt.NDArray[np.uint64]:

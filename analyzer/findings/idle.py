@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analyzer.closeup.model import CLIENT, SERVER, Packet
-from analyzer.findings.lens import Lens
+from analyzer.findings.messages import Messages
 from analyzer.findings.sides import strange_reset
 from analyzer.findings.view import Id, Row, Tables
+from analyzer.second_pass.model import CLIENT, SERVER, Packet
 from analyzer.tables import ConnectionFlag, Flag, Outcome
 
 AGAIN = 60_000_000_000  # ns within which an equal request counts as the same, asked again
@@ -36,19 +36,21 @@ class Race(NamedTuple):
         return self.again is not None and self.again["outcome"] == Outcome.ANSWERED
 
 
-def races(tables: Tables, lens: Lens, rows: Iterable[Row]) -> dict[Id, Race]:
+def races(tables: Tables, messages: Messages, rows: Iterable[Row]) -> dict[Id, Race]:
     """Those of the unanswered `rows` whose servers had closed before they could see them."""
-    closings = {row.id: (row, closing) for row in rows if (closing := _closing(tables, lens, row))}
+    closings = {
+        row.id: (row, closing) for row in rows if (closing := _closing(tables, messages, row))
+    }
     again = _asked_again(tables, [row for row, _ in closings.values()])
     return {key: Race(closing, again.get(key)) for key, (_, closing) in closings.items()}
 
 
-def _closing(tables: Tables, lens: Lens, row: Row) -> Packet | None:
+def _closing(tables: Tables, messages: Messages, row: Row) -> Packet | None:
     """The server's FIN or RST that was sent before any of the row's request had arrived."""
-    request = lens.message(row, CLIENT)
+    request = messages.message(row, CLIENT)
     if row["response_frame"] or row["flags"] & (_PIPELINED | _BODY_SKIPPED) or request is None:
         return None
-    packets = lens.packets(row["connection"])
+    packets = messages.packets(row["connection"])
     ignored = int(tables.connection(row)["flags"]) & _RESET_IGNORED
     for packet in packets:
         if packet.side == CLIENT and packet.length and packet.again and packet.seq >= request.seq:
@@ -57,8 +59,8 @@ def _closing(tables: Tables, lens: Lens, row: Row) -> Packet | None:
             continue
         # A reset without an acknowledgement number answers a segment: it says nothing of itself.
         covered = not packet.flags & _ACK or packet.ack > request.seq
-        foreign = packet.flags & _RST and strange_reset(packets, SERVER)
-        return None if covered or foreign else packet
+        strange = packet.flags & _RST and strange_reset(packets, SERVER)
+        return None if covered or strange else packet
     return None
 
 

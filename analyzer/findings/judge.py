@@ -14,6 +14,7 @@ import numpy as np
 
 from analyzer.findings import broken, reuse, telling
 from analyzer.findings.candidates import Candidates, candidates
+from analyzer.findings.capture_limits import limited, only_doubtful, why
 from analyzer.findings.deciding import decide
 from analyzer.findings.evidence import Case, outstanding
 from analyzer.findings.form_model import Counted, FormModel
@@ -21,14 +22,13 @@ from analyzer.findings.habits import habits
 from analyzer.findings.history import History, histories
 from analyzer.findings.idle import Race, races
 from analyzer.findings.incidents import finding_id, grouped
-from analyzer.findings.lens import Lens, Look
+from analyzer.findings.messages import Look, Messages
 from analyzer.findings.model import Judgement, Notice, Undecided
 from analyzer.findings.rates import Rates
 from analyzer.findings.repeats import Repeats, shared
 from analyzer.findings.summaries import summaries
 from analyzer.findings.swaps import Verdicts
 from analyzer.findings.tokens import Echoes
-from analyzer.findings.touched import only_doubtful, touched, why
 from analyzer.findings.triage import REQUEST_TIMEOUT, Odd, longest_waits, triage
 from analyzer.findings.view import ERROR, Counts, Id, Row, Tables
 from analyzer.findings.weights import Weigher
@@ -55,7 +55,7 @@ def judge(tables: Tables, look: Look | None = None) -> Judgement:
     asking = reuse.Habits.of(tables)
     odd = triage(tables, forms, echoes, asking.serial(), waits, shared(tables))
     weigher = Weigher(
-        tables, forms, echoes, Rates.of(tables), Lens(tables, look), {}, Repeats(tables)
+        tables, forms, echoes, Rates.of(tables), Messages(tables, look), {}, Repeats(tables)
     )
     found = candidates(tables, weigher, odd)
     _look_closer(weigher, found, odd)
@@ -69,10 +69,10 @@ def judge(tables: Tables, look: Look | None = None) -> Judgement:
     )
     case = Case(
         tables,
-        weigher.lens,
+        weigher.messages,
         habits(tables, {row["connection"] for row in odd.rows}, counts.late),
         waits,
-        outstanding(tables, [swap.victim for swap in verdicts.swaps][:MOST_LOOKED_AT]),
+        outstanding(tables, [swap.recipient for swap in verdicts.swaps][:MOST_LOOKED_AT]),
         *_starved(weigher, odd, verdicts),
         [row for row in odd.rows if row["response_announced"] > row["response_length"]],
     )
@@ -85,8 +85,8 @@ def judge(tables: Tables, look: Look | None = None) -> Judgement:
 def _tell(case: Case, odd: Odd, verdicts: Verdicts, out: Judgement) -> None:
     """Say of every odd exchange what it is."""
     tables = case.tables
-    victims = {swap.victim.id: swap for swap in verdicts.swaps}
-    robbed = {swap.owner.id: swap for swap in verdicts.swaps if swap.owner is not None}
+    recipients = {swap.recipient.id: swap for swap in verdicts.swaps}
+    given_away = {swap.owner.id: swap for swap in verdicts.swaps if swap.owner is not None}
     asked_before = histories(tables, odd.lone)
     for row in verdicts.undecided:
         _undecided(tables, row, out)
@@ -97,18 +97,20 @@ def _tell(case: Case, odd: Odd, verdicts: Verdicts, out: Judgement) -> None:
     for row in odd.rows:
         refused = row.id in odd.refused
         if row["outcome"] == Outcome.UNSOLICITED:
-            if row.id in victims:
-                out.findings.append(telling.unsolicited(case, row, victims[row.id]))
+            if row.id in recipients:
+                out.findings.append(telling.unsolicited(case, row, recipients[row.id]))
             elif row.id in verdicts.provided:
-                victim = verdicts.provided[row.id]
-                out.findings.append(telling.too_late(case, row, victim, victims.get(victim.id)))
+                recipient = verdicts.provided[row.id]
+                out.findings.append(
+                    telling.too_late(case, row, recipient, recipients.get(recipient.id))
+                )
             else:
                 _unsolicited(case, row, asked_before.get(row["connection"]), out)
-        elif row.id in victims:
-            out.findings.append(telling.misdelivered(case, victims[row.id]))
+        elif row.id in recipients:
+            out.findings.append(telling.misdelivered(case, recipients[row.id]))
         elif row["outcome"] in (Outcome.UNANSWERED, Outcome.INCOMPLETE) or refused:
-            told = row.id in robbed and only_doubtful(tables, row)
-            if touched(tables, row) and not told:
+            told = row.id in given_away and only_doubtful(tables, row)
+            if limited(tables, row) and not told:
                 _undecided(tables, row, out)
             elif row["flags"] & _REQUEST_OPEN:
                 request = tables.request(row)
@@ -123,29 +125,29 @@ def _tell(case: Case, odd: Odd, verdicts: Verdicts, out: Judgement) -> None:
                 out.notices.append(telling.asked_again(case, row))
             else:
                 lost = row.id in odd.lost
-                swap = robbed.get(row.id)
+                swap = given_away.get(row.id)
                 out.findings.append(telling.unanswered(case, row, swap, refused=refused, lost=lost))
-        whole = row["flags"] & _EXTRA_BYTES and row["request_frame"] and not touched(tables, row)
-        if whole and row.id not in victims:
+        whole = row["flags"] & _EXTRA_BYTES and row["request_frame"] and not limited(tables, row)
+        if whole and row.id not in recipients:
             out.findings.append(telling.extra(case, row))
 
 
 def _starved(weigher: Weigher, odd: Odd, verdicts: Verdicts) -> tuple[dict[Id, Race], list[Row]]:
     """Servers that had closed before they saw a request; and all requests that nobody answered."""
-    robbed = {swap.owner.id for swap in verdicts.swaps if swap.owner is not None}
+    given_away = {swap.owner.id for swap in verdicts.swaps if swap.owner is not None}
     tables = weigher.tables
     silent = [
         row
         for row in odd.unserved
-        if row.id not in robbed and not touched(tables, row) and not row["response_frame"]
+        if row.id not in given_away and not limited(tables, row) and not row["response_frame"]
     ]
-    return races(tables, weigher.lens, silent), silent
+    return races(tables, weigher.messages, silent), silent
 
 
 def _unsolicited(case: Case, row: Row, asked: History | None, out: Judgement) -> None:
     response = case.tables.response(row)
     assert response is not None
-    if touched(case.tables, row, but=_OPEN_AT_END):
+    if limited(case.tables, row, but=_OPEN_AT_END):
         return
     if row["status"] == REQUEST_TIMEOUT and not row["flags"] & _SURPLUS:
         # What a server may say to an idle connection before it closes it (RFC 9110 §15.5.9).
@@ -179,7 +181,8 @@ def _counted(tables: Tables, counts: Counts) -> Counted:
     )
     columns = np.array(chosen, dtype=np.int64).reshape(-1, 4).T
     variants = tables.variants
-    return Counted(*columns, variants.endpoint, variants.neighbours)
+    variant, status, form, count = columns
+    return Counted(variant, status, form, count, variants.endpoint, variants.neighbours)
 
 
 def _echoes(tables: Tables, counts: Counts) -> Echoes:
@@ -210,10 +213,10 @@ def _look_closer(weigher: Weigher, found: Candidates, odd: Odd) -> None:
             or row["flags"] & (_EXTRA_BYTES | _AFTER_INTERIM)
         )
         and row["request_frame"]
-        and not touched(tables, row)
+        and not limited(tables, row)
     ]
     beside = [row for some in weigher.examples.values() for row in some]
-    weigher.lens.take([*rows, *silent[:MOST_LOOKED_AT]], beside)
+    weigher.messages.take([*rows, *silent[:MOST_LOOKED_AT]], beside)
     weigher.named.update(_named(weigher, rows))
     weigher.repeats = Repeats.around(tables, rows)
 
@@ -224,7 +227,7 @@ def _named(weigher: Weigher, rows: list[Row]) -> Counter[tuple[int, bytes]]:
     wanted: dict[int, set[bytes]] = {}
     for row in rows:
         endpoint = tables.endpoint(row)
-        for place, value in weigher.lens.tokens(row).items():
+        for place, value in weigher.messages.tokens(row).items():
             rate = weigher.echoes.rate(endpoint, place)
             if (
                 rate is not None

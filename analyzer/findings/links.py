@@ -148,9 +148,10 @@ class Links:
             bits = weigher.rates.at_once(self.tables.endpoint(request))
             yield Comparison(AT_ONCE, bits, text, frames)
             later = request["request_time"] > response["request_time"]
+            when = "later" if later else "first"
             text = (
-                f"of the two the request in frame {frames[0]} came {'later' if later else 'first'}: "
-                "what requests share, the later one overwrites"
+                f"of the two the request in frame {frames[0]} came {when}: what requests share, "
+                "the later one overwrites"
             )
             yield Comparison(LATER, OVERWRITES if later else -OVERWRITES, text, frames)
 

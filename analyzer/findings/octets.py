@@ -3,7 +3,7 @@
 Law: what may be a body's content is named and not shown; a body's values are nobody's business.
 """
 
-from analyzer.closeup.model import Message
+from analyzer.second_pass.model import Message
 
 MOST_SHOWN = 40  # bytes of a beginning that are shown
 

@@ -7,7 +7,7 @@ Law: a packet that has passed no router still has the TTL (or hop limit) that it
 from collections.abc import Iterable
 from enum import Enum
 
-from analyzer.closeup.model import CLIENT, SERVER, Packet
+from analyzer.second_pass.model import CLIENT, SERVER, Packet
 
 _FRESH = (64, 128, 255)
 _RST = 0x04

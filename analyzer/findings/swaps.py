@@ -13,13 +13,13 @@ SURPLUS, REUSED, EARLY_FINAL = "surplus", "reused", "early final"
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """`victim` is the exchange whose request was given the response that `owner` asked for.
+    """`recipient` is the exchange whose request was given the response that `owner` asked for.
 
     `how` is one of the words of `assignment` or of those above; `bits` speak for it over all
     honest reasons, and `likely` is the endpoint whose form it has where no owner is in sight.
     """
 
-    victim: Row
+    recipient: Row
     owner: Row | None
     how: str
     confidence: Confidence

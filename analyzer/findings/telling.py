@@ -33,8 +33,8 @@ def misdelivered(case: Case, swap: Swap) -> Finding:
     tables = case.tables
     # What the client read is, after a reuse too early, what the request before was sent.
     late = swap.how in (REUSED, EARLY_FINAL) and swap.owner is not None
-    read = swap.owner if late and swap.owner is not None else swap.victim
-    request, response = tables.request(swap.victim), tables.response(read)
+    read = swap.owner if late and swap.owner is not None else swap.recipient
+    request, response = tables.request(swap.recipient), tables.response(read)
     assert response is not None
     owner = None if swap.owner is None else tables.request(swap.owner)
     if swap.how == SURPLUS:
@@ -44,7 +44,7 @@ def misdelivered(case: Case, swap: Swap) -> Finding:
         assert owner is not None
         facts = [
             *_reuse_facts(request, response, owner, swap),
-            *evidence.asked_later(case, swap.victim),
+            *evidence.asked_later(case, swap.recipient),
         ]
         of = causes.of_interim if swap.how == EARLY_FINAL else causes.of_pool
         considered = of((owner.frame, request.frame))
@@ -59,7 +59,7 @@ def misdelivered(case: Case, swap: Swap) -> Finding:
         swap.confidence,
         considered,
         facts,
-        rows=[row for row in (swap.victim, swap.owner) if row is not None],
+        rows=[row for row in (swap.recipient, swap.owner) if row is not None],
         request=request,
         response=response,
         owner=owner,
@@ -79,18 +79,18 @@ def weighed(comparisons: Iterable[Comparison]) -> tuple[Weighed, ...]:
 
 def _swap_facts(case: Case, swap: Swap) -> list[Fact]:
     """All that was seen of a response that came to the wrong connection or request."""
-    victim, owner = swap.victim, swap.owner
+    recipient, owner = swap.recipient, swap.owner
     if owner is None:
-        return [*evidence.whose(case, swap), *evidence.completeness(case, [victim])]
+        return [*evidence.whose(case, swap), *evidence.completeness(case, [recipient])]
     return [
         *evidence.whose(case, swap),
-        *evidence.in_sequence(case, victim),
-        *evidence.flight(case, victim),
-        *evidence.accepted(case, owner, victim),
-        *evidence.aftermath(case, victim),
-        *evidence.around(case, [victim, owner]),
-        *evidence.places(case, [owner, victim]),
-        *evidence.completeness(case, [owner, victim]),
+        *evidence.in_sequence(case, recipient),
+        *evidence.flight(case, recipient),
+        *evidence.accepted(case, owner, recipient),
+        *evidence.aftermath(case, recipient),
+        *evidence.around(case, [recipient, owner]),
+        *evidence.places(case, [owner, recipient]),
+        *evidence.completeness(case, [owner, recipient]),
     ]
 
 
@@ -148,7 +148,7 @@ def unanswered(case: Case, row: Row, swap: Swap | None, *, refused: bool, lost: 
         )
         facts.append(Fact(f"the response that begins in frame {late.frame} {fate}", (late.frame,)))
     if swap is not None:
-        frame = swap.victim["response_frame"]
+        frame = swap.recipient["response_frame"]
         facts.append(
             Fact(
                 f"the response that it asked for went out on another connection, in frame {frame}",
@@ -303,7 +303,7 @@ def _finding(
         filter=_filter(case.tables, rows),
         weighed=weighed(swap.comparisons) if swap is not None else (),
         explanations=swap.explanations if swap is not None else (),
-        bits=swap.bits if swap is not None else 0.0,
+        bits=round(swap.bits, 1) if swap is not None else 0.0,
     )
 
 

@@ -128,8 +128,9 @@ def accident(
 ) -> float:
     """How likely a token stands in the response to a request that does not name it.
 
-    By what it is made of, unless it is looked for only where its endpoint has it; where responses often repeat what others name, by the `share` of requests
-    that name this; and by in how many of so many other `texts` it was found `standing`.
+    By what it is made of, unless it is looked for only where its endpoint has it; where responses
+    often repeat what others name, by the `share` of requests that name this; and by in how many of
+    so many other `texts` it was found `standing`.
     """
     before = AT_ITS_PLACE
     if not at_its_place:

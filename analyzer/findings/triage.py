@@ -66,9 +66,9 @@ def triage(
 ) -> Odd:
     """Pick the odd exchanges.
 
-    `asks_early` marks the connections whose pipelining is out of the ordinary (see `reuse`), `waits`
-    has the longest that each endpoint's requests waited, in ns, and
-    `shared` the frame ids of requests that were given what another one was given at the time.
+    `asks_early` marks the connections whose pipelining is out of the ordinary (see `reuse`),
+    `waits` has the longest that each endpoint's requests waited, in ns, and `shared` the frame ids
+    of requests that were given what another one was given at the time.
     """
     odd_keys = odd_forms(forms)
     strange = _codes(odd_keys)

@@ -264,8 +264,9 @@ class Tables:
         place = row["connection"], row["route"]
         found = self._variant.get(place)
         if found is None:
-            server = self.joined.service[place[0]]
-            found = self._variant[place] = int(self.variants.of(server, np.int64(place[1])))
+            server = self.joined.service[[place[0]]]
+            route = np.array([place[1]], dtype=np.int64)
+            found = self._variant[place] = int(self.variants.of(server, route)[0])
         return found
 
     def key(self, row: Row) -> Key:

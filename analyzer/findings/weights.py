@@ -29,24 +29,24 @@ import numpy as np
 import orjson
 
 from analyzer import echoes
-from analyzer.closeup.model import CLIENT
 from analyzer.echoes import repeats, says_who
 from analyzer.findings.form_model import FormModel
-from analyzer.findings.lens import Lens, Said
+from analyzer.findings.messages import Messages, Said
 from analyzer.findings.rates import Rates
 from analyzer.findings.repeats import Repeats
 from analyzer.findings.tokens import MOST_UNLEARNED, UNLEARNED, Echoes, Rate, accident
 from analyzer.findings.view import ERROR, Id, Row, Tables
 from analyzer.findings.words import place_text
+from analyzer.second_pass.model import CLIENT
 
 FORM, TOKEN, TIME, UNSERVED, EQUAL = "form", "token", "time", "unserved", "equal bytes"
 AT_ONCE, PROXY, AGAIN, LATER = "at once", "proxy", "again", "later"
 NUMBERS, HABIT, SURPLUS, WITHIN, ENDED = "numbers", "habit", "surplus", "within", "ended"
 # Tokens of one request are seldom independent of each other: together they are worth no more.
 MOST_TOKENS = 20.0
-# What a wait is worth: at most; at least where the endpoint never answers so soon; at least where it
-# takes less as a rule and the request was left waiting (the slow ones are those that meet others);
-# and where it had been given something else long before.
+# What a wait is worth: at most; at least where the endpoint never answers so soon; at least where
+# it takes less as a rule and the request was left waiting (the slow ones are those that meet
+# others); and where it had been given something else long before.
 MOST_TIME, TOO_SOON, TOO_LATE, STALE = 2.0, -4.0, -1.0, -8.0
 HEADER, TEXT = "(header)", "(text)"
 ALIKE = 0.75  # of two words, from which on they differ in their spelling only
@@ -96,7 +96,7 @@ class Weigher:
     forms: FormModel
     echoes: Echoes
     rates: Rates
-    lens: Lens
+    messages: Messages
     examples: dict[int, list[Row]]
     repeats: Repeats
     # How many requests of an endpoint name a value in their targets.
@@ -148,9 +148,9 @@ class Weigher:
         if status >= ERROR or not request["request_frame"]:
             return None  # an error is everybody's
         own = request.id == response.id
-        if not own and request["response_frame"]:
-            if self.forms.known(self.tables.variant(request)) < 2:
-                return None  # all that is known there is what is in question
+        answered = bool(request["response_frame"])
+        if not own and answered and self.forms.known(self.tables.variant(request)) < 2:
+            return None  # all that is known there is what is in question
         kind = self.forms.kind(status, response["form"])
         return self.tables.variant(request), kind, own, own and request.id not in self.apart
 
@@ -184,7 +184,7 @@ class Weigher:
         """What the request names and the response repeats, or doesn't."""
         own = request.id == response.id
         endpoint = self.tables.endpoint(request)
-        said, asked = self.lens.said(response), self.lens.tokens(request)
+        said, asked = self.messages.said(response), self.messages.tokens(request)
         frames = (request["request_frame"], response["response_frame"])
         if said is None or not asked:
             if own:
@@ -247,7 +247,7 @@ class Weigher:
         """How likely a token stands in the answer to a request that doesn't name it."""
         standing = texts = 0
         for row in self.examples.get(endpoint, ()):
-            asked, said = self.lens.tokens(row), self.lens.said(row)
+            asked, said = self.messages.tokens(row), self.messages.said(row)
             if said is None or value in asked.values():
                 continue
             texts += 1
@@ -276,7 +276,7 @@ class Weigher:
         if key not in self._usual:
             common: set[str] | None = None
             for row in self.examples.get(endpoint, ()):
-                asked, said = self.lens.tokens(row), self.lens.said(row)
+                asked, said = self.messages.tokens(row), self.messages.said(row)
                 if said is None or place not in asked:
                     continue
                 token, body = asked[place], _parsed(said.body)
@@ -350,13 +350,14 @@ class Weigher:
         endpoint = self.tables.endpoint(one)
         if _path(one) != _path(other) or endpoint != self.tables.endpoint(other):
             return False
-        asked = [self.lens.message(row, CLIENT) for row in (one, other)]
+        asked = [self.messages.message(row, CLIENT) for row in (one, other)]
         if asked[0] is None or asked[1] is None or asked[0].body != asked[1].body:
             return False
         every = set(self.echoes.places(endpoint))
         shown = {p for p in every if says_who(p) or not p.startswith("header:")}
         said = [
-            {(p, v) for p, v in self.lens.tokens(row).items() if p in shown} for row in (one, other)
+            {(p, v) for p, v in self.messages.tokens(row).items() if p in shown}
+            for row in (one, other)
         ]
         return said[0] == said[1]
 
@@ -367,14 +368,14 @@ class Weigher:
         """
         client = [self.tables.connection(row)["client"] for row in (one, other)]
         ids = [
-            {(p, v) for p, v in self.lens.tokens(row).items() if p.startswith("header:")}
+            {(p, v) for p, v in self.messages.tokens(row).items() if p.startswith("header:")}
             for row in (one, other)
         ]
         return bool(client[0] == client[1] or ids[0] & ids[1])
 
     def spelt_alike(self, one: Row, other: Row) -> bool:
         """Whether what two requests name differs in its spelling only: one may be put right."""
-        mine, theirs = self.lens.tokens(one), self.lens.tokens(other)
+        mine, theirs = self.messages.tokens(one), self.messages.tokens(other)
         apart = [(mine[p], theirs[p]) for p in mine if p in theirs and mine[p] != theirs[p]]
         apart = [(a, b) for a, b in apart if not (_is_request_id(a) and _is_request_id(b))]
         return bool(apart) and all(spelt(a, b) for a, b in apart)

@@ -208,7 +208,7 @@ class HttpConnection:
         self._readers[side].gap(size)
 
     def _shake(self, flag: int, why: int = 0) -> None:
-        """From here on order alone does not pair, and what is outstanding is touched by `flag`.
+        """From here on order alone does not pair, and what is outstanding is limited by `flag`.
 
         What follows has the flag `why`: bytes that could not be read, or a gap.
         """

@@ -66,7 +66,7 @@ _COPIES = ("capture at one place on the way, or look for what sends the second c
 _FILTER = ("check the interface, the hosts and the ports that were captured",)
 _LIMIT = ("--limit odd=N judges more of them",)
 
-# What `findings.touched.why` says of a request, in both numbers.
+# What `findings.capture_limits.why` says of a request, in both numbers.
 _OF_REQUESTS: dict[str, _Reason] = {
     reason.one: reason
     for reason in (

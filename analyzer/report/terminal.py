@@ -86,8 +86,8 @@ def _summary(report: Report) -> RenderableType:
         grid.add_row("time", f"from {rfc3339(first)[:23]}Z, for {length} s")
     grid.add_row(
         "read",
-        f"{counted(totals['frames'], 'frame')}, "
-        f"{counted(totals['connections'], 'HTTP connection')}",
+        f"{counted(int(totals['frames']), 'frame')}, "
+        f"{counted(int(totals['connections']), 'HTTP connection')}",
     )
     outcomes = {name: totals[name] for name in ("answered", "unanswered")}
     outcomes["incomplete"] = totals["requests"] - sum(outcomes.values())

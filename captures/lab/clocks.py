@@ -2,7 +2,7 @@
 
 All hosts of the lab are one machine with one clock, and the kernel stamps packets with it: neither
 a time namespace nor faketime reaches that. So the stamps of a finished capture are shifted, as
-`editcap -t` does, and truth.json says so. No packet is touched.
+`editcap -t` does, and truth.json says so. No packet is limited.
 """
 
 import struct

@@ -96,7 +96,7 @@ def where_seen(
 def notes(
     servers: Iterable[Mapping[str, Any]], pairs: Iterable[tuple[truth.Observed, Any]]
 ) -> list[Mapping[str, Any]]:
-    """What the servers logged about the planted bug and the requests that it touched."""
+    """What the servers logged about the planted bug and the requests that it limited."""
     rows = [row for one, _ in pairs for row in (one.row, one.owner) if row]
     names = {f"{row['method']} {row['target']}" for row in rows}
     times = [row["sent"] for row in rows]

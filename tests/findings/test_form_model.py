@@ -27,7 +27,9 @@ def model(*rows: tuple[int, Any, int], endpoint: list[int] | None = None) -> For
         [(variant, 200, forms.index(form(body)), count) for variant, body, count in rows]
     ).T
     of = np.array(endpoint if endpoint is not None else range(variants))
-    return FormModel(forms, Counted(*columns, of, np.zeros(variants, np.int64)))
+    variant, status, number, count = columns
+    neighbours = np.zeros(variants, np.int64)
+    return FormModel(forms, Counted(variant, status, number, count, of, neighbours))
 
 
 def bits(learned: FormModel, variant: int, body: Any, *, own: bool = False) -> float:

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from analyzer.closeup.model import CLIENT, SERVER, Packet
 from analyzer.findings.sides import Side, side_of, strange_reset
+from analyzer.second_pass.model import CLIENT, SERVER, Packet
 
 RST, ACK = 0x04, 0x10
 MAC = {CLIENT: "02:00:00:00:00:01", SERVER: "02:00:00:00:00:02"}

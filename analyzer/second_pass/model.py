@@ -122,7 +122,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Closeup:
+class Reread:
     """One connection at one vantage, as the second look saw it; both lists in capture order.
 
     `bases` are the sequence numbers of client and server that count as 0: a number of the tables is

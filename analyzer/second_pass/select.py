@@ -5,8 +5,8 @@ import struct
 import numpy as np
 
 from analyzer.blocks import Rows
-from analyzer.closeup.model import Wanted
 from analyzer.packets.segments import Ints
+from analyzer.second_pass.model import Wanted
 
 
 class Selection:

@@ -12,14 +12,14 @@ import numpy as np
 
 from analyzer.blocks import Rows, arrange
 from analyzer.capture.frames import Frames
-from analyzer.closeup.headers import headers
-from analyzer.closeup.kept import Watched
-from analyzer.closeup.model import CLIENT, SERVER, Closeup, Limits, Wanted
-from analyzer.closeup.select import Selection
 from analyzer.extraction import Extraction, HttpSink, Recorder
 from analyzer.http.messages import Message
 from analyzer.intervals import MASK
 from analyzer.packets.segments import Ints, Segments
+from analyzer.second_pass.headers import headers
+from analyzer.second_pass.kept import Watched
+from analyzer.second_pass.model import CLIENT, SERVER, Limits, Reread, Wanted
+from analyzer.second_pass.select import Selection
 from analyzer.streams import Connection, Sink, Tracker
 from analyzer.tables import Array
 
@@ -111,11 +111,11 @@ class Watch:
         keeper = _Keeper(watched if connection.first_frame == watched.wanted.first else None)
         return _Listener(keeper, connection)
 
-    def finish(self) -> dict[int, Closeup]:
+    def finish(self) -> dict[int, Reread]:
         """All captures have been read: what was seen of each connection, by its number."""
         self._tracker.finish()
-        found = ((w.wanted.number, w.closeup()) for w in self._watched)
-        return {number: closeup for number, closeup in found if closeup is not None}
+        found = ((w.wanted.number, w.reread()) for w in self._watched)
+        return {number: reread for number, reread in found if reread is not None}
 
 
 class _Keeper(Recorder):

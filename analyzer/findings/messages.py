@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from analyzer import echoes
-from analyzer.closeup.model import CLIENT, SERVER, Closeup, Message, Packet
 from analyzer.findings.view import Row, Tables
+from analyzer.second_pass.model import CLIENT, SERVER, Message, Packet, Reread
 
 # Connections by their numbers, each with the time in ns since 1970 from which and until which it
 # matters, to what was seen of them.
-Look = Callable[[dict[int, tuple[int, int]]], dict[int, Closeup]]
+Look = Callable[[dict[int, tuple[int, int]]], dict[int, Reread]]
 
 MARGIN = 60_000_000_000  # ns before and after an exchange that are looked at too
 MOST_CONNECTIONS = 400  # looked at in one scan, beyond which findings have fewer facts
@@ -36,12 +36,12 @@ class Said:
 
 
 @dataclass(slots=True)
-class Lens:
-    """Closeups of connections, asked for by rows."""
+class Messages:
+    """Rereads of connections, asked for by rows."""
 
     tables: Tables
     look: Look | None = None
-    closeups: dict[int, Closeup] = field(default_factory=dict)
+    rereads: dict[int, Reread] = field(default_factory=dict)
     # By connection, side, and capture and frame of the first byte.
     _messages: dict[tuple[int, int, int, int], list[Message]] = field(default_factory=dict)
 
@@ -63,10 +63,10 @@ class Lens:
             known = windows.get(number, (begin, end))
             windows[number] = min(known[0], begin), max(known[1], end)
         if windows:
-            self.closeups |= self.look(windows)
+            self.rereads |= self.look(windows)
         self._messages = {}
-        for number, closeup in self.closeups.items():
-            for m in closeup.messages:
+        for number, reread in self.rereads.items():
+            for m in reread.messages:
                 if _final(m):
                     self._messages.setdefault((number, m.side, m.capture, m.frame), []).append(m)
 
@@ -109,21 +109,21 @@ class Lens:
 
     def message(self, row: Row, side: int) -> Message | None:
         """The request (CLIENT) or the response (SERVER) of `row`."""
-        closeup = self.closeups.get(row["connection"])
-        if closeup is None:
+        reread = self.rereads.get(row["connection"])
+        if reread is None:
             return None
         which = "response" if side else "request"
         place = row["connection"], side, row[f"{which}_capture"], row[f"{which}_frame"]
         at = self._messages.get(place, [])
         if len(at) > 1:
             seq = row[f"{which}_seq"]
-            at = [m for m in at if (closeup.bases[side] + m.seq - seq) & 0xFFFFFFFF == 0] or at
+            at = [m for m in at if (reread.bases[side] + m.seq - seq) & 0xFFFFFFFF == 0] or at
         return at[0] if at else None
 
     def packets(self, connection: int) -> tuple[Packet, ...]:
         """The packets of a connection."""
-        closeup = self.closeups.get(connection)
-        return closeup.packets if closeup else ()
+        reread = self.rereads.get(connection)
+        return reread.packets if reread else ()
 
 
 def _final(message: Message) -> bool:

@@ -11,12 +11,12 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Generic, TypeVar
 
-from analyzer.closeup.headers import Headers
-from analyzer.closeup.model import CLIENT, SERVER, Closeup, Extra, Message, Packet, Wanted
 from analyzer.http import content
 from analyzer.http.messages import Message as HttpMessage
 from analyzer.intervals import advance, distance
 from analyzer.packets.segments import ACK, FIN, RST, SYN
+from analyzer.second_pass.headers import Headers
+from analyzer.second_pass.model import CLIENT, SERVER, Extra, Message, Packet, Reread, Wanted
 
 _MOST_RANGES = 256  # separate ranges of bytes seen, of one direction
 _MOST_ENDS = 16_384  # segments of one direction whose end is remembered
@@ -260,14 +260,14 @@ class Watched:
             return None
         return body
 
-    def closeup(self) -> Closeup | None:
+    def reread(self) -> Reread | None:
         """All that was kept; None when no packet of the connection came by."""
         self.settle()
         if not self._seen:
             return None
         kept = map(self._with_extra, self._messages.items()) if self._extras else None
         messages = sorted(kept or self._messages.items(), key=lambda m: (m.capture, m.frame, m.seq))
-        return Closeup(
+        return Reread(
             number=self.wanted.number,
             interface=self.wanted.interface,
             packets=tuple(self._packets.items()),

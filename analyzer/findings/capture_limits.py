@@ -33,7 +33,7 @@ _REASONS: tuple[tuple[Flag, str], ...] = (
 )
 
 
-def touched(tables: Tables, row: Row, *, but: int = 0) -> bool:
+def limited(tables: Tables, row: Row, *, but: int = 0) -> bool:
     """Whether the capture's limits (`but` those flags), or unreadable bytes, touch the row."""
     differ = int(tables.connection(row)["flags"]) & _COPIES_DIFFER
     return bool(row["flags"] & _LIMITS & ~but or differ)
@@ -55,7 +55,7 @@ def only_doubtful(tables: Tables, row: Row) -> bool:
 
 
 def why(row: Row) -> str:
-    """The reason in words, for a row that is touched."""
+    """The reason in words, for a row that is limited."""
     flags = row["flags"]
     return next(
         (reason for flag, reason in _REASONS if flags & flag),

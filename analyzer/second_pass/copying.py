@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from analyzer.blocks import Rows
 from analyzer.capture.frames import Frames
-from analyzer.closeup.model import Wanted
-from analyzer.closeup.select import Selection
 from analyzer.packets.fragments import Part
 from analyzer.packets.segments import Segments
+from analyzer.second_pass.model import Wanted
+from analyzer.second_pass.select import Selection
 
 
 class Copied(NamedTuple):
