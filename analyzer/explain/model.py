@@ -7,7 +7,7 @@ harmless.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from analyzer.findings.model import Cause, Fact, Finding
+from analyzer.findings.model import Cause, Explained, Fact, Finding
 
 
 class Manner(StrEnum):
@@ -111,6 +111,16 @@ class Exhibit:
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """What an event weighs: (what it is about, bits), in all, as odds, and the reason it beat."""
+
+    lines: tuple[tuple[str, float], ...]
+    bits: float
+    odds: str
+    lost: Explained | None
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
     """All that there is to tell of one incident."""
 
@@ -125,6 +135,7 @@ class Story:
     bodies: tuple[Bodies, ...]
     legend: tuple[str, ...]  # the words in the events that need one
     evidence: tuple[Proof, ...]
+    scales: tuple[Scale, ...]
     causes: tuple[Cause, ...]
     steps: tuple[Step, ...]
     caveats: tuple[str, ...]

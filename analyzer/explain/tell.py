@@ -14,6 +14,7 @@ from analyzer.explain.bodies import bodies
 from analyzer.explain.events import Moment, Part, moments, placed
 from analyzer.explain.incidents import Incident
 from analyzer.explain.model import Bodies, Event, Exhibit, Lane, Manner, Proof, Sighting, Story
+from analyzer.explain.weights import scales
 from analyzer.explain.words import alike, asked, duration, strayed
 from analyzer.findings.model import (
     Cause,
@@ -110,6 +111,7 @@ def tell(scene: Scene, *, show_bodies: bool = False) -> Story:
         bodies=tuple(_bodies(scene)),
         legend=_legend(events),
         evidence=tuple(_evidence(scene)),
+        scales=tuple(scales(incident.findings)),
         causes=causes,
         steps=steps.steps(
             causes, _places(scene), swapped=any(map(strayed, scene.incident.findings))

@@ -382,7 +382,7 @@ class _Where:
     def _mixed(
         self, finding: Finding, number: int, row: Row, behind: list[Leg], seen: list[Seen]
     ) -> tuple[Finding, list[Seen]]:
-        """A response of another request, with the exchange behind the proxy: right or wrong there?"""
+        """A response of another request, with the exchange behind the proxy: was it wrong there?"""
         got = row["status"], row["response_sum"], row["response_length"]
         alike = [leg for leg in behind if leg.response == got]
         if alike:

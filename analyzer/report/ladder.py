@@ -13,7 +13,7 @@ from pathlib import PurePath
 from rich.console import Console
 from rich.text import Text
 
-from analyzer.explain.model import Bodies, Event, Exhibit, Look, Manner, Step, Story
+from analyzer.explain.model import Bodies, Event, Exhibit, Look, Manner, Scale, Step, Story
 from analyzer.findings.model import Verdict
 from analyzer.report.escape import rfc3339, shortened, visible
 
@@ -82,6 +82,9 @@ def show(story: Story, console: Console) -> None:
         out.say(proof.of, style="bold")
         for fact in proof.facts:
             out.say(fact.fact, indent=2, label="-")
+    for scale in story.scales:
+        out.title("How sure that is, in bits")
+        _scale(out, scale)
     out.title("Causes")
     for cause in story.causes:
         word, style = _VERDICTS[cause.verdict]
@@ -94,6 +97,17 @@ def show(story: Story, console: Console) -> None:
     for number, step in enumerate(story.steps, 1):
         _step(out, number, step)
     messages(story, console)
+
+
+def _scale(out: "_Out", scale: Scale) -> None:
+    """What was weighed: a bit more makes it twice as likely."""
+    for about, bits in scale.lines:
+        out.say(about, indent=8, label=f"{bits:+6.1f}")
+    if scale.bits > 0:
+        sum_ = f"for a fault, against every benign reason together: {scale.odds}"
+        out.say(sum_, indent=8, label=f"{scale.bits:+6.1f}", style="bold")
+    if scale.lost is not None:
+        out.say(f"the next likeliest reason: {scale.lost.name}; {scale.lost.because}")
 
 
 def messages(story: Story, console: Console) -> None:

@@ -71,8 +71,8 @@ def _story(text: str, *, lanes: int = 3) -> Story:
     names = ("client 1", "server", "client 2")[:lanes]
     return Story(
         id="x", title="", findings=(), summary=(), lanes=tuple(Lane(n, "1.2.3.4:5") for n in names),
-        sightings=(), begins=0, events=(event, note), bodies=(), legend=(), evidence=(), causes=(),
-        steps=(), caveats=(),
+        sightings=(), begins=0, events=(event, note), bodies=(), legend=(), evidence=(), scales=(),
+        causes=(), steps=(), caveats=(),
     )  # fmt: skip
 
 
