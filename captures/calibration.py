@@ -32,7 +32,7 @@ from captures.thinning import Learned, learn, read, server_side
 from captures.vary.recording import NotApplicable
 from captures.vary.variants import VARIANTS, vary
 
-NEW = RECORDINGS.parent / "recordings_new"
+NEW = RECORDINGS.parent / "unseen"
 WHERE = {"shipped": [RECORDINGS], "new": [NEW], "all": [RECORDINGS, NEW]}
 
 # Where bins begin, in bits; the last of them has no end, and of `BELOW` the first no beginning.

@@ -51,7 +51,7 @@ class Response(NamedTuple):
 
 def recording(name: str) -> Path:
     """The directory of a recording; new ones have a place of their own at first."""
-    for place in ("recordings", "recordings_new"):
+    for place in ("recordings", "unseen"):
         if (HOME / place / name).is_dir():
             return HOME / place / name
     raise FileNotFoundError(f"no recording {name}")

@@ -3,7 +3,8 @@
 import pytest
 
 from analyzer.explain.weights import odds, scales
-from tests.explain.test_ladder import recording, stories
+from tests.explain.test_ladder import stories
+from tests.recordings import recording
 
 
 def test_the_lines_add_up_to_what_the_finding_says() -> None:
