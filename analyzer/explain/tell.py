@@ -261,6 +261,12 @@ def _how(scene: Scene, cause: Cause) -> str:
     return how.format(one=one, two=two)
 
 
+def _like(finding: Finding) -> str:
+    if not finding.resembles:
+        return ""
+    return f", but looks like those of {finding.resembles}; who asked for it is not in sight"
+
+
 def _meaning(cause: Cause) -> str:
     return cause.meaning
 
@@ -276,7 +282,7 @@ def _of_misdelivered(scene: Scene, finding: Finding, told: Sequence[Finding]) ->
     if owner is None:
         return (
             f"{_sentence(who)[:-1]} ({_host(request)}) asked for {asked(request)} and was sent a "
-            f"response that does not belong to it."
+            f"response that does not belong to it{_like(finding)}."
         )
     if owner.connection == request.connection:
         if any(alike(f.request, owner) for f in told):

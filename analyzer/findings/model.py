@@ -199,7 +199,8 @@ class Finding:
     seen: tuple[Seen, ...] = ()
     weighed: tuple[Weighed, ...] = ()
     explanations: tuple[Explained, ...] = ()
-    bits: float = 0.0  # for a fault over all honest reasons
+    bits: float = 0.0  # for a fault over all benign reasons together
+    resembles: str = ""  # the endpoint whose form the response has, where no owner is in sight
 
     @property
     def is_extra(self) -> bool:

@@ -304,7 +304,14 @@ def _finding(
         weighed=weighed(swap.comparisons) if swap is not None else (),
         explanations=swap.explanations if swap is not None else (),
         bits=round(swap.bits, 1) if swap is not None else 0.0,
+        resembles=_resembles(case, swap),
     )
+
+
+def _resembles(case: Case, swap: Swap | None) -> str:
+    if swap is None or swap.likely is None:
+        return ""
+    return case.tables.names[swap.likely].name
 
 
 def _frames(frames: Iterable[int]) -> tuple[int, ...]:

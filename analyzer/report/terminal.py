@@ -237,8 +237,7 @@ def _details(report: Report, finding: Finding) -> RenderableType:
             "shape", Text(visible(shortened(response.shape, _LONGEST_SHAPE)), style="cyan")
         )
     if finding.kind is Kind.MISDELIVERED:
-        owner = _request(finding.owner) if finding.owner is not None else Text("an unknown request")
-        grid.add_row("belongs to", owner)
+        grid.add_row("belongs to", _owner(finding))
     if finding.cause in CAUSES:
         grid.add_row("it means", Text(finding.causes[0].meaning, style="bold"))
     for cause in finding.causes:
@@ -259,6 +258,15 @@ def _details(report: Report, finding: Finding) -> RenderableType:
     said = _BEHIND if finding.is_extra else _HEADLINES[finding.kind]
     headline = Text.assemble((finding.kind.upper(), "bold red"), (f": {said}", "bold"))
     return Group(headline, grid)
+
+
+def _owner(finding: Finding) -> Text:
+    """Whose a response is, as far as that is in sight."""
+    if finding.owner is not None:
+        return _request(finding.owner)
+    if finding.resembles:
+        return Text(f"a request of {visible(finding.resembles)} that is not in this capture")
+    return Text("an unknown request")
 
 
 def _response(response: Response) -> str:
