@@ -567,10 +567,11 @@ def bounded(rules: Rules, routes: Sequence[tuple[str, ...]]) -> Rules:
     return found
 
 
-def renumbered(rules: Rules, connections: Ints) -> Rules:
-    """The rules, with new numbers of connections by the old ones, and misses in their order."""
+def renumbered(rules: Rules, connections: Ints, routes: Ints) -> Rules:
+    """The rules by new numbers of connections and routes by the old ones, misses in their order."""
     found = Rules()
-    for key, rule in rules.items():
+    for (route, place), rule in rules.items():
+        key = int(routes[route]), place
         misses = sorted(
             (int(connections[number]), frame, seq) for number, frame, seq in rule.misses
         )

@@ -18,6 +18,7 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
 from threading import Thread
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from analyzer.blocks import Arranged, Rows, arrange, share
 from analyzer.capture import files
 from analyzer.capture.frames import BLOCK, Capture, Frames
 from analyzer.echoes import renumbered
-from analyzer.endpoints import Endpoint
+from analyzer.endpoints import Endpoint, Route
 from analyzer.endpoints import endpoints as resolve
 from analyzer.errors import InputError
 from analyzer.explain.incidents import Incident, incidents
@@ -47,11 +48,13 @@ from analyzer.packets.headers import INTERFACE
 from analyzer.packets.segments import Segments
 from analyzer.report.result import Report
 from analyzer.second_pass import Copied, Copier, Limits, Reread, Wanted, Watch, wanted
+from analyzer.shapes import UNKNOWN_FORM, Form, text
 from analyzer.stopping import Pace
 from analyzer.streams import Tracker
 from analyzer.tables import MOST_REFUSALS
 
 Progress = Callable[[int], None]
+T = TypeVar("T")
 
 PROCESSES = get_context("spawn")
 WORTH_SHARING = 64 << 20  # bytes; smaller captures are read sooner than a process has started
@@ -547,6 +550,10 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
     anew[connections["connection"]] = np.arange(len(order))
     connections["connection"] = np.arange(len(order))
     extraction.exchanges.renumber("connection", anew)
+    route = _in_order(extraction.routes, 1, _itself)
+    extraction.exchanges.renumber("route", route)
+    form = _in_order(extraction.forms, UNKNOWN_FORM + 1, _readable)
+    extraction.exchanges.renumber("form", form)
     connections["stream"] = np.searchsorted(np.sort(extraction.begun), first)
     group = vantages.groups(connections, extraction.exchanges, interfaces.clocks)
     timed = clocks.estimate(extraction.exchanges, connections, group, interfaces.clocks)
@@ -575,12 +582,32 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
         forms=extraction.forms,
         addresses=extraction.addresses,
         interfaces=interfaces.names,
-        echoes=renumbered(extraction.echoes, anew),
+        echoes=renumbered(extraction.echoes, anew, route),
         vantages=vantage_names(captures, interfaces),
         sources=sources_of(captures, interfaces),
         ends=ends,
         refusals=sorted(extraction.refusals)[:MOST_REFUSALS],
     )
+
+
+def _in_order(things: list[T], first: int, key: Callable[[T], Any]) -> np.ndarray:
+    """Put things in the order of their keys, from `first` on; returns their new numbers by the old.
+
+    They were numbered as they were met, which depends on blocks and shares.
+    """
+    order = [*range(first), *sorted(range(first, len(things)), key=lambda n: key(things[n]))]
+    things[:] = [things[n] for n in order]
+    anew = np.empty(len(order), dtype=np.int64)
+    anew[order] = np.arange(len(order))
+    return anew
+
+
+def _itself(route: Route) -> Route:
+    return route
+
+
+def _readable(form: Form) -> tuple[str, str]:
+    return form.media_type, text(form.shape)
 
 
 def _variants(

@@ -53,6 +53,8 @@ def secrets(examined: Examination) -> set[str]:
             open_text += [value for _, value in message.headers]
             if message.body:
                 told.update(v for v in values(message.body) if len(v) >= _TELLING)
+    # What operation of one path was asked for is part of an endpoint's name, wherever it was said.
+    open_text += [e.endpoint for e in examined.report.judgement.endpoints]
     known = "\n".join(open_text)
     # Words of a shape, as `number`, are no secrets.
     shapes = " ".join(s.shape for e in examined.report.judgement.endpoints for s in e.shapes)

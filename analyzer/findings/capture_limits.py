@@ -28,7 +28,7 @@ _REASONS: tuple[tuple[Flag, str], ...] = (
     (Flag.OPEN_AT_END, "the capture ends while it is outstanding"),
     (
         Flag.DAMAGED,
-        "bytes on its connection cannot be read as HTTP/1.x, or can be read in two ways",
+        "bytes on its connection can be read in no way or in two as HTTP",
     ),
 )
 

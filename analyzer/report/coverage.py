@@ -108,8 +108,8 @@ _OF_REQUESTS: dict[str, _Reason] = {
         ),
         _Reason(
             "damaged",
-            "bytes on its connection could not be read as HTTP/1.x",
-            "bytes on their connections could not be read as HTTP/1.x",
+            "bytes on its connection can be read in no way or in two as HTTP",
+            "bytes there can be read in no way or in two as HTTP",
             _LOOK,
         ),
         _Reason(
