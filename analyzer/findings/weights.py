@@ -6,13 +6,14 @@ out. What cannot be compared is worth nothing, and is left out.
 
 | comparison | what is compared |
 |---|---|
-| form | status, media type and fields of the response with the endpoint's others (`forms`) |
+| form | status, media type and fields of the response with the endpoint's others (`form_model`) |
 | token | values that the request names with what the response repeats (`tokens`) |
-| time | how long the request had waited with how long its endpoint takes |
-| again | whether it is what the same request is given at other times (`repeats`) |
-| unserved | that the request was left without a response of its own, where few are |
-| equal bytes | that two requests were given one and the same response, where few are |
-| later | which of two that were given the same had asked later |
+| again | the response with what the same request is given at other times (`repeats`) |
+| time | how long the request had waited with how long its endpoint takes (`rates`) |
+| unserved | that the request was left without a response of its own, where few are (`rates`) |
+
+What else an event may rest on is weighed where it is seen: equal bytes, at once, later, ended,
+numbers and surplus in `links`, habit in `reuse`, proxy and sight in `deciding`.
 
 Source: Fellegi and Sunter (1969); issue 11.
 """
