@@ -1,9 +1,9 @@
 """EXCHANGES -> FINDINGS, read top to bottom: count, learn, pick the odd, look closer, decide, tell.
 
 Each step is one module, and each works on what the one before put out:
-learned (`form_model`, `tokens`, `rates`) -> odd (`triage`) -> who could have asked (`candidates`) ->
-what speaks for each (`weights`) -> the best linking (`assignment`) -> why (`explanations`,
-`deciding`) -> causes and evidence (`causes`, `evidence`, `telling`).
+learned (`form_model`, `tokens`, `rates`, `repeats`) -> odd (`triage`) -> who could have asked
+(`candidates`) -> what speaks for each (`weights`, `links`) -> the best linking (`assignment`) ->
+why (`explanations`, `deciding`) -> causes and evidence (`causes`, `evidence`, `telling`).
 """
 
 import re
