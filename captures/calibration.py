@@ -83,7 +83,7 @@ def recorded() -> Iterator[list[Event]]:
 
     def explain(judging: Any) -> Any:
         outcome = original(judging)
-        seen.append(Event(outcome.bits, outcome.name, tuple(_moves(judging))))
+        seen.append(Event(round(outcome.bits, 1), outcome.name, tuple(_moves(judging))))
         return outcome
 
     deciding.explain = explain

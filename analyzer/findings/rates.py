@@ -17,7 +17,7 @@ from analyzer.tables import Array, Flag, Outcome
 # Known before anything is seen: of so many requests so many are left without a response.
 REQUESTS, LEFT = 100.0, 0.1
 # What an endpoint's own share counts for beside that of all: as so many requests.
-BORROWED = 20.0
+BORROWED = 10.0
 OCTAVES = 64  # of waiting times in ns, each twice as long as the one before
 PLAUSIBLE = 20.0  # octaves in which waiting times lie where nothing is known
 MOST_AT_ONCE = 6.0  # bits that it may be worth that two requests were under way together
@@ -31,7 +31,8 @@ class Rates:
     """Base rates; an endpoint is a number of `Tables.names`."""
 
     requests: Counter[int] = field(default_factory=Counter)  # by endpoint
-    left: Counter[int] = field(default_factory=Counter)  # of them those without a response
+    # Connections on which a request was left without a response: all of one are one misfortune.
+    left: Counter[int] = field(default_factory=Counter)
     waits: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict)
     waiting: Counter[int] = field(default_factory=Counter)  # ns that its requests waited, in all
     span: int = 0  # ns from the first to the last request
@@ -41,21 +42,23 @@ class Rates:
         """Count all judged exchanges."""
         out = cls()
         first, last = 1 << 62, 0
+        left = np.empty(0, dtype=np.int64)
         for rows, _ in tables.judged():
-            out._add(tables, rows)
+            left = np.union1d(left, out._add(tables, rows))
             times = rows["request_time"][rows["request_frame"] > 0]
             if len(times):
                 first, last = min(first, int(times.min())), max(last, int(times.max()))
         out.span = max(0, last - first)
+        _count(out.left, left >> 32)
         return out
 
-    def _add(self, tables: Tables, rows: Array) -> None:
+    def _add(self, tables: Tables, rows: Array) -> npt.NDArray[np.int64]:
+        """Count these; returns endpoint and connection of those without a response, as one."""
         endpoint = tables.endpoint_of[rows["route"]]
         asked = rows["request_frame"] > 0
         _count(self.requests, endpoint[asked])
         left = asked & (rows["outcome"] == Outcome.UNANSWERED)
         left &= rows["flags"] & _REQUEST_OPEN == 0
-        _count(self.left, endpoint[left])
         answered = asked & (rows["outcome"] == Outcome.ANSWERED) & (rows["status"] < ERROR)
         wait = np.maximum(rows["response_time"] - rows["request_time"], 1)[answered]
         total = np.bincount(endpoint[answered], wait)
@@ -65,11 +68,16 @@ class Rates:
             number, place = divmod(int(value), OCTAVES)
             bins = self.waits.setdefault(number, np.zeros(OCTAVES))
             bins[place] += int(count)
+        lost: npt.NDArray[np.int64] = endpoint[left] << 32 | rows["connection"][left]
+        return np.unique(lost)
 
     def unserved(self, endpoint: int) -> float:
         """-log2 of how often a request of the endpoint is left without a response, but this one."""
         every, left = self.requests.total(), self.left.total()
         share = (max(0, left - 1) + LEFT) / (max(0, every - 1) + REQUESTS)
+        # One endpoint that hangs all the time says little of the others.
+        each = [self.left[e] / n for e, n in self.requests.items() if n and e != endpoint]
+        share = min(share, (sum(each) + LEFT) / (len(each) + 1.0)) if each else share
         own = max(0, self.left[endpoint] - 1), max(0, self.requests[endpoint] - 1)
         return -log2((own[0] + BORROWED * share) / (own[1] + BORROWED))
 

@@ -303,7 +303,7 @@ def _finding(
         filter=_filter(case.tables, rows),
         weighed=weighed(swap.comparisons) if swap is not None else (),
         explanations=swap.explanations if swap is not None else (),
-        bits=round(swap.bits, 1) if swap is not None else 0.0,
+        bits=swap.bits if swap is not None else 0.0,
         resembles=_resembles(case, swap),
     )
 

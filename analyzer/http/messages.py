@@ -283,7 +283,8 @@ class MessageReader:
         assert stray is not None and self._may_begin is not None
         begins, part = -1, len(data)
         if self._may_begin(ack):
-            begins, part = grammar.status_within(data, at)
+            # What looks like a status line and was none at the first byte is none again.
+            begins, part = grammar.status_within(data, at + (not stray.length))
         end = begins if begins >= 0 else part
         if len(stray.begins) < BEGINNING:
             stray.begins += data[at : min(end, at + BEGINNING - len(stray.begins))]

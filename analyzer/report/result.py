@@ -279,6 +279,7 @@ def _finding(report: Report, finding: Finding) -> dict[str, Any]:
     found = comments(report.captures, finding)
     return {
         **_columns(finding),
+        "bits": round(finding.bits, 1),
         "request": _timed(finding.request),
         "response": _timed(finding.response),
         "owner": _timed(finding.owner),
