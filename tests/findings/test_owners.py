@@ -32,7 +32,7 @@ def asking(client: int, number: int, *, after: int = 0) -> Conversation:
 def judged(folder: Path, *incident: Conversation) -> Report:
     """The report on ordinary orders and these conversations."""
     parts = []
-    for number in range(1000, 1020):
+    for number in range(1000, 1040):
         one = talk(100 + number - 1000, start=START + (number - 1000) * SECOND)
         parts.append(one.ask(request(f"/orders/{number}")).answer(order(number)).close().frames)
     end = talk(99, start=LATER + 300 * SECOND).ask(request("/orders/5000")).answer(order(5000))
