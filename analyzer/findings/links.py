@@ -11,7 +11,7 @@ from math import log2
 from typing import NamedTuple
 
 from analyzer.findings.candidates import Candidates, said
-from analyzer.findings.repeats import EITHER
+from analyzer.findings.tokens import EITHER
 from analyzer.findings.triage import Odd
 from analyzer.findings.view import Id, Row, Tables
 from analyzer.findings.weights import (

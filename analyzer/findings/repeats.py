@@ -14,12 +14,12 @@ from math import log2
 import numpy as np
 import numpy.typing as npt
 
+from analyzer.findings.tokens import EITHER
 from analyzer.findings.view import ERROR, Id, Row, Tables
 from analyzer.tables import Array, Outcome
 
 SHORTEST = 24  # bytes of a body; shorter ones are alike by chance
 RARE = 5.0  # bits: how seldom an endpoint gives the same bytes twice, for two to be looked at
-EITHER = 0.125  # repeated always or never, hardly now and then: see `tokens`
 MOST_PAIRS = 4_096  # of requests under way together that were given the same bytes
 
 Ints = npt.NDArray[np.int64]
