@@ -35,6 +35,7 @@ from analyzer.explain.model import Story
 from analyzer.explain.tell import Scene, tell, window
 from analyzer.extraction import Extraction, Recorder, join
 from analyzer.findings import clocks, vantages
+from analyzer.findings.frames import file_names
 from analyzer.findings.judge import judge
 from analyzer.findings.view import Tables, Variants
 from analyzer.findings.where import locate
@@ -517,6 +518,12 @@ def vantage_names(captures: list[Capture], interfaces: Interfaces) -> list[str]:
     ]
 
 
+def _files(captures: list[Capture], connections: np.ndarray) -> list[str]:
+    """What to call each capture; nothing where one with one interface is all that is in play."""
+    several = len(captures) > 1 or len(np.unique(connections["interface"])) > 1
+    return file_names([capture.path for capture in captures]) if several else []
+
+
 def by_reference(reread: Reread, timed: clocks.Clocks) -> Reread:
     """`reread` with its times by the reference clock."""
     interface = reread.interface
@@ -587,6 +594,7 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
         sources=sources_of(captures, interfaces),
         ends=ends,
         refusals=sorted(extraction.refusals)[:MOST_REFUSALS],
+        files=_files(captures, connections),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from analyzer.explain.model import Event, Manner
 from analyzer.explain.words import counted, duration, size
+from analyzer.findings.frames import Frame
 from analyzer.findings.octets import named
 from analyzer.second_pass.model import CLIENT, SERVER, Message, Packet, Reread
 from analyzer.tables import Flag, Outcome
@@ -344,7 +345,7 @@ def _end(part: Part) -> Iterator[Moment]:
     yield Moment(last.time + 1, SERVER, Manner.NOTE, text)
 
 
-def placed(moment: Moment, part: Part, begins: int, before: int) -> Event:
+def placed(moment: Moment, part: Part, frame: Frame, begins: int, before: int) -> Event:
     """The moment as an event of the story, which begins at `begins`, behind one at `before`."""
     return Event(
         after=moment.time - begins,
@@ -353,8 +354,7 @@ def placed(moment: Moment, part: Part, begins: int, before: int) -> Event:
         target=part.lanes[1 - moment.side],
         manner=moment.manner,
         text=moment.text,
-        capture=moment.capture,
-        frame=moment.frame,
+        frame=frame,
         connection=part.look.number,
         matters=moment.matters,
     )

@@ -7,6 +7,7 @@ harmless.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from analyzer.findings.frames import Frame
 from analyzer.findings.model import Cause, Explained, Fact, Finding
 
 
@@ -38,7 +39,8 @@ class Event:
     """Something that one side of a connection does (its lane is `source`) towards the other one.
 
     `after` is the time since the story begins, `pause` that since the event before, in ns. `frame`
-    is 0 where no packet shows the event. `matters`: it is needed to understand the incident.
+    is none (number 0) where no packet shows the event. `matters`: it is needed to understand the
+    incident.
     """
 
     after: int
@@ -47,8 +49,7 @@ class Event:
     target: int
     manner: Manner
     text: str
-    capture: int
-    frame: int
+    frame: Frame
     connection: int  # number in CONNECTIONS
     matters: bool
 
@@ -105,7 +106,7 @@ class Exhibit:
     """A message as it was sent, its body included; made only when bodies may be shown."""
 
     title: str
-    frame: int
+    frame: Frame
     head: str
     body: str
 

@@ -16,6 +16,7 @@ from analyzer.explain.incidents import Incident
 from analyzer.explain.model import Bodies, Event, Exhibit, Lane, Manner, Proof, Sighting, Story
 from analyzer.explain.weights import scales
 from analyzer.explain.words import alike, asked, duration, strayed
+from analyzer.findings.frames import Frame
 from analyzer.findings.model import (
     Cause,
     Confidence,
@@ -96,7 +97,7 @@ def tell(scene: Scene, *, show_bodies: bool = False) -> Story:
     incident = scene.incident
     lanes, sides = _lanes(scene)
     parts = [_part(scene, n, sides[n]) for n in scene.shown if n in scene.looks]
-    events = _events(parts)
+    events = _events(scene, parts)
     begins = events[0][0] if events else 0
     causes = _causes(incident.findings)
     return Story(
@@ -123,8 +124,9 @@ def tell(scene: Scene, *, show_bodies: bool = False) -> Story:
 
 def _bodies(scene: Scene) -> Iterable[Bodies]:
     for finding in scene.incident.findings:
-        if finding.kind is Kind.MISDELIVERED:
-            found = bodies(finding, scene.judgement.endpoints)
+        if finding.kind is Kind.MISDELIVERED and finding.response is not None:
+            frame = scene.tables.frame(finding.response)
+            found = bodies(finding, scene.judgement.endpoints, frame)
             if found is not None:
                 yield found
 
@@ -173,7 +175,7 @@ def _part(scene: Scene, number: int, sides: tuple[int, int]) -> Part:
 
 def _what_it_is(scene: Scene, finding: Finding) -> str:
     """What is said of a suspect response where it is shown."""
-    owner, request = finding.owner, finding.request
+    owner, request, frame = finding.owner, finding.request, scene.tables.frame
     if finding.kind is Kind.UNSOLICITED:
         if owner is None:
             return "nobody asked for it"
@@ -186,11 +188,11 @@ def _what_it_is(scene: Scene, finding: Finding) -> str:
         return f"the answer to {scene.client(owner)}'s request"
     response = finding.response
     if response is not None and response.time < request.time:
-        return f"not asked for yet; will be read as the answer to frame {request.frame}"
-    return f"the answer to frame {owner.frame}, read as that to frame {request.frame}"
+        return f"not asked for yet; will be read as the answer to frame {frame(request)}"
+    return f"the answer to frame {frame(owner)}, read as that to frame {frame(request)}"
 
 
-def _events(parts: Sequence[Part]) -> list[tuple[int, Event]]:
+def _events(scene: Scene, parts: Sequence[Part]) -> list[tuple[int, Event]]:
     """All events in the order of time, each with its time in ns since 1970."""
     every: list[tuple[Moment, Part]] = [(m, part) for part in parts for m in moments(part)]
     every.sort(key=lambda found: (found[0].time, found[0].capture, found[0].frame))
@@ -199,7 +201,8 @@ def _events(parts: Sequence[Part]) -> list[tuple[int, Event]]:
     begins = before = every[0][0].time
     events = []
     for moment, part in every:
-        events.append((moment.time, placed(moment, part, begins, before)))
+        frame = scene.tables.frame(moment)
+        events.append((moment.time, placed(moment, part, frame, begins, before)))
         before = moment.time
     return events
 
@@ -287,8 +290,8 @@ def _of_misdelivered(scene: Scene, finding: Finding, told: Sequence[Finding]) ->
     if owner.connection == request.connection:
         if any(alike(f.request, owner) for f in told):
             return (
-                f"The next request there, {asked(request)} (frame {request.frame}), was given the "
-                "answer to the one before it in the same way."
+                f"The next request there, {asked(request)} (frame {scene.tables.frame(request)}), "
+                "was given the answer to the one before it in the same way."
             )
         first = f"On one connection {who} ({_host(request)}) asked for {asked(owner)}, and "
         if response.time < request.time:
@@ -370,7 +373,7 @@ def _of_incomplete(scene: Scene, finding: Finding) -> str:
     if not response.status:
         return (
             f"{asker} was sent {words.size(response.length)} that are no HTTP response "
-            f"(frame {response.frame})."
+            f"(frame {scene.tables.frame(response)})."
         )
     of = f" of the {response.announced:,} announced" if response.announced else ""
     return (
@@ -390,15 +393,15 @@ def _of_unsolicited(scene: Scene, finding: Finding) -> str:
         )
     if owner is not None and finding.is_extra:
         return (
-            f"The response to {asked(owner)} (frame {owner.frame}) is followed by "
+            f"The response to {asked(owner)} (frame {scene.tables.frame(owner)}) is followed by "
             f"{words.size(response.extra)} that are no part of it and begin no other message. "
             "Whoever reads on there finds them where the next response must begin."
         )
     last = "" if owner is None else f"; the last request was {asked(owner)}"
     return (
         f"The {scene.server} sent one more response (status {response.status}, "
-        f"{words.size(response.length)}, frame {response.frame}) when nothing was left to "
-        f"answer{last}."
+        f"{words.size(response.length)}, frame {scene.tables.frame(response)}) when nothing was "
+        f"left to answer{last}."
     )
 
 
@@ -497,10 +500,10 @@ def _exhibits(scene: Scene) -> Iterable[Exhibit]:
         involved = {m.exchange for m in look.messages if (m.capture, m.frame) in places}
         for message in look.messages:
             if message.exchange in involved:
-                yield _exhibit(message)
+                yield _exhibit(message, scene.tables.frame(message))
 
 
-def _exhibit(message: Message) -> Exhibit:
+def _exhibit(message: Message, frame: Frame) -> Exhibit:
     if message.side == CLIENT:
         title = f"{message.method} {message.target.decode('latin-1')}"
     else:
@@ -511,7 +514,7 @@ def _exhibit(message: Message) -> Exhibit:
     else:
         text = _readable(message)
         body = text[:_LONGEST_BODY] + ("…" if len(text) > _LONGEST_BODY else "")
-    return Exhibit(title, message.frame, head, body)
+    return Exhibit(title, frame, head, body)
 
 
 def _readable(message: Message) -> str:

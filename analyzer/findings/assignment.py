@@ -202,7 +202,7 @@ def _is_left_over(links: Links, request: Row, recipients: set[Id]) -> bool:
 
 def _left_over(weigher: Weigher, link: Link) -> list[Comparison]:
     own = weigher.weight(link.request, link.request)
-    frame = link.request["response_frame"]
+    frame = weigher.tables.came(link.request)
     text = f"whose the response in frame {frame} is, which the rightful request got, is not seen"
     return [
         *(c._replace(bits=-c.bits) for c in capped(own.comparisons)),

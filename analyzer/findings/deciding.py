@@ -94,7 +94,7 @@ def kept_by_a_proxy(tables: Tables, found: list[Event]) -> list[Event]:
             row = move.response
             alone = proxies.behind(row) == [] and proxies.before(row) is None
             if alone and proxies.passes_on(row):
-                frame = row["request_frame"]
+                frame = tables.asked(row)
                 text = (
                     f"behind the proxy the request in frame {frame} was never seen, as nearly all "
                     "others were: the proxy answered by itself"
@@ -241,7 +241,7 @@ class _Deciding:
             return False
         likely = int(tables.variants.endpoint[nearest])
         name = tables.names[likely].name
-        frame = row["response_frame"]
+        frame = tables.came(row)
         told = [
             *against,
             Comparison(FORM, alike, f"its shape is that of {name}", (frame,)),

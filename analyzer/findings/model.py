@@ -6,6 +6,8 @@ The field names are those of the report (schema.json in `report/`).
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from analyzer.findings.frames import Frame
+
 
 class Kind(StrEnum):
     """What is wrong."""
@@ -97,7 +99,7 @@ class Fact:
     """A sentence, and the frames that show it."""
 
     fact: str
-    frames: tuple[int, ...]
+    frames: tuple[Frame, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class Cause:
     cause: str
     verdict: Verdict
     because: str
-    frames: tuple[int, ...] = ()
+    frames: tuple[Frame, ...] = ()
 
     @property
     def meaning(self) -> str:
@@ -168,7 +170,7 @@ class Weighed:
 
     comparison: str
     bits: float
-    frames: tuple[int, ...]
+    frames: tuple[Frame, ...]
     fact: str
 
 

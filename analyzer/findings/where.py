@@ -10,6 +10,7 @@ import numpy as np
 
 from analyzer.echoes import Position
 from analyzer.findings.causes import OPEN, ordered
+from analyzer.findings.frames import Frame
 from analyzer.findings.model import (
     Cause,
     Fact,
@@ -229,21 +230,22 @@ class _Where:
         if left and left < last.response.time:
             return None  # the client's host may have refused it: that it came late is the cause
         beyond = lacking[-1]
+        frame = self.tables.frame(last.response)
         what = "whole response" if whole else "response"
         if last.stray:
             server = self._address(last)
             said = (
-                f"the response left at {self._name(last)} in frame {last.response.frame} under the "
+                f"the response left at {self._name(last)} in frame {frame} under the "
                 f"server's address behind the translation, {server}, and never came to "
                 f"{self._name(beyond)}"
             )
         else:
             said = (
-                f"the {what} was seen at {self._name(last)} in frame {last.response.frame}, and "
+                f"the {what} was seen at {self._name(last)} in frame {frame}, and "
                 f"never at {self._name(beyond)}, which would have seen it"
             )
         ruled = "the server answered: the response was seen on its way"
-        cause = Cause("network/lost", _SUPPORTED, said, (last.response.frame,))
+        cause = Cause("network/lost", _SUPPORTED, said, (frame,))
         fact = Fact(said, cause.frames)
         return _led(finding, cause, dict.fromkeys(_SERVERS, ruled), fact)
 
@@ -259,23 +261,24 @@ class _Where:
         if not lacking or self._reset_at(last):
             return None
         assert last.request is not None
+        frame = self.tables.frame(last.request)
         said = (
-            f"the request was seen last at {self._name(last)} in frame {last.request.frame}, and "
+            f"the request was seen last at {self._name(last)} in frame {frame}, and "
             f"never at {self._name(lacking[0])}, which would have seen it"
         )
         ruled = "the request never came to the server"
-        cause = Cause("network/lost", _SUPPORTED, said, (last.request.frame,))
+        cause = Cause("network/lost", _SUPPORTED, said, (frame,))
         fact = Fact(said, cause.frames)
         return _led(finding, cause, dict.fromkeys(_SERVERS, ruled), fact)
 
-    def _reset_at(self, place: Place) -> int:
-        """The frame with a reset on the server's account that ended the connection there, or 0."""
+    def _reset_at(self, place: Place) -> Frame | None:
+        """The frame with a reset in the server's name that ended the connection there."""
         if place.connection < 0:
-            return 0
+            return None
         connection = self.tables.connections[place.connection]
         if int(connection["first_close"]) != Close.SERVER_RST:
-            return 0
-        return int(connection["reset_frame"])
+            return None
+        return self.tables.frame_of(connection, "reset") or None
 
     def _reset_time(self, place: Place) -> int:
         return int(self.tables.connections["reset_time"][place.connection])
@@ -293,6 +296,7 @@ class _Where:
             return None
         last = path[having[-1]]
         frame = self._reset_at(last)
+        assert frame is not None
         beyond = [
             p
             for p in path[having[-1] + 1 :]
@@ -328,6 +332,7 @@ class _Where:
         first = having[-1]
         place = path[first]
         assert place.response is not None
+        frame = self.tables.frame(place.response)
         seen[first] = replace(seen[first], first_wrong=True)
         if len(having) > 1:
             elsewhere = finding.owner is None or (
@@ -336,7 +341,7 @@ class _Where:
             how = "on the wrong connection" if elsewhere else "sent so"
             said = (
                 f"it was {how} already at {self._name(place)}, of the vantages "
-                f"that saw it the nearest to the server (frame {place.response.frame})"
+                f"that saw it the nearest to the server (frame {frame})"
             )
         else:
             if finding.cause.startswith(_ON_ONE_CONNECTION):
@@ -346,7 +351,7 @@ class _Where:
                 f"the response was captured at one place{f' ({name})' if name else ''}: what "
                 "happened between there and the server does not show"
             )
-        return _with(finding, Fact(said, (place.response.frame,))), seen
+        return _with(finding, Fact(said, (frame,))), seen
 
     # --- on both sides of a proxy ----------------------------------------------------------
 
@@ -387,7 +392,7 @@ class _Where:
         alike = [leg for leg in behind if leg.response == got]
         if alike:
             self.inherits[number] = alike[-1].row.position
-            frame = alike[-1].row["response_frame"]
+            frame = self.tables.came(alike[-1].row)
             why = f"behind the proxy the response was the same already, in frame {frame}"
             finding = _revised(finding, Cause("proxy/crossed", _RULED_OUT, why, (frame,)))
             behind_first = [n for n, s in enumerate(seen) if s.leg == _BACK and s.response_frame]
@@ -400,7 +405,7 @@ class _Where:
             return finding, seen
         if not answered or not self.proxies.leaves_bodies(row) or row["response_sum"] == 0:
             return finding, seen
-        frame = answered[-1].row["response_frame"]
+        frame = self.tables.came(answered[-1].row)
         why = (
             f"behind the proxy the same request got another response, in frame {frame}; the proxy "
             "otherwise hands responses on byte for byte"
@@ -420,14 +425,13 @@ class _Where:
         answered = [leg.row for leg in behind if leg.row["outcome"] == Outcome.ANSWERED]
         if not answered:
             last = behind[-1].row
-            why = f"behind the proxy the request, in frame {last['request_frame']}, got none either"
-            finding = _revised(
-                finding, Cause("proxy/crossed", _RULED_OUT, why, (last["request_frame"],))
-            )
-            return _with(finding, Fact(why, (last["request_frame"],)))
+            frame = self.tables.asked(last)
+            why = f"behind the proxy the request, in frame {frame}, got none either"
+            finding = _revised(finding, Cause("proxy/crossed", _RULED_OUT, why, (frame,)))
+            return _with(finding, Fact(why, (frame,)))
         if finding.cause.startswith("client/") or finding.cause == "network/lost":
             return finding
-        frame = answered[-1]["response_frame"]
+        frame = self.tables.came(answered[-1])
         why = f"the response came back to the proxy, in frame {frame}, and never left it"
         ruled = f"the server answered the proxy, in frame {frame}"
         cause = Cause("proxy/crossed", _SUPPORTED, why, (frame,))
@@ -445,14 +449,17 @@ class _Where:
         ]
         if not whole or finding.cause == "network/lost":
             return finding
-        frame = whole[-1]["response_end_frame"]
-        why = f"behind the proxy the response was whole, in frame {frame}, before the client left"
+        frame = self.tables.came(whole[-1])
+        why = (
+            f"behind the proxy the response, which begins in frame {frame}, was whole before the "
+            "client left"
+        )
         cause = Cause("proxy/crossed", _SUPPORTED, why, (frame,))
         return _led(finding, cause, dict.fromkeys(_SERVERS, why), Fact(why, (frame,)))
 
     def _alone(self, finding: Finding, row: Row) -> Finding:
         """Asked of a proxy that passes on nearly all, and not seen behind it."""
-        frame = row["request_frame"]
+        frame = self.tables.asked(row)
         why = (
             f"behind the proxy the request in frame {frame} was never seen, as nearly all others "
             "were"

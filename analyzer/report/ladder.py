@@ -14,13 +14,15 @@ from rich.console import Console
 from rich.text import Text
 
 from analyzer.explain.model import Bodies, Event, Exhibit, Look, Manner, Scale, Step, Story
+from analyzer.findings.frames import listed
 from analyzer.findings.model import Verdict
 from analyzer.report.escape import rfc3339, shortened, visible
 
 WIDEST = 140  # columns; more makes the eye lose the line
 NARROWEST = 60
 MOST_BODIES = 2  # comparisons of one story
-_TIME, _FRAME = 9, 7  # columns of the gutter
+_TIME, _FRAME = 9, 7  # columns of the gutter; frames that have their files have more,
+_WIDEST_FRAME = 5  # no more than this part of all columns
 _PAUSE = 0.08  # share of the whole time that makes a pause worth a line of its own
 _LEAST_PAUSE = 50_000_000  # ns
 _LONGEST_SHAPE = 300
@@ -89,8 +91,7 @@ def show(story: Story, console: Console) -> None:
     for cause in story.causes:
         word, style = _VERDICTS[cause.verdict]
         out.say(cause.cause, indent=11, label=word, style=style)
-        frames = ", ".join(map(str, cause.frames))
-        where = f" (frame{'s' if len(cause.frames) > 1 else ''} {frames})" if frames else ""
+        where = f" ({listed(cause.frames, len(cause.frames))})" if cause.frames else ""
         out.say(f"{cause.because}{where}", indent=11)
     if story.steps:
         out.title("To settle what is open")
@@ -148,7 +149,9 @@ class _Out:
 def ladder(story: Story, width: int, *, ascii_only: bool = False) -> Iterator[Text]:
     """The events as lines of `width` columns: a lane for everybody, time going down."""
     glyphs = _ASCII if ascii_only else _UNICODE
-    gutter = _TIME + _FRAME + 2
+    longest = max((len(visible(str(e.frame))) for e in story.events if e.frame), default=0)
+    margin = min(max(_FRAME, longest), max(_FRAME, width // _WIDEST_FRAME))
+    gutter = _TIME + margin + 2
     count = len(story.lanes)
     step = (width - gutter - 1) // max(1, count - 1)
     places = [gutter + n * step for n in range(count)]
@@ -192,7 +195,7 @@ def _sources(story: Story) -> list[str]:
 
 
 def _gutter(time: str, frame: str, places: Sequence[int], lane: str, *, style: str = "") -> Text:
-    line = f"{time:>{_TIME}} {frame:>{_FRAME}} "
+    line = f"{time:>{_TIME}} {frame:>{places[0] - _TIME - 2}} "
     for place in places:
         line = f"{line:<{place}}{lane}"
     return Text(line, style=style)
@@ -214,11 +217,14 @@ def _drawn(event: Event, places: Sequence[int], time: str, glyphs: Glyphs) -> It
         rows = [f"{glyphs.lane}  {text}".ljust(room + 1) + glyphs.lane for text in lines]
         if arrow:
             rows.append(_arrow(event, "", room, places, glyphs))
-    frame = str(event.frame) if event.frame else ""
+    frames = _broken(visible(str(event.frame)), places[0] - _TIME - 2) if event.frame else [""]
+    empty = glyphs.lane + " " * room + glyphs.lane
+    rows = [*[empty] * (len(frames) - len(rows)), *rows]
     mark = "!" if event.manner is Manner.ASTRAY else ""
     for number, drawn in enumerate(rows):
         first = number == 0
-        line = _gutter(time if first else "", frame if first else "", places, glyphs.lane)
+        frame = frames[number] if number < len(frames) else ""
+        line = _gutter(time if first else "", frame, places, glyphs.lane)
         if mark and first:
             line = Text(mark + line.plain[1:])
         out = Text(line.plain[:start] + drawn + line.plain[end + 1 :])
@@ -226,6 +232,14 @@ def _drawn(event: Event, places: Sequence[int], time: str, glyphs: Glyphs) -> It
         if style:
             out.stylize(style, start + 1, end)
         yield out
+
+
+def _broken(frame: str, width: int) -> list[str]:
+    """A frame in lines of `width` columns; its number stays whole, on the last one."""
+    file, colon, number = frame.rpartition(":")
+    if len(frame) <= width or not colon:
+        return [frame]
+    return [*(file[n : n + width] for n in range(0, len(file), width)), f"{colon}{number}"]
 
 
 def _arrow(event: Event, words: str, room: int, places: Sequence[int], glyphs: Glyphs) -> str:

@@ -39,7 +39,7 @@ def told_of(folder: Path, *parts: list) -> list[Story]:  # type: ignore[type-arg
 
 def texts(story: Story, manner: Manner) -> list[tuple[int, str]]:
     """Frames and texts of the story's events of a kind."""
-    return [(e.frame, e.text) for e in story.events if e.manner is manner]
+    return [(e.frame.number, e.text) for e in story.events if e.manner is manner]
 
 
 def test_the_story_has_its_moments() -> None:
@@ -68,7 +68,7 @@ def test_the_story_has_its_moments() -> None:
 def test_crossed_responses_are_both_shown_from_two_captures() -> None:
     (story,) = told(recording("crossed-node14", "client1"), recording("crossed-node14", "client2"))
     assert len(texts(story, Manner.ASTRAY)) == 2
-    assert {e.capture for e in story.events if e.manner is Manner.ASTRAY} == {0, 1}
+    assert {e.frame.capture for e in story.events if e.manner is Manner.ASTRAY} == {0, 1}
     assert any("client1.pcap" in caveat and "in each file" in caveat for caveat in story.caveats)
     assert "two were crossed" in story.summary[1]
 
