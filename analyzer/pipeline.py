@@ -423,9 +423,12 @@ class Examination:
             for incident in chosen
         ]
 
-    def story(self, incident: Incident, *, show_bodies: bool = False) -> Story:
+    def story(
+        self, incident: Incident, *, show_bodies: bool = False, show_secrets: bool = False
+    ) -> Story:
         """What happened in an incident."""
-        return tell(self.scenes([incident])[0], show_bodies=show_bodies)
+        scene = self.scenes([incident])[0]
+        return tell(scene, show_bodies=show_bodies, show_secrets=show_secrets)
 
     def copy(self, numbers: Sequence[int], most: int) -> dict[int, list[Copied]]:
         """The frames of connections, as `pipeline.copy` has them."""

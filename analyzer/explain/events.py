@@ -7,6 +7,7 @@ one that a packet shows carries its frame.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from analyzer import secrets
 from analyzer.explain.model import Event, Manner
 from analyzer.explain.words import counted, duration, size
 from analyzer.findings.frames import Frame
@@ -165,7 +166,7 @@ def _fared(exchanges: list[list[Message]]) -> str:
 def _message(part: Part, message: Message, *, matters: bool) -> Moment:
     place = message.capture, message.frame
     if message.side == CLIENT:
-        target = message.target.decode("latin-1")
+        target = secrets.target(message.target.decode("latin-1"))
         if len(target) > _LONGEST_TARGET:
             target = target[: _LONGEST_TARGET - 1] + "…"
         text = f"{message.method} {target}"

@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 import orjson
 
+from analyzer import secrets
 from analyzer.capture.frames import Capture
 from analyzer.explain import steps, words
 from analyzer.explain.bodies import bodies
@@ -92,8 +93,11 @@ def window(incident: Incident) -> tuple[int, int]:
     return min(times) - BEFORE, max(times) + AFTER
 
 
-def tell(scene: Scene, *, show_bodies: bool = False) -> Story:
-    """The story of an incident; `show_bodies` adds what was sent, values included."""
+def tell(scene: Scene, *, show_bodies: bool = False, show_secrets: bool = False) -> Story:
+    """The story of an incident; `show_bodies` adds what was sent, values included.
+
+    Credentials in it are masked, unless `show_secrets` says otherwise.
+    """
     incident = scene.incident
     lanes, sides = _lanes(scene)
     parts = [_part(scene, n, sides[n]) for n in scene.shown if n in scene.looks]
@@ -118,7 +122,7 @@ def tell(scene: Scene, *, show_bodies: bool = False) -> Story:
             causes, _places(scene), swapped=any(map(strayed, scene.incident.findings))
         ),
         caveats=tuple(_caveats(scene)),
-        exhibits=tuple(_exhibits(scene)) if show_bodies else (),
+        exhibits=tuple(_exhibits(scene, secrets_too=show_secrets)) if show_bodies else (),
     )
 
 
@@ -490,7 +494,7 @@ def _caveats(scene: Scene) -> Iterable[str]:
 # --- bodies, when they may be shown --------------------------------------------------------
 
 
-def _exhibits(scene: Scene) -> Iterable[Exhibit]:
+def _exhibits(scene: Scene, *, secrets_too: bool) -> Iterable[Exhibit]:
     for number in scene.shown:
         look = scene.looks.get(number)
         if look is None:
@@ -500,19 +504,23 @@ def _exhibits(scene: Scene) -> Iterable[Exhibit]:
         involved = {m.exchange for m in look.messages if (m.capture, m.frame) in places}
         for message in look.messages:
             if message.exchange in involved:
-                yield _exhibit(message, scene.tables.frame(message))
+                yield _exhibit(message, scene.tables.frame(message), secrets_too=secrets_too)
 
 
-def _exhibit(message: Message, frame: Frame) -> Exhibit:
+def _exhibit(message: Message, frame: Frame, *, secrets_too: bool) -> Exhibit:
     if message.side == CLIENT:
-        title = f"{message.method} {message.target.decode('latin-1')}"
+        target = message.target.decode("latin-1")
+        title = f"{message.method} {target if secrets_too else secrets.target(target)}"
     else:
         title = f"response {message.status}"
-    head = "\n".join(f"{name}: {value}" for name, value in message.headers)
+    fields = message.headers if secrets_too else secrets.headers(message.headers)
+    head = "\n".join(f"{name}: {value}" for name, value in fields)
     if message.body is None:
         body = f"({words.size(message.length)}, not kept)"
     else:
         text = _readable(message)
+        if not secrets_too:
+            text = secrets.body(text, message.media_type)
         body = text[:_LONGEST_BODY] + ("…" if len(text) > _LONGEST_BODY else "")
     return Exhibit(title, frame, head, body)
 

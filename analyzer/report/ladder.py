@@ -304,7 +304,9 @@ def _step(out: _Out, number: int, step: Step) -> None:
 def _exhibit(out: _Out, exhibit: Exhibit) -> None:
     out.title(f"Frame {exhibit.frame}: {shortened(visible(exhibit.title), out.width - 20)}")
     for line in "\n\n".join(t for t in (exhibit.head, exhibit.body) if t).split("\n"):
-        out.say(line)
+        text = line.lstrip(" ")
+        depth = min(len(line) - len(text), out.width // 2)
+        out.say(text, indent=depth)
 
 
 def others(stories: Sequence[tuple[str, str, int]], console: Console) -> None:

@@ -8,6 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from analyzer import secrets
 from analyzer.anomalies import READ, SENTENCES, Anomalies, Fates
 from analyzer.findings.frames import Frame
 from analyzer.findings.model import CAUSES, Confidence, Finding, Kind, Request, Response, Verdict
@@ -279,7 +280,7 @@ def _response(report: Report, response: Response) -> str:
 
 
 def _request(report: Report, request: Request) -> Text:
-    target = visible(shortened(request.target, _LONGEST_TARGET))
+    target = visible(shortened(secrets.target(request.target), _LONGEST_TARGET))
     return Text.assemble(
         (f"{visible(request.method)} {target}", "bold"),
         f"\nfrom {request.client} to {request.server}, frame {report.tables.frame(request)}",
