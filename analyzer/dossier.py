@@ -152,7 +152,7 @@ def _cast(scene: Scene) -> _Cast:
     joined = scene.tables.joined
     alike, others = company(scene.incident, scene.tables)
     return _Cast(
-        tuple(m for n in scene.incident.connections for m in joined.members(n)),
+        tuple(m for n in scene.incident.every for m in joined.members(n)),
         tuple(tuple(joined.members(n)) for n in alike[: COMPANY[-1]]),
         tuple(tuple(joined.members(n)) for n in others[: COMPANY[-1]]),
     )

@@ -16,7 +16,6 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
-from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -415,7 +414,7 @@ class Examination:
         report = self.report
         windows: Windows = {}
         for incident in chosen:
-            for number in incident.connections:
+            for number in incident.every:
                 windows |= dict.fromkeys(report.tables.joined.members(number), window(incident))
         looks = self.look(windows)
         return [
@@ -512,13 +511,8 @@ def vantage_names(captures: list[Capture], interfaces: Interfaces) -> list[str]:
     first = [of[0] for of in sources_of(captures, interfaces)]
     if len(set(first)) < 2:
         return list(interfaces.names)
-    paths = {n: captures[n].path for n in set(first)}
-    short = {n: Path(path).name for n, path in paths.items()}
-    clear = len(set(short.values())) == len(short)
-    return [
-        f"{(short if clear else paths)[n]} {name}".strip()
-        for n, name in zip(first, interfaces.names, strict=True)
-    ]
+    files = file_names([capture.path for capture in captures])
+    return [f"{files[n]} {name}".strip() for n, name in zip(first, interfaces.names, strict=True)]
 
 
 def _files(captures: list[Capture], connections: np.ndarray) -> list[str]:

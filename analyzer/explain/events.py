@@ -38,6 +38,7 @@ class Part:
     swapped: bool
     opened: int
     requests_in_all: int
+    passes_on: bool = False  # a proxy's own connection, on which it asks for its clients
     requests: set[tuple[int, int]] = field(default_factory=set)  # capture, frame: involved
     astray: dict[tuple[int, int], str] = field(default_factory=dict)  # response -> what it is
 
@@ -117,6 +118,8 @@ def _messages(part: Part) -> Iterator[Moment]:
     )
     if odd:
         yield from _earlier(part, before, odd[0])
+    if part.passes_on:
+        between, after = [], []  # other clients' requests, most likely
     for exchange in [*between[:MOST_OTHERS], *after[:MOST_OTHERS]]:
         for message in exchange:
             yield _message(part, message, matters=False)
@@ -170,6 +173,8 @@ def _message(part: Part, message: Message, *, matters: bool) -> Moment:
         if len(target) > _LONGEST_TARGET:
             target = target[: _LONGEST_TARGET - 1] + "…"
         text = f"{message.method} {target}"
+        if part.passes_on and place in part.requests:
+            text = "passes it on"
         if not message.complete:
             text += " (it never ends)"
         manner = Manner.REQUEST

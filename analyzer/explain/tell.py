@@ -61,24 +61,44 @@ class Scene:
     def connection(self, message: Request | Response) -> int:
         """The number of a message's connection; -1: none of the incident's."""
         streams = self.tables.connections["stream"]
-        return next((n for n in self.shown if int(streams[n]) == message.connection), -1)
+        every = (*self.shown, *(back for _, back in self.behind))
+        return next((n for n in every if int(streams[n]) == message.connection), -1)
 
     @property
     def shown(self) -> tuple[int, ...]:
-        """The connections that are shown."""
+        """The connections that are shown of those who asked."""
         return self.incident.connections[:MOST_CONNECTIONS]
+
+    @property
+    def behind(self) -> tuple[tuple[int, int], ...]:
+        """Those shown with the ones that a proxy asked on for them, each of these once."""
+        found: dict[int, int] = {}
+        for front, back in self.incident.behind:
+            if front in self.shown and back in self.looks:
+                found.setdefault(back, front)
+        return tuple((front, back) for back, front in found.items())
+
+    @property
+    def both_sides(self) -> bool:
+        """Whether both sides of a proxy were captured."""
+        findings = self.incident.findings
+        return any(seen.leg for finding in findings for seen in finding.seen) or any(
+            "behind the proxy" in cause.because for finding in findings for cause in finding.causes
+        )
 
     @property
     def server(self) -> str:
         """What the story calls whom the clients asked."""
         causes = {f.cause for f in self.incident.findings}
-        return "proxy" if any(cause.startswith("proxy/") for cause in causes) else "server"
+        proxied = any(cause.startswith("proxy/") for cause in causes)
+        return "proxy" if proxied or self.both_sides else "server"
 
     def client(self, message: Request | Response) -> str:
         """What the story calls the client of a request, or whoever was sent a response."""
         if len(self.shown) < 2:
             return "the client"
         number = self.connection(message)
+        number = next((front for front, back in self.behind if back == number), number)
         return f"client {self.shown.index(number) + 1}" if number >= 0 else "another client"
 
 
@@ -100,7 +120,7 @@ def tell(scene: Scene, *, show_bodies: bool = False, show_secrets: bool = False)
     """
     incident = scene.incident
     lanes, sides = _lanes(scene)
-    parts = [_part(scene, n, sides[n]) for n in scene.shown if n in scene.looks]
+    parts = [_part(scene, n, its) for n, its in sides.items() if n in scene.looks]
     events = _events(scene, parts)
     begins = events[0][0] if events else 0
     causes = _causes(incident.findings)
@@ -119,7 +139,10 @@ def tell(scene: Scene, *, show_bodies: bool = False, show_secrets: bool = False)
         scales=tuple(scales(incident.findings)),
         causes=causes,
         steps=steps.steps(
-            causes, _places(scene), swapped=any(map(strayed, scene.incident.findings))
+            causes,
+            _places(scene),
+            swapped=any(map(strayed, scene.incident.findings)),
+            both_sides=scene.both_sides,
         ),
         caveats=tuple(_caveats(scene)),
         exhibits=tuple(_exhibits(scene, secrets_too=show_secrets)) if show_bodies else (),
@@ -146,11 +169,21 @@ def _lanes(scene: Scene) -> tuple[tuple[Lane, ...], dict[int, tuple[int, int]]]:
     servers = list(
         dict.fromkeys(tables.place(int(r["server"]), int(r["server_port"])) for r in rows)
     )
-    server = Lane(scene.server, " and ".join(servers))
-    if len(shown) < 2:
-        return (Lane("client", clients[0] if clients else ""), server), dict.fromkeys(shown, (0, 1))
-    lanes = (Lane("client 1", clients[0]), server, Lane("client 2", clients[1]))
-    return lanes, {shown[0]: (0, 1), shown[1]: (2, 1)}
+    asked = Lane(scene.server, " and ".join(servers))
+    many = len(shown) > 1
+    askers = [Lane(f"client {n}" if many else "client", c) for n, c in enumerate(clients, 1)]
+    if scene.behind:
+        backs = [tables.connections[back] for _, back in scene.behind]
+        origins = dict.fromkeys(
+            tables.place(int(r["server"]), int(r["server_port"])) for r in backs
+        )
+        proxy = len(askers)
+        sides = {number: (n, proxy) for n, number in enumerate(shown)}
+        sides |= {back: (proxy, proxy + 1) for _, back in scene.behind}
+        return (*askers, asked, Lane("server", " and ".join(origins))), sides
+    if not many:
+        return (askers[0] if askers else Lane("client", ""), asked), dict.fromkeys(shown, (0, 1))
+    return (askers[0], asked, askers[1]), {shown[0]: (0, 1), shown[1]: (2, 1)}
 
 
 def _part(scene: Scene, number: int, sides: tuple[int, int]) -> Part:
@@ -164,8 +197,11 @@ def _part(scene: Scene, number: int, sides: tuple[int, int]) -> Part:
         swapped=len(scene.shown) > 1,
         opened=int(row["first_time"]),
         requests_in_all=int(row["requests"]),
+        passes_on=any(number == back for _, back in scene.behind),
     )
     for finding in scene.incident.findings:
+        if part.passes_on:
+            _behind(scene, finding, number, part)
         for request in (finding.request, finding.owner):
             if request is not None and scene.connection(request) == number:
                 part.requests.add((request.capture, request.frame))
@@ -175,6 +211,20 @@ def _part(scene: Scene, number: int, sides: tuple[int, int]) -> Part:
         if response is not None and here and suspect:
             part.astray[(response.capture, response.frame)] = _what_it_is(scene, finding)
     return part
+
+
+def _behind(scene: Scene, finding: Finding, number: int, part: Part) -> None:
+    """What a finding's exchange is to a connection behind a proxy."""
+    wrong_there = any(seen.leg == "back" and seen.first_wrong for seen in finding.seen)
+    stream = int(scene.tables.connections["stream"][number])
+    for seen in finding.seen:
+        if seen.leg != "back" or seen.connection != stream:
+            continue
+        if seen.request_capture is not None and seen.request_frame:
+            part.requests.add((seen.request_capture, seen.request_frame))
+        if wrong_there and seen.response_capture is not None and seen.response_frame:
+            place = seen.response_capture, seen.response_frame
+            part.astray[place] = _what_it_is(scene, finding)
 
 
 def _what_it_is(scene: Scene, finding: Finding) -> str:
@@ -256,7 +306,7 @@ def _summary(scene: Scene, causes: Sequence[Cause]) -> Iterable[str]:
 
 def _how(scene: Scene, cause: Cause) -> str:
     """How it comes about where that is known, else what speaks for it."""
-    how = words.HOW_IT_COMES.get(cause.cause)
+    how = None if cause.is_named else words.HOW_IT_COMES.get(cause.cause)
     if how is None or all(f.kind is Kind.INCOMPLETE or f.is_extra for f in scene.incident.findings):
         return _sentence(cause.because)
     one, two = ("client 1", "client 2") if len(scene.shown) > 1 else ("the client", "another")
@@ -441,7 +491,8 @@ def _evidence(scene: Scene) -> Iterable[Proof]:
 
 def _places(scene: Scene) -> steps.Places:
     tables = scene.tables
-    groups = [tables.joined.members(n) for n in scene.shown]
+    shown = (*scene.shown, *(back for _, back in scene.behind))
+    groups = [tables.joined.members(n) for n in shown]
     every = [n for members in groups for n in members]
     by_time = sorted(every, key=lambda n: int(tables.connections["first_time"][n]))
     at_client, at_server = steps.sides_seen([scene.looks[n] for n in every if n in scene.looks])
@@ -467,13 +518,7 @@ def _server(tables: Tables, number: int) -> tuple[str, int]:
 
 def _caveats(scene: Scene) -> Iterable[str]:
     shown = [_sighting(scene, number) for number in scene.shown]
-    if len({s.capture for s in shown}) > 1:
-        names = " and ".join(
-            f"{who} in {PurePath(s.path).name}"
-            for who, s in zip(("client 1's", "client 2's"), shown, strict=True)
-        )
-        yield (f"Frames are numbered in each file on its own: {names}.")
-    elif shown:
+    if shown and not scene.tables.files:
         interfaces = dict.fromkeys(s.interface for s in shown if s.interface)
         seen = f", as seen on {' and '.join(interfaces)}" if interfaces else ""
         yield f"Frames are those of {PurePath(shown[0].path).name}{seen}."

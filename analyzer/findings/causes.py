@@ -14,7 +14,7 @@ from analyzer.findings.assignment import CACHED, COPIED, CROSSED, LATE, WITHIN
 from analyzer.findings.evidence import Case
 from analyzer.findings.frames import Frame
 from analyzer.findings.idle import Race
-from analyzer.findings.model import IDLE_CLOSE, Cause, Verdict
+from analyzer.findings.model import CACHE, IDLE_CLOSE, SMUGGLING, UNACCEPTED, Cause, Verdict
 from analyzer.findings.sides import Side, missed_fin, strange_reset
 from analyzer.findings.swaps import Swap
 from analyzer.findings.view import Row
@@ -28,6 +28,7 @@ _ORDER = (_SUPPORTED, _POSSIBLE, _RULED_OUT)
 # A client that leaves within so many times the longest wait that was seen, and so many ns: of
 # those who leave at a short deadline the longer waits are not seen.
 IMPATIENT, DEADLINE = 3, 1_000_000_000
+SLOW = 1_000_000_000  # ns that a host takes to acknowledge a request, from which on it is said
 _CLIENT_FIN_ACKED = int(ConnectionFlag.CLIENT_FIN_ACKED)
 _HEAD_CUT, _NOT_HTTP = int(Flag.HEAD_CUT), int(Flag.NOT_HTTP)
 _BODY_WHOLE = int(Flag.BODY_WHOLE)
@@ -140,9 +141,8 @@ def _of_cached(case: Case, owner: Row, recipient: Row) -> list[Cause]:
     """Causes of a response that another client had been given before."""
     frames = (case.tables.came(owner), case.tables.came(recipient))
     why = (
-        "what one client had been given was given to another who asked later: something keeps "
-        "responses, and does not tell who asks; whether that is the server or a cache in front of "
-        "it, a capture behind the cache would show"
+        f"{CACHE} kept what one client was given, and gave it to another who asked later; whether "
+        "that is the server's own or stands in front of it, a capture behind it would show"
     )
     network = "the response was sent again when the later request came; a network keeps none"
     return [
@@ -163,10 +163,10 @@ def _of_slipped_path(case: Case, owner: Row, recipient: Row, how: str) -> list[C
         )
     else:
         why = (
-            "a request before the owner's on its connection ends in one place for some readers and "
-            "in another for others (both Content-Length and Transfer-Encoding, or an invalid "
-            "one): who reads it otherwise takes the owner for a part of it, and hands its response "
-            "to the next request"
+            f"{SMUGGLING}: a request before the rightful one on its connection has an ambiguous "
+            "end (both Content-Length and Transfer-Encoding, or an invalid one). Whoever reads it "
+            "the other way takes the rightful request for a part of it, and hands its response to "
+            "the next request"
         )
     network = "a network cannot move a response to another connection"
     return [
@@ -470,7 +470,9 @@ def _unsent(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
             kept,
         ]
     gave_up = Cause("client/gave-up", _POSSIBLE, "the client was the first to close", at)
-    silent = "the server's host acknowledged the request, and the server sent nothing"
+    silent = _taken(case, row) or (
+        "the server's host acknowledged the request, and the server sent nothing"
+    )
     verdict, why = _orphaned(case, row)
     owing = case.habit(row).owing
     if verdict is _SUPPORTED and owing:
@@ -495,6 +497,31 @@ def _unsent(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
         )
         found.insert(1, Cause("server/descriptor", _POSSIBLE, why, at))
     return found
+
+
+def _taken(case: Case, row: Row) -> str:
+    """What is said of a request that its server's host was slow to take; "" where it was not."""
+    request, packets = case.messages.message(row, CLIENT), case.packets(row)
+    if request is None or not request.end:
+        return ""
+    ack = next((p for p in packets if p.side == SERVER and p.ack >= request.end), None)
+    sent = [p for p in packets if p.side == CLIENT and p.length and p.seq < request.end <= p.end]
+    if ack is None or ack.time - row["request_time"] < SLOW:
+        return ""
+    again = sum(p.again and p.time < ack.time for p in sent)
+    if not again:
+        return ""
+    tries = counted(again, "more time", "more times")
+    full = (
+        " It repeated its SYN-ACK as well: its accept queue was full, because the process accepted "
+        "no connection"
+        if sum(bool(p.side == SERVER and p.flags & _SYN) for p in packets) > 1
+        else " So it does where the accept queue is full, because the process accepts no connection"
+    )
+    return (
+        f"{UNACCEPTED} after {seconds(ack.time - row['request_time'])} s, when it had been sent "
+        f"{tries}, and the server sent nothing.{full}"
+    )
 
 
 def _asked_for(case: Case, row: Row) -> str:

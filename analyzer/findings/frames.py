@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import NamedTuple
 
+_PACKED = frozenset({".gz", ".zst", ".lz4", ".xz", ".bz2"})
+
 
 class Frame(NamedTuple):
     """A frame: the index of its capture, its number there, and the file's name where it is said.
@@ -44,7 +46,15 @@ def listed(frames: Sequence[Frame], most: int) -> str:
 
 
 def file_names(paths: Sequence[str]) -> list[str]:
-    """What to call each capture: the last parts of its path, as many as tell it from all others."""
+    """What to call each capture: the last parts of its path, as many as tell it from all others.
+
+    How it is compressed is left out, where that tells none apart.
+    """
+    plain = [
+        str(PurePath(p).with_suffix("")) if PurePath(p).suffix in _PACKED else p for p in paths
+    ]
+    if len(set(plain)) == len(set(paths)):
+        paths = plain
     parts = [PurePath(path).parts or (path,) for path in paths]
     names = list(paths)
     for number, own in enumerate(parts):

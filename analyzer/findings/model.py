@@ -3,6 +3,7 @@
 The field names are those of the report (schema.json in `report/`).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -49,6 +50,22 @@ CAUSES: dict[str, str] = {
 
 # How a cause's sentence begins where the server had not seen the request when it closed.
 IDLE_CLOSE = "the server had closed the idle connection before it could see the request"
+
+
+# The same of others that are better known by another name than that of their mechanism.
+CACHE = "a cache"
+SMUGGLING = "request smuggling"
+KEPT = "the response came back to the proxy"
+UNACCEPTED = "the server's host acknowledged the request only"
+
+# How a cause's sentence begins, and what that means; with nothing known of it, see CAUSES.
+_MEANINGS = {
+    IDLE_CLOSE: "the client asked on a connection that the server had just closed as idle",
+    CACHE: "a cache gave one client what it had given another",
+    SMUGGLING: "one request was hidden in another, and only one of proxy and server saw it",
+    KEPT: "the proxy was given the response and did not pass it on",
+    UNACCEPTED: "the server was slow to take the connection, and never answered",
+}
 
 
 class Verdict(StrEnum):
@@ -114,9 +131,17 @@ class Cause:
     @property
     def meaning(self) -> str:
         """What it means, for a person who does not know the name."""
-        if self.is_idle_close:
-            return "the client asked on a connection that the server had just closed as idle"
-        return CAUSES.get(self.cause, self.cause)
+        return self._named or CAUSES.get(self.cause, self.cause)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether its sentence says how it came about better than its mechanism would."""
+        return bool(self._named)
+
+    @property
+    def _named(self) -> str:
+        said = (what for begin, what in _MEANINGS.items() if self.because.startswith(begin))
+        return next(said, "")
 
     @property
     def is_idle_close(self) -> bool:
@@ -257,6 +282,12 @@ class EndpointSummary:
     host: str
     requests: int
     shapes: tuple[ShapeCount, ...]
+
+
+def expected_false(findings: Iterable[Finding]) -> float:
+    """How many of the findings are false, as the bits that speak for them have it."""
+    shares: list[float] = [1.0 / (1.0 + 2.0**f.bits) for f in findings if f.weighed]
+    return round(sum(shares), 6)
 
 
 @dataclass(slots=True)

@@ -51,6 +51,7 @@ MOST_TOKENS = 20.0
 # others); and where it had been given something else long before.
 MOST_TIME, TOO_SOON, TOO_LATE, STALE = 2.0, -4.0, -1.0, -8.0
 HEADER, TEXT = "(header)", "(text)"
+_AT = {HEADER: "in its head", TEXT: "in its text"}
 ALIKE = 0.75  # of two words, from which on they differ in their spelling only
 _DIGIT = re.compile(rb"\d")
 
@@ -212,7 +213,7 @@ class Weigher:
             if abs(bits) < 0.1:
                 continue
             how = "repeats" if where else "does not repeat"
-            at = f", at {_and(sorted(where))}" if where else ""
+            at = f", {_and([_AT.get(one, f'at {one}') for one in sorted(where)])}" if where else ""
             yield Comparison(
                 TOKEN,
                 bits,
@@ -340,7 +341,7 @@ class Weigher:
             UNSERVED,
             bits,
             f"the request in frame {self.tables.asked(request)} was left without a response, "
-            f"as one in {max(1, round(2**bits)):,} is",
+            f"as one request in {max(1, round(2**bits)):,} is",
             (self.tables.asked(request),),
         )
 

@@ -12,6 +12,9 @@ from analyzer.echoes import Position
 from analyzer.findings.causes import OPEN, ordered
 from analyzer.findings.frames import Frame
 from analyzer.findings.model import (
+    CACHE,
+    KEPT,
+    SMUGGLING,
     Cause,
     Fact,
     Finding,
@@ -20,6 +23,7 @@ from analyzer.findings.model import (
     Seen,
     Vantage,
     Verdict,
+    expected_false,
 )
 from analyzer.findings.places import MARGIN, Place, Traced
 from analyzer.findings.proxies import Leg, Proxies
@@ -33,6 +37,7 @@ _SUPPORTED, _POSSIBLE, _RULED_OUT = Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict
 _SERVERS = ("server/silent", "server/closed", "server/reset", "server/descriptor", "server/stolen")
 _DOUBTFUL = int(Flag.DOUBTFUL)
 _FRONT, _BACK = "front", "back"
+_BEHIND = "behind the proxy: "
 # Faults of one connection as a whole: they are the same at every place on it.
 _ON_ONE_CONNECTION = ("client/", "connection/")
 
@@ -56,7 +61,8 @@ def _place(tables: Tables, judged: Judgement) -> None:
         sides += [front.row] if front is not None else []
     where = _Where(tables, Traced.of(tables, [*rows.values(), *sides]), proxies, rows)
     found = [where.placed(finding) for finding in judged.findings]
-    judged.findings = _one_incident(where.inherited(found), where.same)
+    judged.findings = _joined(_one_incident(where.inherited(found), where.same), where.same)
+    judged.expected_false = expected_false(judged.findings)
 
 
 def vantages(tables: Tables) -> list[Vantage]:
@@ -137,7 +143,7 @@ class _Where:
     traced: Traced
     proxies: Proxies
     rows: dict[int, Row]
-    same: list[tuple[int, int]]  # findings on the two sides of a proxy
+    same: list[tuple[int, int]]  # findings before and behind a proxy that are of one exchange
     inherits: dict[int, Position]  # findings before a proxy, and what was wrong behind it already
     at: dict[Position, list[int]]  # findings by their exchange
     _next: int = 0
@@ -363,12 +369,12 @@ class _Where:
                 *self._seen(self.traced.path(leg), _FRONT),
                 *(replace(s, leg=_BACK) for s in seen),
             ]
-            self._tie(number, leg)
+            self.same += [(known, number) for known in self._of(leg) if known != number]
         if behind:
             seen = [replace(s, leg=_FRONT) for s in seen]
             for leg in (b.row for b in behind):
                 seen += self._seen(self.traced.path(leg), _BACK)
-                self._tie(number, leg)
+                self.same += [(number, known) for known in self._of(leg) if known != number]
             if finding.kind is Kind.MISDELIVERED:
                 finding, seen = self._mixed(finding, number, row, behind, seen)
             elif finding.kind is Kind.UNANSWERED:
@@ -379,10 +385,9 @@ class _Where:
             finding = self._alone(finding, row)
         return replace(finding, seen=tuple(seen))
 
-    def _tie(self, number: int, other: Row) -> None:
-        for known in self.at.get(other.position, ()):
-            if known != number:
-                self.same.append((known, number))
+    def _of(self, row: Row) -> list[int]:
+        """The findings on an exchange."""
+        return self.at.get(row.position, [])
 
     def _mixed(
         self, finding: Finding, number: int, row: Row, behind: list[Leg], seen: list[Seen]
@@ -432,7 +437,7 @@ class _Where:
         if finding.cause.startswith("client/") or finding.cause == "network/lost":
             return finding
         frame = self.tables.came(answered[-1])
-        why = f"the response came back to the proxy, in frame {frame}, and never left it"
+        why = f"{KEPT}, in frame {frame}, and never left it"
         ruled = f"the server answered the proxy, in frame {frame}"
         cause = Cause("proxy/crossed", _SUPPORTED, why, (frame,))
         return _led(finding, cause, dict.fromkeys(_SERVERS, ruled), Fact(why, (frame,)))
@@ -465,6 +470,11 @@ class _Where:
             "were"
         )
         if finding.kind is Kind.MISDELIVERED:
+            first = finding.causes[0].because
+            if first.startswith(SMUGGLING):
+                return _with(finding, Fact(why, (frame,)))  # it was taken for a part of another
+            if first.startswith(CACHE):
+                why = f"{CACHE} answered: {why}"
             out = dict.fromkeys(
                 ("server/crossed", "server/stolen", "server/descriptor"),
                 "the server never saw this request: the proxy answered by itself",
@@ -506,6 +516,46 @@ def _led(finding: Finding, cause: Cause, ruled_out: dict[str, str], *facts: Fact
         others.append(other)
     led = replace(finding, cause=cause.cause, causes=(cause, *ordered(others)))
     return _with(led, *facts)
+
+
+def _joined(findings: list[Finding], same: list[tuple[int, int]]) -> list[Finding]:
+    """The findings, those before and behind a proxy that are one and the same told once.
+
+    It is the client's request that is told, with the causes of where it went wrong first: behind.
+    """
+    out: list[Finding | None] = list(findings)
+    for front, back in dict.fromkeys(same):
+        one, two = out[front], out[back]
+        if one is None or two is None or one.kind is not two.kind:
+            continue
+        out[front] = _as_one(one, two)
+        out[back] = None
+    return [finding for finding in out if finding is not None]
+
+
+def _as_one(front: Finding, back: Finding) -> Finding:
+    """Two findings of one exchange, before a proxy and behind it, as one."""
+    own = {fact.fact for fact in front.evidence}
+    behind = tuple(
+        replace(fact, fact=f"{_BEHIND}{fact.fact}")
+        for fact in back.evidence
+        if fact.fact not in own and not fact.fact.startswith("behind the proxy")
+    )
+    stronger = back if back.bits > front.bits else front
+    joined = replace(
+        front,
+        confidence=stronger.confidence,
+        evidence=(*front.evidence, *behind),
+        weighed=stronger.weighed,
+        explanations=stronger.explanations,
+        bits=stronger.bits,
+        filter=f"{front.filter} || {back.filter}",
+    )
+    proxy = next((c for c in front.causes if c.cause == "proxy/crossed"), None)
+    if proxy is None or proxy.verdict is not _RULED_OUT:
+        return joined
+    causes = ordered([*(c for c in back.causes if c.cause != proxy.cause), proxy])
+    return replace(joined, cause=causes[0].cause, causes=tuple(causes))
 
 
 def _one_incident(findings: list[Finding], same: list[tuple[int, int]]) -> list[Finding]:

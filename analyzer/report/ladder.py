@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from pathlib import PurePath
 
 from rich.console import Console
 from rich.text import Text
@@ -166,32 +165,59 @@ def ladder(story: Story, width: int, *, ascii_only: bool = False) -> Iterator[Te
 
 
 def _headings(story: Story, places: Sequence[int]) -> Iterator[Text]:
+    """Who each lane is, above it; a text that would touch the next one goes on below."""
+    last = len(places) - 1
+    room = [
+        _room(n, places) if 0 < n < last else (places[min(1, last)] - places[0]) * 2 // 3
+        for n in range(len(places))
+    ]
     for style, texts in (
         ("bold", [lane.name for lane in story.lanes]),
         ("dim", [lane.place for lane in story.lanes]),
-        ("dim", _sources(story)),
     ):
-        if not any(texts):
-            continue
-        line = Text(" " * (places[-1] + 1))
-        plain = list(line.plain)
-        for n, text in enumerate(texts):
-            shown = visible(text)
-            if n == len(texts) - 1 and n:
-                start = places[n] + 1 - len(shown)
-            else:
+        columns = [_label(visible(text), width) for text, width in zip(texts, room, strict=True)]
+        for row in zip_longest(*columns, fillvalue=""):
+            plain = [" "] * (places[-1] + 1)
+            for n, shown in enumerate(row):
                 start = places[n] - (len(shown) // 2 if n else 0)
-            start = max(0, start)
-            plain[start : start + len(shown)] = shown
-        yield Text("".join(plain).rstrip(), style=style)
+                if n == last and n:
+                    start = places[n] + 1 - len(shown)
+                plain[max(0, start) : max(0, start) + len(shown)] = shown
+            yield Text("".join(plain).rstrip(), style=style)
 
 
-def _sources(story: Story) -> list[str]:
-    """The files under the lanes, where they differ."""
-    names = [f"in {PurePath(s.path).name}" for s in story.sightings]
-    if len({s.capture for s in story.sightings}) < 2 or len(story.lanes) < 3:
-        return [""] * len(story.lanes)
-    return [names[0], "", names[1]]
+def _room(lane: int, places: Sequence[int]) -> int:
+    """The columns that a heading in the middle may have, so that there is one between any two."""
+    step = min(places[lane] - places[lane - 1], places[lane + 1] - places[lane])
+    at_an_end = lane in (1, len(places) - 2)
+    return max(8, (step * 2 // 3 if at_an_end else step) - 2)
+
+
+def _label(text: str, width: int) -> list[str]:
+    """An `ip:port` and the like in lines of `width` columns, broken at blanks and before ports."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        host, colon, port = word.rpartition(":")
+        if len(word) > width and colon:
+            lines += [*_pieces(host, width), f"{colon}{port}"]
+        elif lines and len(lines[-1]) + 1 + len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines += [word[n : n + width] for n in range(0, len(word), width)] or [""]
+    return lines
+
+
+def _pieces(host: str, width: int) -> Iterator[str]:
+    """An address in lines, broken behind its dots or colons where it has any."""
+    line = ""
+    for part in re.findall("[^.:]*[.:]?", host):
+        if line and len(line) + len(part) > width:
+            yield line
+            line = ""
+        line += part
+    while line:
+        yield line[:width]
+        line = line[width:]
 
 
 def _gutter(time: str, frame: str, places: Sequence[int], lane: str, *, style: str = "") -> Text:
