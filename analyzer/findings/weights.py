@@ -403,8 +403,9 @@ def spelt(one: bytes, other: bytes) -> bool:
 
 def _where(value: bytes, said: Said, body: object) -> set[str]:
     found = echoes.places_of(value, body)
-    if body is None and _DIGIT.search(value) and echoes.echoed(value, said.body):
-        found.add(TEXT)  # a mere word may stand on any page
+    tells = _DIGIT.search(value) or echoes.in_words(value)  # a mere word may stand on any page
+    if body is None and tells and echoes.echoed(value, said.body):
+        found.add(TEXT)
     if repeats(value, said.head):
         found.add(HEADER)
     return found
