@@ -11,14 +11,14 @@ import numpy as np
 
 from analyzer.echoes import says_who
 from analyzer.findings import reuse
-from analyzer.findings.assignment import CACHED, Event, events
+from analyzer.findings.assignment import CACHED, Event, Move, events
 from analyzer.findings.candidates import LONGEST_WAIT, Candidates
 from analyzer.findings.capture_limits import limited, only_doubtful
 from analyzer.findings.explanations import (
     LIKELY,
     POSSIBLE,
-    SWAP,
     Judging,
+    Outcome,
     confidence,
     explain,
 )
@@ -26,13 +26,14 @@ from analyzer.findings.failures import tells_failure
 from analyzer.findings.history import histories
 from analyzer.findings.model import NOT_SAID, Confidence, Explained
 from analyzer.findings.proxies import Proxies
-from analyzer.findings.swaps import EARLY_FINAL, REUSED, SURPLUS, Oddity, Swap, Verdicts
+from analyzer.findings.swaps import EARLY_FINAL, REUSED, SURPLUS, UNSEEN, Oddity, Swap, Verdicts
 from analyzer.findings.triage import Odd
 from analyzer.findings.view import Id, Row, Tables
 from analyzer.findings.weights import (
     AT_ONCE,
     EQUAL,
     FORM,
+    NUMBERS,
     PROXY,
     TOKEN,
     Comparison,
@@ -42,6 +43,7 @@ from analyzer.tables import Flag
 
 # In bits: how likely the rightful request of a response would not be in sight.
 ALONE_IN_SIGHT, ALL_IN_SIGHT = -1.0, -5.0
+AHEAD = 40.0  # bits: no response acknowledges less than the request that it answers
 KEPT = 6.0  # bits: a proxy that answers by itself is seldom right about who asks
 NOTABLE = 7.0  # bits, at least, by which a response is odd before anybody is told of it
 OTHERWISE = "a shape that its endpoint seldom or never has otherwise, with no owner in sight"
@@ -236,9 +238,6 @@ class _Deciding:
         service = tables.joined.service
         here = tables.connections["client"][(service == server) & tables.joined.judged]
         sight = ALONE_IN_SIGHT if len(np.unique(here)) < 2 else ALL_IN_SIGHT
-        bits = odd + alike + sight - SWAP
-        if bits < POSSIBLE:
-            return False
         likely = int(tables.variants.endpoint[nearest])
         name = tables.names[likely].name
         frame = tables.came(row)
@@ -247,15 +246,32 @@ class _Deciding:
             Comparison(FORM, alike, f"its shape is that of {name}", (frame,)),
             Comparison("sight", sight, "no request that could have asked for it is in sight"),
         ]
-        self.out.swaps.append(
-            Swap(
-                row, None, "unseen", Confidence.POSSIBLE, tuple(told),
-                (Explained("another request's response", "chosen", "whose it is is not in sight"),),
-                bits, likely=likely,
-            )
-        )  # fmt: skip
+        outcome = self._explained(row, row, UNSEEN, told)
+        if outcome.bits < POSSIBLE:
+            return False
+        self._told(row, None, UNSEEN, Confidence.POSSIBLE, told, outcome, likely=likely)
         self.settled.add(row.id)
         return True
+
+    def _explained(
+        self, row: Row, request: Row, how: str, told: list[Comparison], *, owed: bool = True
+    ) -> Outcome:
+        """What the closed list says of one response that came to the wrong request."""
+        event = Event([Move(row, request, how)], told)
+        return explain(Judging(self.tables, self.weigher, event, self.found.given, owed))
+
+    def _told(
+        self,
+        row: Row,
+        owner: Row | None,
+        how: str,
+        sure: Confidence,
+        told: list[Comparison],
+        outcome: Outcome,
+        likely: int | None = None,
+    ) -> None:
+        every, bits = outcome.every, outcome.bits
+        self.out.swaps.append(Swap(row, owner, how, sure, tuple(told), every, bits, likely=likely))
 
     def by_numbers(self) -> None:
         """Responses that were sent before their requests had arrived belong to those before."""
@@ -265,12 +281,20 @@ class _Deciding:
         for row in odd.surplus:
             known = before.get(row["connection"])
             earlier = known.covered(row, row["request_time"]) if known else None
-            if row["connection"] not in excess and earlier is None and not self._missed(row):
-                self.out.oddities.append(Oddity(row, BEFORE))
+            owed = row["connection"] in excess or earlier is not None or self._missed(row)
+            frames = row["response_frame"], row["request_frame"]
+            text = (
+                f"by its numbers the response in frame {frames[0]} was sent before the request in "
+                f"frame {frames[1]} had arrived"
+            )
+            told = [Comparison(NUMBERS, AHEAD, text, frames)]
+            outcome = self._explained(row, earlier or row, SURPLUS, told, owed=owed)
+            if outcome.bits < POSSIBLE:
+                self.out.oddities.append(Oddity(row, BEFORE, tuple(told), outcome.every))
             elif limited(tables, row):
                 self.out.undecided.append(row)
             else:
-                self.out.swaps.append(Swap(row, earlier, SURPLUS, Confidence.LIKELY, bits=SWAP))
+                self._told(row, earlier, SURPLUS, Confidence.LIKELY, told, outcome)
 
     def _missed(self, row: Row) -> bool:
         """Whether a request to the server was left without a response that could be this one."""
@@ -293,13 +317,13 @@ class _Deciding:
             if told is None:
                 continue
             earlier, comparisons = told
-            bits = sum(c.bits for c in comparisons) - reuse.REUSE
-            if bits >= POSSIBLE:
-                how, sure = REUSED, Confidence.POSSIBLE
-                if reuse.is_early_final(row):
-                    how = EARLY_FINAL
-                    sure = Confidence.LIKELY if bits >= LIKELY else sure
-                self.out.swaps.append(Swap(row, earlier, how, sure, tuple(comparisons), bits=bits))
+            how = EARLY_FINAL if reuse.is_early_final(row) else REUSED
+            outcome = self._explained(row, earlier, how, comparisons)
+            if outcome.bits >= POSSIBLE:
+                sure = Confidence.POSSIBLE
+                if how == EARLY_FINAL and outcome.bits >= LIKELY:
+                    sure = Confidence.LIKELY
+                self._told(row, earlier, how, sure, comparisons, outcome)
 
 
 def _is_content(place: str) -> bool:

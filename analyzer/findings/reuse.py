@@ -21,9 +21,6 @@ from analyzer.findings.view import Row, Tables
 from analyzer.findings.weights import HABIT, TIME, Comparison
 from analyzer.tables import Flag
 
-# Bits: of all requests sent while another was outstanding so few were sent by a pool that took the
-# connection for idle; most were meant so.
-REUSE = 10.0
 # Known before anything is seen: one request in a thousand is sent while another is outstanding.
 REQUESTS, EARLY = 100.0, 0.1
 BORROWED = 20.0  # what a client's own habit counts for beside that of all: as so many requests
