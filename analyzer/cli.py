@@ -273,11 +273,14 @@ def _tell(
     show_secrets: bool,
 ) -> None:
     from analyzer.report import ladder
+    from analyzer.report.comments import told
 
+    report = examination.report
+    comments = told(report.captures, chosen.findings, report.tables)
     story = examination.story(chosen, show_bodies=show_bodies, show_secrets=show_secrets)
 
     def tell(console: "Console") -> None:
-        ladder.show(story, console)
+        ladder.show(story, console, comments)
         ladder.others([i.headline for i in incidents if i is not chosen], console)
 
     _print(tell)

@@ -36,7 +36,7 @@ from analyzer.extraction import Extraction, Recorder, join
 from analyzer.findings import clocks, vantages
 from analyzer.findings.frames import file_names
 from analyzer.findings.judge import judge
-from analyzer.findings.view import Tables, Variants
+from analyzer.findings.view import Tables, Variants, place_of
 from analyzer.findings.where import locate
 from analyzer.halves import Halves
 from analyzer.http.ordinary import Glance, OrdinaryReader
@@ -57,6 +57,7 @@ Progress = Callable[[int], None]
 T = TypeVar("T")
 
 PROCESSES = get_context("spawn")
+_NUMBERED = re.compile(rf"(^| ){INTERFACE}[0-9]+$")
 WORTH_SHARING = 64 << 20  # bytes; smaller captures are read sooner than a process has started
 
 
@@ -521,6 +522,26 @@ def _files(captures: list[Capture], connections: np.ndarray) -> list[str]:
     return file_names([capture.path for capture in captures]) if several else []
 
 
+def _carrying(
+    names: list[str], connections: np.ndarray, addresses: list[tuple[int, int]]
+) -> list[str]:
+    """The names of interfaces; one that is only a number with the server that is most asked on it.
+
+    A cooked header (Linux SLL2) has the number of each interface and not its name.
+    """
+    found = list(names)
+    for number, name in enumerate(names):
+        if not _NUMBERED.search(name):
+            continue
+        rows = connections[connections["interface"] == number]
+        if len(rows):
+            servers = rows["server"].astype(np.int64) << 16 | rows["server_port"]
+            values, counts = np.unique(servers, return_counts=True)
+            most = int(values[counts.argmax()])
+            found[number] = f"{name} (to {place_of(*addresses[most >> 16], most & 0xFFFF)})"
+    return found
+
+
 def by_reference(reread: Reread, timed: clocks.Clocks) -> Reread:
     """`reread` with its times by the reference clock."""
     interface = reread.interface
@@ -587,7 +608,7 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
         addresses=extraction.addresses,
         interfaces=interfaces.names,
         echoes=renumbered(extraction.echoes, anew, route),
-        vantages=vantage_names(captures, interfaces),
+        vantages=_carrying(vantage_names(captures, interfaces), connections, extraction.addresses),
         sources=sources_of(captures, interfaces),
         ends=ends,
         refusals=sorted(extraction.refusals)[:MOST_REFUSALS],

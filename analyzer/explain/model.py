@@ -28,10 +28,13 @@ class Manner(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Somebody who takes part: `client 1`, `server`; `place` is ip:port."""
+    """Somebody who takes part: `client 1`, `server`; `place` is ip:port, `inside` that of a server
+    behind address translation.
+    """
 
     name: str
     place: str
+    inside: str = ""
 
 
 @dataclass(frozen=True, slots=True)

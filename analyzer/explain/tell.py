@@ -169,7 +169,7 @@ def _lanes(scene: Scene) -> tuple[tuple[Lane, ...], dict[int, tuple[int, int]]]:
     servers = list(
         dict.fromkeys(tables.place(int(r["server"]), int(r["server_port"])) for r in rows)
     )
-    asked = Lane(scene.server, " and ".join(servers))
+    asked = Lane(scene.server, " and ".join(servers), _inside(tables, shown, servers))
     many = len(shown) > 1
     askers = [Lane(f"client {n}" if many else "client", c) for n, c in enumerate(clients, 1)]
     if scene.behind:
@@ -180,10 +180,22 @@ def _lanes(scene: Scene) -> tuple[tuple[Lane, ...], dict[int, tuple[int, int]]]:
         proxy = len(askers)
         sides = {number: (n, proxy) for n, number in enumerate(shown)}
         sides |= {back: (proxy, proxy + 1) for _, back in scene.behind}
-        return (*askers, asked, Lane("server", " and ".join(origins))), sides
+        inside = _inside(tables, [back for _, back in scene.behind], list(origins))
+        return (*askers, asked, Lane("server", " and ".join(origins), inside)), sides
     if not many:
         return (askers[0] if askers else Lane("client", ""), asked), dict.fromkeys(shown, (0, 1))
     return (askers[0], asked, askers[1]), {shown[0]: (0, 1), shown[1]: (2, 1)}
+
+
+def _inside(tables: Tables, numbers: Sequence[int], known: Sequence[str]) -> str:
+    """Where the server of connections was seen nearest to it, if by another address."""
+    found = []
+    for number in numbers:
+        members = tables.joined.members(number)
+        last = max(members, key=lambda n: int(tables.connections["first_time"][n]))
+        row = tables.connections[last]
+        found.append(tables.place(int(row["server"]), int(row["server_port"])))
+    return " and ".join(dict.fromkeys(place for place in found if place not in known))
 
 
 def _part(scene: Scene, number: int, sides: tuple[int, int]) -> Part:

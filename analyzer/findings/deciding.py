@@ -282,7 +282,7 @@ class _Deciding:
             known = before.get(row["connection"])
             earlier = known.covered(row, row["request_time"]) if known else None
             owed = row["connection"] in excess or earlier is not None or self._missed(row)
-            frames = row["response_frame"], row["request_frame"]
+            frames = tables.came(row), tables.asked(row)
             text = (
                 f"by its numbers the response in frame {frames[0]} was sent before the request in "
                 f"frame {frames[1]} had arrived"

@@ -90,6 +90,7 @@ class Request:
     connection: int
     capture: int
     interfaces: tuple[str, ...] = ()
+    inside: str = ""  # the server's ip:port nearest to it, where translation makes that another
 
 
 @dataclass(frozen=True, slots=True)

@@ -302,15 +302,19 @@ class Tables:
         """The request of a row, as the report names it."""
         connection = self.connection(row)
         members = self.joined.members(row["connection"])
-        nearest = min(members, key=lambda n: int(self.connections["first_time"][n]))
-        client = self.connections[nearest]
+        members = sorted(members, key=lambda n: int(self.connections["first_time"][n]))
+        client, last = self.connections[members[0]], self.connections[members[-1]]
+        server, inside = (
+            self.place(int(one["server"]), int(one["server_port"])) for one in (connection, last)
+        )
         endpoint = self.names[int(self.endpoint_of[row["route"]])]
         return Request(
             method=endpoint.method,
             target=row.target.decode("latin-1"),
             endpoint=endpoint.name,
             client=self.place(int(client["client"]), int(client["client_port"])),
-            server=self.place(int(connection["server"]), int(connection["server_port"])),
+            server=server,
+            inside=inside if inside != server else "",
             time=row["request_time"],
             frame=row["request_frame"],
             connection=int(connection["stream"]),
@@ -318,7 +322,7 @@ class Tables:
             interfaces=tuple(
                 dict.fromkeys(
                     name
-                    for n in sorted(members, key=lambda n: int(self.connections["first_time"][n]))
+                    for n in members
                     if (name := self.interfaces[int(self.connections["interface"][n])])
                 )
             ),
@@ -365,14 +369,18 @@ class Tables:
 
     def place(self, address: int, port: int) -> str:
         """`ip:port`, an IPv6 address in brackets."""
-        high, low = self.addresses[address]
-        if high == 0 and low >> 32 == _MAPPED >> 32:
-            return f"{IPv4Address(low & 0xFFFFFFFF)}:{port}"
-        return f"[{IPv6Address(high << 64 | low)}]:{port}"
+        return place_of(*self.addresses[address], port)
 
     def server(self, row: Row) -> int:
         """What tells servers apart: a number for all addresses and ports that are one server."""
         return int(self.joined.service[row["connection"]])
+
+
+def place_of(high: int, low: int, port: int) -> str:
+    """`ip:port` of an address in two words, an IPv6 address in brackets."""
+    if high == 0 and low >> 32 == _MAPPED >> 32:
+        return f"{IPv4Address(low & 0xFFFFFFFF)}:{port}"
+    return f"[{IPv6Address(high << 64 | low)}]:{port}"
 
 
 def form_text(form: Form) -> str:

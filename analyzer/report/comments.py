@@ -1,14 +1,16 @@
 """The comments of a capture on the frames of a finding: what container tools wrote on them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from analyzer.capture.frames import Capture
 from analyzer.findings.frames import Frame, listed
 from analyzer.findings.model import Finding
 from analyzer.findings.view import Tables
+from analyzer.report.escape import shortened
 
 MOST_LISTED = 64  # of one finding
+MOST_TOLD, LONGEST = 12, 400  # of an incident, and characters of one
 MOST_NAMED = 12  # frames of one comment that are named
 
 
@@ -29,6 +31,12 @@ def comments(captures: list[Capture], finding: Finding) -> list[Comment]:
             if len(found) < MOST_LISTED:
                 found.append(Comment(number, frame, text))
     return found
+
+
+def told(captures: list[Capture], findings: Iterable[Finding], tables: Tables) -> list[str]:
+    """The comments on the frames of several findings for a person, the first ones."""
+    every = dict.fromkeys(one for finding in findings for one in comments(captures, finding))
+    return [shortened(line, LONGEST) for line in lines(list(every), tables)][:MOST_TOLD]
 
 
 def _frames(finding: Finding) -> Iterator[tuple[int, int]]:

@@ -61,8 +61,8 @@ _UNICODE = Glyphs("│", "┊", "─", "━", "◀", "▶", "┤", "├")
 _ASCII = Glyphs("|", ":", "-", "=", "<", ">", "|", "|")
 
 
-def show(story: Story, console: Console) -> None:
-    """Print a story."""
+def show(story: Story, console: Console, comments: Sequence[str] = ()) -> None:
+    """Print a story; `comments` are those that its captures have on its frames."""
     width = max(NARROWEST, min(console.width, WIDEST))
     out = _Out(console, width)
     heading = Text.assemble((f"Incident {story.id}  ", "bold"), (visible(story.title), "bold red"))
@@ -83,6 +83,10 @@ def show(story: Story, console: Console) -> None:
         out.say(proof.of, style="bold")
         for fact in proof.facts:
             out.say(fact.fact, indent=2, label="-")
+    if comments:
+        out.title("What the capture itself says of these frames")
+    for comment in comments:
+        out.say(comment, indent=2, label="-")
     for scale in story.scales:
         out.title("How sure that is, in bits")
         _scale(out, scale)
@@ -174,7 +178,10 @@ def _headings(story: Story, places: Sequence[int]) -> Iterator[Text]:
     for style, texts in (
         ("bold", [lane.name for lane in story.lanes]),
         ("dim", [lane.place for lane in story.lanes]),
+        ("dim", [f"inside {lane.inside}" if lane.inside else "" for lane in story.lanes]),
     ):
+        if not any(texts):
+            continue
         columns = [_label(visible(text), width) for text, width in zip(texts, room, strict=True)]
         for row in zip_longest(*columns, fillvalue=""):
             plain = [" "] * (places[-1] + 1)

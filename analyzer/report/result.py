@@ -48,6 +48,7 @@ FINDING_COLUMNS: dict[str, str] = {
             ("endpoint", "method and path template"),
             ("client", "ip:port at the vantage nearest the client"),
             ("server", "ip:port"),
+            ("inside", "the server's ip:port nearest to it, where translation makes that another"),
             ("time", "RFC 3339, UTC: its first byte"),
             ("file", "the capture with its first byte, as given"),
             ("frame", "frame number of its first byte"),
