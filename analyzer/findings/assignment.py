@@ -21,11 +21,15 @@ from analyzer.findings.weights import MOST_TOKENS, SURPLUS, TOKEN, Comparison, W
 STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED = (
     "stolen", "crossed", "copied", "cached", "late", "slipped",
 )  # fmt: skip
+BY_CONTENT = frozenset({STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED})
 TIE = 1.0  # bits within which two requests fit equally well
 
 
 class Move(NamedTuple):
-    """A response, with its exchange on the wire, and the request that it rather belongs to."""
+    """A response, with its exchange on the wire, and the request that it rather belongs to.
+
+    Where that is not in sight `request` is the response's own exchange.
+    """
 
     response: Row
     request: Row

@@ -17,8 +17,8 @@ from analyzer.findings.capture_limits import limited, only_doubtful
 from analyzer.findings.explanations import (
     LIKELY,
     POSSIBLE,
+    SWAP,
     Judging,
-    Outcome,
     confidence,
     explain,
 )
@@ -43,7 +43,9 @@ from analyzer.tables import Flag
 
 # In bits: how likely the rightful request of a response would not be in sight.
 ALONE_IN_SIGHT, ALL_IN_SIGHT = -1.0, -5.0
-AHEAD = 40.0  # bits: no response acknowledges less than the request that it answers
+# Bits: no response acknowledges less than the request that it answers. What is owed to somebody is
+# then a fault by as much as a swap is rare.
+AHEAD = 2 * SWAP
 KEPT = 6.0  # bits: a proxy that answers by itself is seldom right about who asks
 NOTABLE = 7.0  # bits, at least, by which a response is odd before anybody is told of it
 OTHERWISE = "a shape that its endpoint seldom or never has otherwise, with no owner in sight"
@@ -199,7 +201,7 @@ class _Deciding:
         form = max(0.0, sum(c.bits for c in against if c.name == FORM))
         bits = form + max(0.0, sum(c.bits for c in against if c.name == TOKEN))
         failure = tells_failure(self.tables.forms[row["form"]])
-        if form >= NOTABLE and not failure and self._unseen(row, bits, against):
+        if form >= NOTABLE and not failure and self._unseen(row, against):
             return
         event, name, every = self.honest.get(row.id, (None, "", ()))
         if event is not None and event.copied and name in _NOT_SURE and self._is_notable(event):
@@ -223,7 +225,7 @@ class _Deciding:
             and not any(self.weigher.same(request, response) for response, request in both)
         )
 
-    def _unseen(self, row: Row, odd: float, against: list[Comparison]) -> bool:
+    def _unseen(self, row: Row, against: list[Comparison]) -> bool:
         """Whether it is another endpoint's whose request is not in sight; then it is a finding."""
         tables, forms = self.tables, self.weigher.forms
         endpoint = tables.endpoint(row)
@@ -246,32 +248,23 @@ class _Deciding:
             Comparison(FORM, alike, f"its shape is that of {name}", (frame,)),
             Comparison("sight", sight, "no request that could have asked for it is in sight"),
         ]
-        outcome = self._explained(row, row, UNSEEN, told)
-        if outcome.bits < POSSIBLE:
+        bits, every = self._explained(row, row, UNSEEN, told)
+        if bits < POSSIBLE:
             return False
-        self._told(row, None, UNSEEN, Confidence.POSSIBLE, told, outcome, likely=likely)
+        sure = Confidence.POSSIBLE
+        self.out.swaps.append(
+            Swap(row, None, UNSEEN, sure, tuple(told), every, bits, likely=likely)
+        )
         self.settled.add(row.id)
         return True
 
     def _explained(
         self, row: Row, request: Row, how: str, told: list[Comparison], *, owed: bool = True
-    ) -> Outcome:
-        """What the closed list says of one response that came to the wrong request."""
+    ) -> tuple[float, tuple[Explained, ...]]:
+        """The bits for a fault where no content is weighed, and all reasons of the closed list."""
         event = Event([Move(row, request, how)], told)
-        return explain(Judging(self.tables, self.weigher, event, self.found.given, owed))
-
-    def _told(
-        self,
-        row: Row,
-        owner: Row | None,
-        how: str,
-        sure: Confidence,
-        told: list[Comparison],
-        outcome: Outcome,
-        likely: int | None = None,
-    ) -> None:
-        every, bits = outcome.every, outcome.bits
-        self.out.swaps.append(Swap(row, owner, how, sure, tuple(told), every, bits, likely=likely))
+        outcome = explain(Judging(self.tables, self.weigher, event, self.found.given, owed))
+        return outcome.bits, outcome.every
 
     def by_numbers(self) -> None:
         """Responses that were sent before their requests had arrived belong to those before."""
@@ -288,13 +281,14 @@ class _Deciding:
                 f"frame {frames[1]} had arrived"
             )
             told = [Comparison(NUMBERS, AHEAD, text, frames)]
-            outcome = self._explained(row, earlier or row, SURPLUS, told, owed=owed)
-            if outcome.bits < POSSIBLE:
-                self.out.oddities.append(Oddity(row, BEFORE, tuple(told), outcome.every))
+            bits, every = self._explained(row, earlier or row, SURPLUS, told, owed=owed)
+            if bits < POSSIBLE:
+                self.out.oddities.append(Oddity(row, BEFORE, tuple(told), every))
             elif limited(tables, row):
                 self.out.undecided.append(row)
             else:
-                self._told(row, earlier, SURPLUS, Confidence.LIKELY, told, outcome)
+                sure = Confidence.LIKELY
+                self.out.swaps.append(Swap(row, earlier, SURPLUS, sure, tuple(told), every, bits))
 
     def _missed(self, row: Row) -> bool:
         """Whether a request to the server was left without a response that could be this one."""
@@ -318,12 +312,14 @@ class _Deciding:
                 continue
             earlier, comparisons = told
             how = EARLY_FINAL if reuse.is_early_final(row) else REUSED
-            outcome = self._explained(row, earlier, how, comparisons)
-            if outcome.bits >= POSSIBLE:
+            bits, every = self._explained(row, earlier, how, comparisons)
+            if bits >= POSSIBLE:
                 sure = Confidence.POSSIBLE
-                if how == EARLY_FINAL and outcome.bits >= LIKELY:
+                if how == EARLY_FINAL and bits >= LIKELY:
                     sure = Confidence.LIKELY
-                self._told(row, earlier, how, sure, comparisons, outcome)
+                self.out.swaps.append(
+                    Swap(row, earlier, how, sure, tuple(comparisons), every, bits)
+                )
 
 
 def _is_content(place: str) -> bool:

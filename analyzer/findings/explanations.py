@@ -14,15 +14,7 @@ from math import inf, log2
 from typing import NamedTuple
 
 from analyzer.echoes import says_who
-from analyzer.findings.assignment import (
-    CACHED,
-    COPIED,
-    CROSSED,
-    LATE,
-    SLIPPED,
-    STOLEN,
-    Event,
-)
+from analyzer.findings.assignment import BY_CONTENT, Event
 from analyzer.findings.candidates import said
 from analyzer.findings.failures import tells_failure
 from analyzer.findings.model import Confidence, Explained
@@ -52,8 +44,8 @@ MANY = 5  # times that the same bytes are given, from which on they are nobody's
 FAULT, BENIGN = "fault", "benign"
 
 
-# What a suspicion may be, by the ways in which responses came to the wrong requests.
-_CONTENT = frozenset({STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED})
+# What a suspicion rests on, by the ways in which responses may come to the wrong requests.
+_CONTENT = BY_CONTENT
 _SIGHT = frozenset({UNSEEN})
 _AHEAD = frozenset({SURPLUS})
 _EARLY = frozenset({REUSED, EARLY_FINAL})
