@@ -91,6 +91,7 @@ class Request:
     capture: int
     interfaces: tuple[str, ...] = ()
     inside: str = ""  # the server's ip:port nearest to it, where translation makes that another
+    source: str = ""  # the client's ip:port as a PROXY header on the connection has it
 
 
 @dataclass(frozen=True, slots=True)

@@ -419,6 +419,11 @@ class MessageReader:
         self.state = State.HEAD
         return message
 
+    def leave_tunnel(self) -> None:
+        """What is in the tunnel are messages again."""
+        if self.state is State.TUNNEL:
+            self.state = State.HEAD
+
     @property
     def body_announced(self) -> Message | None:
         """The message whose head has come and of whose body of known length nothing has."""
