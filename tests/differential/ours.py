@@ -16,6 +16,8 @@ from analyzer.tables import ConnectionFlag, Flag, Outcome
 from tests.differential.model import Request, Response, Seen, Side, Talk
 from tests.tools import Row
 
+_SOURCE = ("source_high", "source_low", "source_port")
+_TARGET = ("target_high", "target_low", "target_port")
 _DOUBTFUL = int(Flag.GAP_REQUEST | Flag.GAP_RESPONSE | Flag.DAMAGED)
 
 
@@ -129,10 +131,9 @@ def views(path: Path, folder: Path) -> Iterator[Path]:
     for frames in files.read(str(path), capture):
         links = pipeline._link_types(capture, frames)
         found = decoder.segments(frames, links).segments
-        columns = [found.row, found.scope]
-        columns += [found.source_high, found.source_low, found.source_port]
-        columns += [found.target_high, found.target_low, found.target_port]
-        for row, scope, *ends in zip(*(column.tolist() for column in columns), strict=True):
+        columns = ("row", "scope", *_SOURCE, *_TARGET)
+        rows = zip(*(getattr(found, name).tolist() for name in columns), strict=True)
+        for row, scope, *ends in rows:
             start, size = int(frames.offset[row]), int(frames.captured[row])
             seconds, rest = divmod(int(frames.time[row]), 1_000_000_000)
             head = struct.pack("<IIII", seconds & 0xFFFFFFFF, rest, size, int(frames.wire[row]))
