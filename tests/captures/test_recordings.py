@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import zstandard
 
 from captures.lab import scenario, wire
+from tests.recordings import plain
 
 CAPTURES = Path(__file__).parents[2] / "captures"
 RECORDINGS = sorted(path.parent for path in (CAPTURES / "recordings").glob("*/truth.json"))
@@ -26,13 +26,6 @@ each_recording = pytest.mark.parametrize("recording", RECORDINGS, ids=lambda pat
 def truth(recording: Path) -> dict[str, Any]:
     told: dict[str, Any] = json.loads((recording / "truth.json").read_text())
     return told
-
-
-def plain(path: Path) -> bytes:
-    data = path.read_bytes()
-    if path.suffix == ".zst":
-        return zstandard.ZstdDecompressor().decompressobj().decompress(data)
-    return data
 
 
 def lengths(data: bytes) -> list[int]:
