@@ -31,10 +31,11 @@ ALLOWED: dict[str, set[str]] = {
     # compose http, shapes and endpoints over the bytes of streams: each message, whole blocks
     "extraction": {
         "blocks", "streams", "http", "bodies", "bulk", "shapes", "endpoints", "echoes",
-        "operations",
+        "operations", "demanded",
     },
     "bulk": {
         "blocks", "http", "bodies", "forms", "shapes", "endpoints", "echoes", "operations",
+        "demanded",
     },
     "bodies": {"http", "forms", "shapes"},
     # composes the readers of bodies
@@ -59,9 +60,10 @@ ALLOWED: dict[str, set[str]] = {
     "endpoints": {"operations"},
     "operations": set(),
     "echoes": {"watched"},
+    "demanded": set(),
     "watched": set(),
     # what sees tables only
-    "findings": {"endpoints", "shapes", "echoes", "second_pass"},
+    "findings": {"endpoints", "shapes", "echoes", "demanded", "second_pass"},
     # tables and models alone: see below
     "explain": {"capture", "second_pass", "findings", "secrets"},
     "report": {"capture", "findings", "explain", "secrets"},

@@ -103,7 +103,7 @@ def _best(
     tables: Tables, weigher: Weigher, response: Row, some: list[Row], left: set[Id]
 ) -> list[Row]:
     """Those that speak for themselves before anything is read, the best first."""
-    lacks = weigher.echoes.lacking_bits(tables.endpoint(response), response.position)
+    lacks = weigher.lacking_bits(response)
     own = weigher.form_bits(response, response)
     rated = []
     for one in some:
@@ -115,7 +115,7 @@ def _best(
         if one.id in left:
             bits += weigher.rates.unserved(tables.endpoint(one))
         else:
-            its = _oddness(tables, weigher, one)
+            its = _oddness(weigher, one)
             # One that had been answered well by then has no answer to come.
             if its < SAYS and one["response_end_time"] <= response["request_time"]:
                 continue
@@ -126,10 +126,9 @@ def _best(
     return [one for _, _, one in rated[:MOST_CANDIDATES]]
 
 
-def _oddness(tables: Tables, weigher: Weigher, row: Row) -> float:
+def _oddness(weigher: Weigher, row: Row) -> float:
     """How little a response fits its own request, before anything is read."""
-    lacks = weigher.echoes.lacking_bits(tables.endpoint(row), row.position)
-    return lacks + max(0.0, -weigher.form_bits(row, row))
+    return weigher.lacking_bits(row) + max(0.0, -weigher.form_bits(row, row))
 
 
 def _by_worth(rated: tuple[float, int, Row]) -> tuple[float, int]:
