@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analyzer import echoes, operations
+from analyzer import demanded, echoes, operations
 from analyzer.anomalies import Anomalies
 from analyzer.blocks import Arranged, Brief
 from analyzer.bodies import Bodies
@@ -144,6 +144,10 @@ class Recorder:
                 position = (connection, request.frame, request.seq) if request else None
                 form, echoed, checksum = self._form(response, route, request, position)
                 flags |= echoed
+            if response.complete and request is not None:
+                flags |= demanded.flags(
+                    request.method, request.head, response.status, response.head
+                )
             elif not response.complete:
                 form = UNKNOWN_FORM
             frame, time, seq, ack = response.frame, response.time, response.seq, response.ack
