@@ -4,6 +4,7 @@ Law: extraction is pure per connection, so it may be split by connection over pr
 (`Extraction.join`); what is judged later is in the tables alone.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -110,6 +111,12 @@ class Recorder:
         self._connections = 0
         # The block's ordinary exchanges, and its brief connections: their numbers, here and there.
         self._taken: list[Piece] = []
+        self._taken_count = 0
+        # Ordinary exchanges are numbered as they are taken, from -2 down; by block, the count of
+        # those before it and the number of the first row of its own.
+        self._ordinary = 0
+        self._written: list[tuple[int, int]] = []
+        self._later: list[tuple[int, int]] = []  # exchanges not written yet, and their extra bytes
         self._brief: list[tuple[int, int]] = []
 
     # --- the http stage's Recorder -------------------------------------------------------------
@@ -187,8 +194,22 @@ class Recorder:
 
     def extra(self, exchange: int, stray: Message) -> None:
         """Behind the response of a row came bytes that begin no message."""
-        self.into.exchanges.change(exchange, "flags", int(Flag.EXTRA_BYTES))
-        self.into.exchanges.change(exchange, "response_extra", min(stray.length, 0xFFFFFFFF))
+        size = min(stray.length, 0xFFFFFFFF)
+        if exchange >= 0:
+            self._extra(exchange, size)
+        elif (ordinal := -2 - exchange) >= self._ordinary:
+            self._later.append((ordinal, size))
+        else:
+            self._extra(self._row(ordinal), size)
+
+    def _extra(self, row: int, size: int) -> None:
+        self.into.exchanges.change(row, "flags", int(Flag.EXTRA_BYTES))
+        self.into.exchanges.change(row, "response_extra", size)
+
+    def _row(self, ordinal: int) -> int:
+        """The row of an ordinary exchange that has been written."""
+        before, first = self._written[bisect_right(self._written, (ordinal, _NO_ROW)) - 1]
+        return first + ordinal - before
 
     def _form(
         self, response: Message, route: int, request: Message | None, position: Position | None
@@ -214,9 +235,14 @@ class Recorder:
 
     # --- ordinary exchanges --------------------------------------------------------------------
 
-    def take_ordinary(self, connection: int, row: int, count: int) -> None:
-        """Take ordinary exchanges of a connection, two rows of the block each, from `row` on."""
+    def take_ordinary(self, connection: int, row: int, count: int) -> int:
+        """Take ordinary exchanges of a connection, two rows of the block each, from `row` on.
+
+        Returns the number of the last one (see `extra`).
+        """
         self._taken.append((connection, row, count))
+        self._taken_count += count
+        return -1 - self._ordinary - self._taken_count
 
     def take_brief(self, brief: Brief, which: int) -> None:
         """Take a brief connection of the block, and its exchanges."""
@@ -228,7 +254,13 @@ class Recorder:
         """The end of a block: write the ordinary exchanges and brief connections taken from it."""
         if self._taken:
             taken, self._taken = self._taken, []
+            self._written.append((self._ordinary, self.into.exchanges.length))
             self._bulk.write(taken, block, glance)
+            self._ordinary += self._taken_count
+            self._taken_count = 0
+            later, self._later = self._later, []
+            for ordinal, size in later:
+                self._extra(self._row(ordinal), size)
         if self._brief:
             numbers, which = np.array(self._brief, dtype=np.int64).T
             self._brief.clear()
@@ -308,6 +340,7 @@ class Recorder:
 
 
 _NOTHING = (0, 0, 0, 0, 0)
+_NO_ROW = 1 << 62  # more than any
 _EXTRA_BYTES = int(ConnectionFlag.EXTRA_BYTES)
 
 
@@ -369,8 +402,8 @@ class HttpSink:
             assert self.connection.initiator is not None
             self._begin(self.connection.initiator)
         assert self.http is not None
-        self.http.took_ordinary(count, seq, ack)
-        self.recorder.take_ordinary(self._number, row, count)
+        last = self.recorder.take_ordinary(self._number, row, count)
+        self.http.took_ordinary(count, seq, ack, last)
 
     def data(self, side: int, piece: bytes, frame: int, time: int, seq: int, ack: int) -> None:
         """The next bytes of a side."""

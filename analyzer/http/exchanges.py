@@ -63,7 +63,7 @@ class Recorder(Interface):
         outcome: int,
         flags: int,
     ) -> int:
-        """One finished exchange; returns its number."""
+        """One finished exchange; returns its number (never -1)."""
 
     def extra(self, exchange: int, stray: Message) -> None:
         """Behind the end of a finished exchange's response came bytes of no message."""
@@ -134,7 +134,8 @@ class HttpConnection:
         self._skipped = False  # a body was announced and never sent
         self._doubtful = False  # a request has ended where another reader may not see its end
         self._surplus: deque[Message] = deque()
-        self._last: int | None = None  # the exchange of the last whole response; -1: not by number
+        # The exchange of the last whole response; -1: it is put out when its request has ended.
+        self._last: int | None = None
         self._spilled = False  # bytes behind its end are still in the way of the next response
         self.extra = 0  # bytes of the server that began no message
         self._interim_end: int | None = None  # where the last interim response ended
@@ -179,11 +180,14 @@ class HttpConnection:
             and self._readers[1].idle
         )
 
-    def took_ordinary(self, count: int, seq: int, ack: int) -> None:
-        """`count` ordinary exchanges were read past this object, the first with these numbers."""
+    def took_ordinary(self, count: int, seq: int, ack: int, last: int) -> None:
+        """`count` ordinary exchanges were read past this object, the first with these numbers.
+
+        `last` is the recorder's number of the last one.
+        """
         self.requests += count
         self.answered += count
-        self._last = -1
+        self._last = last
         if self.first_request is None:
             self.first_request = (seq, ack)
 
@@ -263,7 +267,7 @@ class HttpConnection:
         response = reader.message
         if response is not None and response.status >= 200:
             self._abandon(response, flags)
-        elif (stray := reader.stray) is not None:
+        elif (stray := reader.ended_astray()) is not None:
             self._ended_astray(stray, flags)
             if self._shaken:
                 flags = before | self._why
@@ -328,7 +332,7 @@ class HttpConnection:
             return
         self._spilled = True
         self.extra += stray.length
-        if self._last >= 0:
+        if self._last != -1:
             self._recorder.extra(self._last, stray)
 
     # --- requests --------------------------------------------------------------------------
@@ -483,7 +487,9 @@ class HttpConnection:
         """The request that was answered early has ended, or never will."""
         early, self._early = self._early, None
         if early is not None:
-            self._put(*early)
+            number = self._put(*early)
+            if self._last == -1:
+                self._last = number
 
     def _response_lost(self, response: Message | None, by_gap: bool) -> None:
         flag = _GAP_RESPONSE if by_gap else _DAMAGED

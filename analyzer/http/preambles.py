@@ -168,7 +168,7 @@ def _socks5(client: bytes, server: bytes) -> Preamble | Unread:
             return Unread.NONE
         for _ in range(2):
             asked += 1 + _part(client, asked + 1, 1)[0]
-        asked += 1
+        asked = len(_part(client, 0, asked + 1))
         status = _part(server, answered, 2)[1]
         answered += 2
         if status:
