@@ -206,7 +206,7 @@ class Recorder:
     # --- ordinary exchanges --------------------------------------------------------------------
 
     def take_ordinary(self, connection: int, row: int, count: int) -> None:
-        """Take ordinary exchanges of a connection, two rows of the block each, from `row` on."""
+        """Take ordinary exchanges of a connection, from this row of the block on."""
         self._taken.append((connection, row, count))
 
     def take_brief(self, brief: Brief, which: int) -> None:
