@@ -72,6 +72,9 @@ _FORM = re.compile(rb"(?im)^content-type[ \t]*:[ \t]*application/x-www-form-urle
 _JWT = re.compile(rb"(?:[Bb]earer[ \t]+)?eyJ[\w-]*\.(eyJ[\w-]+)\.[\w-]*\Z")
 _DIGIT = re.compile(rb"\d")
 _ENDING = re.compile(rb"\.[a-z]{2,5}\Z")
+_BETWEEN = re.compile(rb"[-_.~+ ]+|%20")  # the words of a slug
+_LETTER = re.compile(rb"(?i)[g-z]")  # no UUID or hash has one
+_LONG_WORD = 3  # bytes that at least one word of a slug has
 _UNRESERVED = re.compile(rb"[\w.~-]*")  # RFC 3986 section 2.3: what no format escapes
 # Ids of one request, or of what it is a part of; other ids in headers say who asks.
 _REQUEST_ID = re.compile(
@@ -224,11 +227,12 @@ def scalars(value: object, place: str = "$", deep: int = 0) -> Iterator[Token]:
 
 def places_of(token: bytes, value: object) -> set[str]:
     """Where in a JSON value a token stands, items of an array not told apart: `$.items[].id`."""
+    words = in_words(token)
     return {
         name
         for place, leaf in _leaves(value)
         for name, text in scalars(leaf, place)
-        if repeats(token, text)
+        if repeats(token, text) or (words is not None and words.search(text))
     }
 
 
@@ -274,8 +278,8 @@ def repeats(token: bytes, text: bytes) -> bool:
 def echoed(token: bytes, text: bytes) -> bool:
     """Whether `text` repeats `token`, also in another spelling that names the same.
 
-    In capitals or small letters, with other leading zeros, without the ending of a file name, or
-    escaped as URLs, HTML, XML and JSON have it.
+    In capitals or small letters, with other leading zeros, without the ending of a file name, with
+    other signs between its words, or escaped as URLs, HTML, XML and JSON have it.
     """
     if repeats(token, text):
         return True
@@ -287,9 +291,24 @@ def echoed(token: bytes, text: bytes) -> bool:
     stem = _ENDING.sub(b"", token)
     if repeats(token, text) or (len(stem) >= SHORTEST_TOKEN and repeats(stem, text)):
         return True
+    words = in_words(token)
+    if words is not None and words.search(text):
+        return True
     if _UNRESERVED.fullmatch(token):
         return False
     return any(repeats(token, reading) for reading in _readings(text))
+
+
+def in_words(token: bytes) -> re.Pattern[bytes] | None:
+    """What finds a slug where it is written out: `winter-field-1` in "Winter Field #1".
+
+    None for what has no words to be told apart: a number with its signs is no slug.
+    """
+    words = [word for word in _BETWEEN.split(token) if word]
+    if len(words) < 2 or max(map(len, words)) < _LONG_WORD or not _LETTER.search(token):
+        return None
+    spelt = rb"[^0-9A-Za-z]{1,4}".join(map(re.escape, words))
+    return re.compile(rb"(?i)(?<![0-9A-Za-z])%s(?![0-9A-Za-z])" % spelt)
 
 
 def _padded(digits: bytes, text: bytes) -> bool:

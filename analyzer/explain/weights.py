@@ -24,7 +24,6 @@ _ABOUT = {
     "numbers": "it came before its request had arrived",
     "habit": "how this client usually asks",
     "surplus": "a response more or less than was asked for",
-    "within": "a response inside of another's body",
     "ended": "how the other connection had ended",
     "proxy": "the proxy answered by itself",
     "sight": "whether its request would have been seen",

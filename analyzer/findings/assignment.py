@@ -18,8 +18,8 @@ from analyzer.findings.view import Id, Row, Tables
 from analyzer.findings.weights import MOST_TOKENS, SURPLUS, TOKEN, Comparison, Weigher
 
 # How responses may come to the wrong request, by what the rightful one got.
-STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED, WITHIN = (
-    "stolen", "crossed", "copied", "cached", "late", "slipped", "within",
+STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED = (
+    "stolen", "crossed", "copied", "cached", "late", "slipped",
 )  # fmt: skip
 TIE = 1.0  # bits within which two requests fit equally well
 

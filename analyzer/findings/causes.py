@@ -10,7 +10,7 @@ A cause is ruled out only by what was seen, never by what was not captured.
 from collections.abc import Iterable
 
 from analyzer.findings import broken
-from analyzer.findings.assignment import CACHED, COPIED, CROSSED, LATE, WITHIN
+from analyzer.findings.assignment import CACHED, COPIED, CROSSED, LATE
 from analyzer.findings.evidence import Case
 from analyzer.findings.idle import Race
 from analyzer.findings.model import IDLE_CLOSE, Cause, Verdict
@@ -193,9 +193,6 @@ def _mixed_up(case: Case, recipient: Row, owner: Row, how: str) -> list[Cause]:
     if how == COPIED:
         why = "both requests were given the same response while both were waiting"
         return [Cause("server/stolen", _SUPPORTED, why, frames), descriptor, network]
-    if how == WITHIN:
-        why = "both responses went out on one connection, one inside the other"
-        return [Cause("server/stolen", _SUPPORTED, why, frames), network]
     lost = _ownership(case, owner, recipient)
     stolen = {_SUPPORTED: _RULED_OUT, _POSSIBLE: _POSSIBLE, _RULED_OUT: _SUPPORTED}[lost.verdict]
     why = _of_stolen(stolen)

@@ -21,7 +21,6 @@ from analyzer.findings.assignment import (
     LATE,
     SLIPPED,
     STOLEN,
-    WITHIN,
 )
 from analyzer.findings.habits import Habit
 from analyzer.findings.idle import Race
@@ -217,7 +216,6 @@ _WHAT_THE_OWNER_GOT = {
     CACHED: "had been given the same response, byte for byte",
     SLIPPED: "had been given the response to an earlier request on this connection",
     LATE: "had been given another request's response before",
-    WITHIN: "never got a response",
 }
 
 

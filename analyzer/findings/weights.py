@@ -42,7 +42,7 @@ from analyzer.second_pass.model import CLIENT
 
 FORM, TOKEN, TIME, UNSERVED, EQUAL = "form", "token", "time", "unserved", "equal bytes"
 AT_ONCE, PROXY, AGAIN, LATER = "at once", "proxy", "again", "later"
-NUMBERS, HABIT, SURPLUS, WITHIN, ENDED = "numbers", "habit", "surplus", "within", "ended"
+NUMBERS, HABIT, SURPLUS, ENDED = "numbers", "habit", "surplus", "ended"
 # Tokens of one request are seldom independent of each other: together they are worth no more.
 MOST_TOKENS = 20.0
 # What a wait is worth: at most; at least where the endpoint never answers so soon; at least where
@@ -403,8 +403,9 @@ def spelt(one: bytes, other: bytes) -> bool:
 
 def _where(value: bytes, said: Said, body: object) -> set[str]:
     found = echoes.places_of(value, body)
-    if body is None and _DIGIT.search(value) and echoes.echoed(value, said.body):
-        found.add(TEXT)  # a mere word may stand on any page
+    tells = _DIGIT.search(value) or echoes.in_words(value)  # a mere word may stand on any page
+    if body is None and tells and echoes.echoed(value, said.body):
+        found.add(TEXT)
     if repeats(value, said.head):
         found.add(HEADER)
     return found

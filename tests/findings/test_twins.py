@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.echoes import echoed, tokens
+from analyzer.echoes import echoed, in_words, tokens
 from analyzer.findings.model import Confidence, Finding, Kind
 from analyzer.report.result import Report
 from tests.builder import (
@@ -260,9 +260,16 @@ def test_two_that_name_each_other_always(tmp_path: Path, alone: bool) -> None:
         ("/things/caf%C3%A9", '{"id": "caf\\u00e9"}'),
         ("/things/a%2Fb", '{"id": "a\\/b"}'),
         ("/things/a%20b", '{"next": "/things?after=a+b"}'),
+        ("/things/winter-field-1", "<h1>Winter Field #1</h1>"),
+        ("/things/open_line", '{"title": "Open Line"}'),
     ],
 )
 def test_a_token_in_another_spelling(asked: str, said: str) -> None:
     token = dict(tokens(asked.encode(), b"", b""))["path[-1]"]
     assert echoed(token, said.encode())
     assert not echoed(token + b"1", said.encode())
+
+
+@pytest.mark.parametrize("token", [b"2026-11-25", b"a1-b2", b"1b4e28ba-2fa1-11d2", b"word"])
+def test_what_has_no_words_is_no_slug(token: bytes) -> None:
+    assert in_words(token) is None

@@ -1,5 +1,8 @@
 """Which response answers which request: order and causality, and what a loss leaves open."""
 
+import signal
+from collections.abc import Iterator
+
 import pytest
 
 from analyzer.http.exchanges import Carries
@@ -223,6 +226,36 @@ def test_a_status_line_that_cannot_be_read_is_named(line: bytes, status: int) ->
     (one,) = wire.finish()
     assert one == (b"/a", status, "incomplete", Flag.NOT_HTTP)
     assert wire.anomalies == {"status-line-invalid": 1}
+
+
+@pytest.fixture
+def deadline() -> Iterator[None]:
+    """Fail after 5 s of processor time: a reader that goes round and round never returns."""
+
+    def late(*_: object) -> None:
+        pytest.fail("the reader does not go on")
+
+    before = signal.signal(signal.SIGVTALRM, late)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 5)
+    yield
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    signal.signal(signal.SIGVTALRM, before)
+
+
+@pytest.mark.usefixtures("deadline")
+@pytest.mark.parametrize("pieces", [1, 2, 40])
+@pytest.mark.parametrize("ahead", [b"", b"ERR busy\r\n\r\n"])
+@pytest.mark.parametrize("line", [b"HTTP/1.1 200 OK\rX", b"HTTP/1.1 200\rX"])
+def test_a_damaged_status_line_is_read_once(line: bytes, ahead: bytes, pieces: int) -> None:
+    # It begins as a status line must, and is none: where it stands, no message may be sought again.
+    data = ahead + line + b"\r\n\r\n"
+    wire = Wire().client(A).server(OK).client(B)
+    size = -(-len(data) // pieces)
+    for at in range(0, len(data), size):
+        wire.server(data[at : at + size])
+    before, one = wire.finish()
+    assert before[:3] == (b"/a", 200, "answered")
+    assert one == (b"/b", 0, "incomplete", Flag.NOT_HTTP)
 
 
 @pytest.mark.parametrize(
