@@ -385,6 +385,7 @@ def connection_rows(
     rows["join_seq"], rows["join_ack"] = at["seq"][request], at["ack"][request]
     rows["client_acked"], rows["server_acked"] = acked.T
     for name, fin in (("client_fin", ours), ("server_fin", theirs)):
+        rows[f"{name}_capture"] = at["frame"][fin] >> 32
         rows[f"{name}_frame"] = at["frame"][fin] & 0xFFFFFFFF
         rows[f"{name}_time"] = at["time"][fin]
     rows["requests"] = rows["answered"] = brief.exchanges[which]

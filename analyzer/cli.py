@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
@@ -53,9 +54,53 @@ _SHOW_BODIES = click.option(
     is_flag=True,
     help="Show the messages of an incident with the values in their bodies.",
 )
+_SHOW_SECRETS = click.option(
+    "--show-secrets",
+    is_flag=True,
+    help="With --show-bodies: show cookies, credentials and keys as well, which are masked else.",
+)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Command(click.Command):
+    """A command whose usage errors are one line."""
+
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        with _in_a_line():
+            return super().make_context(*args, **more)
+
+
+class _Group(click.Group):
+    """A group of such commands."""
+
+    command_class = _Command
+
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        with _in_a_line():
+            return super().make_context(*args, **more)
+
+    def resolve_command(self, *args: Any, **more: Any) -> Any:
+        with _in_a_line():
+            return super().resolve_command(*args, **more)
+
+
+@contextmanager
+def _in_a_line() -> Iterator[None]:
+    """Leave the usage away that click puts before a usage error: how to get help is enough."""
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx is not None else "wrangler-forensics"
+        told = " ".join(error.format_message().split())
+        raise _OneLine(f"{told.rstrip('.')} ({where} --help)") from None
+
+
+class _OneLine(click.ClickException):
+    exit_code = NOT_DONE
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="wrangler-forensics")
 def main() -> None:
     """Find the HTTP responses that went to the wrong request, or to none.
@@ -83,6 +128,7 @@ def main() -> None:
 )
 @_JOBS
 @_SHOW_BODIES
+@_SHOW_SECRETS
 @_LIMIT
 @click.option(
     "--verify",
@@ -98,6 +144,7 @@ def scan(
     evidence_folder: str | None,
     jobs: int,
     show_bodies: bool,
+    show_secrets: bool,
     limit: tuple[str, ...],
     verify: bool,
     force: bool,
@@ -121,6 +168,7 @@ def scan(
     def work(pace: "Pace") -> "Report":
         from analyzer.report.outputs import Outputs
 
+        _check_secrets(show_secrets, show_bodies)
         outputs = Outputs(csv_file, json_file, exchanges_file, evidence_folder, force)
         _check(outputs, captures, limit)
         if verify and STANDARD_STREAM in captures:
@@ -133,7 +181,7 @@ def scan(
             report.verified = verification.verify(report)
         _write(report, outputs)
         if show_bodies and not outputs.takes_standard_output:
-            _show_messages(examination)
+            _show_messages(examination, show_secrets=show_secrets)
         if evidence_folder is not None:
             _write_evidence(examination, evidence_folder, force=force)
         if report.verified and report.verified.failures:
@@ -154,19 +202,22 @@ def scan(
 @_JOBS
 @_LIMIT
 @_SHOW_BODIES
+@_SHOW_SECRETS
 def explain(
     captures: tuple[str, ...],
     finding: str | None,
     jobs: int,
     limit: tuple[str, ...],
     show_bodies: bool,
+    show_secrets: bool,
 ) -> None:
     """Tell one incident: what happened, the evidence, the causes, and what would settle the rest.
 
     CAPTURE is as in scan. The captures are read a second time for the connections of the incident;
     standard input is kept in a temporary file for that.
 
-    Values from bodies are not shown, unless --show-bodies is given.
+    Values from bodies are not shown, unless --show-bodies is given; credentials (cookies,
+    authorization, what is called password, token, key or the like) only with --show-secrets too.
 
     Exit status: 0 judged and nothing found, 1 at least one finding, 2 it could not be done,
     3 nothing could be judged.
@@ -175,6 +226,7 @@ def explain(
     def work(pace: "Pace") -> "Report":
         from analyzer.report.outputs import Outputs
 
+        _check_secrets(show_secrets, show_bodies)
         _check(Outputs(), captures, limit)
         examination = _examine(list(captures), jobs, pace)
         incidents = examination.incidents()
@@ -182,7 +234,13 @@ def explain(
             _show(examination.report)
             return examination.report
         chosen = _chosen(finding, examination.report, incidents)
-        _tell(examination, chosen, incidents, show_bodies=show_bodies)
+        _tell(
+            examination,
+            chosen,
+            incidents,
+            show_bodies=show_bodies,
+            show_secrets=show_secrets,
+        )
         return examination.report
 
     _run(work)
@@ -212,13 +270,17 @@ def _tell(
     incidents: "list[Incident]",
     *,
     show_bodies: bool,
+    show_secrets: bool,
 ) -> None:
     from analyzer.report import ladder
+    from analyzer.report.comments import told
 
-    story = examination.story(chosen, show_bodies=show_bodies)
+    report = examination.report
+    comments = told(report.captures, chosen.findings, report.tables)
+    story = examination.story(chosen, show_bodies=show_bodies, show_secrets=show_secrets)
 
     def tell(console: "Console") -> None:
-        ladder.show(story, console)
+        ladder.show(story, console, comments)
         ladder.others([i.headline for i in incidents if i is not chosen], console)
 
     _print(tell)
@@ -272,6 +334,11 @@ def _complain(text: str) -> None:
     click.echo(f"wrangler-forensics: {visible(text)}", err=True)
 
 
+def _check_secrets(show_secrets: bool, show_bodies: bool) -> None:
+    if show_secrets and not show_bodies:
+        raise InputError("--show-secrets shows nothing by itself; it goes with --show-bodies")
+
+
 def _check(outputs: "Outputs", captures: tuple[str, ...], limit: tuple[str, ...]) -> None:
     """Complain before the work, not after it; the limits are in force from here on."""
     from analyzer import limits
@@ -302,11 +369,11 @@ def _write_evidence(examination: "Examination", folder: str, *, force: bool) -> 
         _complain(f"{len(written)} {what} in {folder}; .pcapng files hold packets, hence bodies")
 
 
-def _show_messages(examination: "Examination") -> None:
+def _show_messages(examination: "Examination", *, show_secrets: bool) -> None:
     from analyzer.report import ladder
 
     stories = [
-        examination.story(incident, show_bodies=True)
+        examination.story(incident, show_bodies=True, show_secrets=show_secrets)
         for incident in examination.incidents()[:MOST_SHOWN]
     ]
 

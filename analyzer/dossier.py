@@ -152,7 +152,7 @@ def _cast(scene: Scene) -> _Cast:
     joined = scene.tables.joined
     alike, others = company(scene.incident, scene.tables)
     return _Cast(
-        tuple(m for n in scene.incident.connections for m in joined.members(n)),
+        tuple(m for n in scene.incident.every for m in joined.members(n)),
         tuple(tuple(joined.members(n)) for n in alike[: COMPANY[-1]]),
         tuple(tuple(joined.members(n)) for n in others[: COMPANY[-1]]),
     )
@@ -281,14 +281,10 @@ def _comment(event: Event, story: Story) -> str:
 
 def _sightings(scene: Scene, event: Event) -> Iterable[_Place]:
     """All frames that carry the packet of an event: the same numbers at every vantage."""
-    yield event.capture, event.frame
+    yield event.frame.capture, event.frame.number
     look = scene.looks.get(event.connection)
     packet = next(
-        (
-            p
-            for p in (look.packets if look else ())
-            if (p.capture, p.frame) == (event.capture, event.frame)
-        ),
+        (p for p in (look.packets if look else ()) if scene.tables.frame(p) == event.frame),
         None,
     )
     if packet is None:

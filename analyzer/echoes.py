@@ -73,7 +73,7 @@ _JWT = re.compile(rb"(?:[Bb]earer[ \t]+)?eyJ[\w-]*\.(eyJ[\w-]+)\.[\w-]*\Z")
 _DIGIT = re.compile(rb"\d")
 _ENDING = re.compile(rb"\.[a-z]{2,5}\Z")
 _BETWEEN = re.compile(rb"[-_.~+ ]+|%20")  # the words of a slug
-_LETTER = re.compile(rb"(?i)[g-z]")  # no UUID or hash has one
+_LETTER = re.compile(rb"[G-Zg-z]")  # no UUID or hash has one
 _LONG_WORD = 3  # bytes that at least one word of a slug has
 _UNRESERVED = re.compile(rb"[\w.~-]*")  # RFC 3986 section 2.3: what no format escapes
 # Ids of one request, or of what it is a part of; other ids in headers say who asks.
@@ -227,12 +227,11 @@ def scalars(value: object, place: str = "$", deep: int = 0) -> Iterator[Token]:
 
 def places_of(token: bytes, value: object) -> set[str]:
     """Where in a JSON value a token stands, items of an array not told apart: `$.items[].id`."""
-    words = in_words(token)
     return {
         name
         for place, leaf in _leaves(value)
         for name, text in scalars(leaf, place)
-        if repeats(token, text) or (words is not None and words.search(text))
+        if repeats(token, text) or _is_written_out(token, text)
     }
 
 
@@ -291,24 +290,31 @@ def echoed(token: bytes, text: bytes) -> bool:
     stem = _ENDING.sub(b"", token)
     if repeats(token, text) or (len(stem) >= SHORTEST_TOKEN and repeats(stem, text)):
         return True
-    words = in_words(token)
-    if words is not None and words.search(text):
+    if _is_written_out(token, text):
         return True
     if _UNRESERVED.fullmatch(token):
         return False
     return any(repeats(token, reading) for reading in _readings(text))
 
 
+@lru_cache
 def in_words(token: bytes) -> re.Pattern[bytes] | None:
-    """What finds a slug where it is written out: `winter-field-1` in "Winter Field #1".
+    """What finds a slug where it is written out, in small letters: `a-field-1` in "a field #1".
 
     None for what has no words to be told apart: a number with its signs is no slug.
     """
     words = [word for word in _BETWEEN.split(token) if word]
     if len(words) < 2 or max(map(len, words)) < _LONG_WORD or not _LETTER.search(token):
         return None
-    spelt = rb"[^0-9A-Za-z]{1,4}".join(map(re.escape, words))
-    return re.compile(rb"(?i)(?<![0-9A-Za-z])%s(?![0-9A-Za-z])" % spelt)
+    first, *others = (re.escape(word.lower()) for word in words)
+    # The first word stands ahead of what it must not follow, so that it is what is searched for.
+    begin = rb"%s(?<![0-9a-z]%s)" % (first, first)
+    return re.compile(rb"[^0-9a-z]{1,4}".join([begin, *others]) + rb"(?![0-9a-z])")
+
+
+def _is_written_out(token: bytes, text: bytes) -> bool:
+    words = in_words(token)
+    return words is not None and words.search(text.lower()) is not None
 
 
 def _padded(digits: bytes, text: bytes) -> bool:

@@ -16,7 +16,6 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
-from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -35,8 +34,9 @@ from analyzer.explain.model import Story
 from analyzer.explain.tell import Scene, tell, window
 from analyzer.extraction import Extraction, Recorder, join
 from analyzer.findings import clocks, vantages
+from analyzer.findings.frames import file_names
 from analyzer.findings.judge import judge
-from analyzer.findings.view import Tables, Variants
+from analyzer.findings.view import Tables, Variants, place_of
 from analyzer.findings.where import locate
 from analyzer.halves import Halves
 from analyzer.http.ordinary import Glance, OrdinaryReader
@@ -57,6 +57,7 @@ Progress = Callable[[int], None]
 T = TypeVar("T")
 
 PROCESSES = get_context("spawn")
+_NUMBERED = re.compile(rf"(^| ){INTERFACE}[0-9]+$")
 WORTH_SHARING = 64 << 20  # bytes; smaller captures are read sooner than a process has started
 
 
@@ -414,7 +415,7 @@ class Examination:
         report = self.report
         windows: Windows = {}
         for incident in chosen:
-            for number in incident.connections:
+            for number in incident.every:
                 windows |= dict.fromkeys(report.tables.joined.members(number), window(incident))
         looks = self.look(windows)
         return [
@@ -422,9 +423,12 @@ class Examination:
             for incident in chosen
         ]
 
-    def story(self, incident: Incident, *, show_bodies: bool = False) -> Story:
+    def story(
+        self, incident: Incident, *, show_bodies: bool = False, show_secrets: bool = False
+    ) -> Story:
         """What happened in an incident."""
-        return tell(self.scenes([incident])[0], show_bodies=show_bodies)
+        scene = self.scenes([incident])[0]
+        return tell(scene, show_bodies=show_bodies, show_secrets=show_secrets)
 
     def copy(self, numbers: Sequence[int], most: int) -> dict[int, list[Copied]]:
         """The frames of connections, as `pipeline.copy` has them."""
@@ -508,13 +512,34 @@ def vantage_names(captures: list[Capture], interfaces: Interfaces) -> list[str]:
     first = [of[0] for of in sources_of(captures, interfaces)]
     if len(set(first)) < 2:
         return list(interfaces.names)
-    paths = {n: captures[n].path for n in set(first)}
-    short = {n: Path(path).name for n, path in paths.items()}
-    clear = len(set(short.values())) == len(short)
-    return [
-        f"{(short if clear else paths)[n]} {name}".strip()
-        for n, name in zip(first, interfaces.names, strict=True)
-    ]
+    files = file_names([capture.path for capture in captures])
+    return [f"{files[n]} {name}".strip() for n, name in zip(first, interfaces.names, strict=True)]
+
+
+def _files(captures: list[Capture], connections: np.ndarray) -> list[str]:
+    """What to call each capture; nothing where one with one interface is all that is in play."""
+    several = len(captures) > 1 or len(np.unique(connections["interface"])) > 1
+    return file_names([capture.path for capture in captures]) if several else []
+
+
+def _carrying(
+    names: list[str], connections: np.ndarray, addresses: list[tuple[int, int]]
+) -> list[str]:
+    """The names of interfaces; one that is only a number with the server that is most asked on it.
+
+    A cooked header (Linux SLL2) has the number of each interface and not its name.
+    """
+    found = list(names)
+    for number, name in enumerate(names):
+        if not _NUMBERED.search(name):
+            continue
+        rows = connections[connections["interface"] == number]
+        if len(rows):
+            servers = rows["server"].astype(np.int64) << 16 | rows["server_port"]
+            values, counts = np.unique(servers, return_counts=True)
+            most = int(values[counts.argmax()])
+            found[number] = f"{name} (to {place_of(*addresses[most >> 16], most & 0xFFFF)})"
+    return found
 
 
 def by_reference(reread: Reread, timed: clocks.Clocks) -> Reread:
@@ -583,10 +608,11 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
         addresses=extraction.addresses,
         interfaces=interfaces.names,
         echoes=renumbered(extraction.echoes, anew, route),
-        vantages=vantage_names(captures, interfaces),
+        vantages=_carrying(vantage_names(captures, interfaces), connections, extraction.addresses),
         sources=sources_of(captures, interfaces),
         ends=ends,
         refusals=sorted(extraction.refusals)[:MOST_REFUSALS],
+        files=_files(captures, connections),
     )
 
 

@@ -95,10 +95,9 @@ def _claims(report: Report, finding: Finding) -> Iterator[Claim]:
             client, server = _ends(report, finding.request)
             time = _own_time(report, finding.request, response.time)
             yield Claim(response.capture, response.frame, finding.id, time, server, client, line)
-    if len(report.captures) == 1:
-        for fact in finding.evidence:
-            for frame in fact.frames:
-                yield Claim(0, frame, finding.id)
+    for fact in finding.evidence:
+        for frame in fact.frames:
+            yield Claim(frame.capture, frame.number, finding.id)
 
 
 def _row(report: Report, request: Request) -> Any:

@@ -97,11 +97,12 @@ def _moves(judging: Any) -> Iterator[Json]:
     tables = judging.tables
     for move in judging.event.moves:
         lone = not move.response["request_frame"]
+        in_sight = move.request.id != move.response.id
         yield {
             "kind": "unsolicited" if lone else "misdelivered",
             "request": None if lone else _told(tables.request(move.response)),
             "response": _told(tables.response(move.response)),
-            "owner": _told(tables.request(move.request)),
+            "owner": _told(tables.request(move.request)) if in_sight else None,
         }
 
 

@@ -61,8 +61,9 @@ ALLOWED: dict[str, set[str]] = {
     "watched": set(),
     # what sees tables only
     "findings": {"endpoints", "shapes", "echoes", "second_pass"},
-    "explain": {"capture", "second_pass", "findings"},  # tables and models alone: see below
-    "report": {"capture", "findings", "explain"},
+    # tables and models alone: see below
+    "explain": {"capture", "second_pass", "findings", "secrets"},
+    "report": {"capture", "findings", "explain", "secrets"},
     # what everybody may import
     "anomalies": set(),
     "compiled": {"kernels"},
@@ -71,6 +72,7 @@ ALLOWED: dict[str, set[str]] = {
     "limits": {"errors"},
     "tables": set(),
     "stopping": set(),
+    "secrets": set(),
     # shares nothing with the stages but their result
     "verification": {"findings", "report", "rejoined"},
     "rejoined": set(),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from analyzer.explain.model import Bodies, Look
 from analyzer.explain.words import counted
+from analyzer.findings.frames import Frame
 from analyzer.findings.model import EndpointSummary, Finding, Request, Response, ShapeCount
 
 MOST_LINES = 14
@@ -14,8 +15,8 @@ SAME_ENDPOINT = (
 _LONGEST = 400  # characters of one line
 
 
-def bodies(finding: Finding, endpoints: Sequence[EndpointSummary]) -> Bodies | None:
-    """The comparison for a finding with a response, where the endpoint is known by others."""
+def bodies(finding: Finding, endpoints: Sequence[EndpointSummary], frame: Frame) -> Bodies | None:
+    """The comparison for a finding with a response (its `frame`), if its endpoint is known."""
     request, response, owner = finding.request, finding.response, finding.owner
     if request is None or response is None:
         return None
@@ -23,7 +24,7 @@ def bodies(finding: Finding, endpoints: Sequence[EndpointSummary]) -> Bodies | N
     if usual is None:
         return None
     theirs = None if owner is None else _usual(owner, endpoints)
-    came = Look(f"what came in frame {response.frame}", response.status, _lines(response.shape))
+    came = Look(f"what came in frame {frame}", response.status, _lines(response.shape))
     if owner is not None and owner.endpoint == request.endpoint:
         told = SAME_ENDPOINT
     else:

@@ -43,7 +43,7 @@ def company(incident: Incident, tables: Tables) -> tuple[list[int], list[int]]:
             waits = (rows["response_time"] - rows["request_time"])[good]
             longest = int(waits.argmax())
             slowest = max(slowest, (int(waits[longest]), int(rows["connection"][good][longest])))
-    own = set(incident.connections)
+    own = set(incident.every)
     first = [n for n in dict.fromkeys([slowest[1], *_nearest(alike)]) if n >= 0 and n not in own]
     rest = [n for n in _nearest(others) if n not in own and n not in set(first)]
     return first, rest

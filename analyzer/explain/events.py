@@ -7,8 +7,10 @@ one that a packet shows carries its frame.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from analyzer import secrets
 from analyzer.explain.model import Event, Manner
 from analyzer.explain.words import counted, duration, size
+from analyzer.findings.frames import Frame
 from analyzer.findings.octets import named
 from analyzer.second_pass.model import CLIENT, SERVER, Message, Packet, Reread
 from analyzer.tables import Flag, Outcome
@@ -36,6 +38,7 @@ class Part:
     swapped: bool
     opened: int
     requests_in_all: int
+    passes_on: bool = False  # a proxy's own connection, on which it asks for its clients
     requests: set[tuple[int, int]] = field(default_factory=set)  # capture, frame: involved
     astray: dict[tuple[int, int], str] = field(default_factory=dict)  # response -> what it is
 
@@ -115,6 +118,8 @@ def _messages(part: Part) -> Iterator[Moment]:
     )
     if odd:
         yield from _earlier(part, before, odd[0])
+    if part.passes_on:
+        between, after = [], []  # other clients' requests, most likely
     for exchange in [*between[:MOST_OTHERS], *after[:MOST_OTHERS]]:
         for message in exchange:
             yield _message(part, message, matters=False)
@@ -164,10 +169,12 @@ def _fared(exchanges: list[list[Message]]) -> str:
 def _message(part: Part, message: Message, *, matters: bool) -> Moment:
     place = message.capture, message.frame
     if message.side == CLIENT:
-        target = message.target.decode("latin-1")
+        target = secrets.target(message.target.decode("latin-1"))
         if len(target) > _LONGEST_TARGET:
             target = target[: _LONGEST_TARGET - 1] + "…"
         text = f"{message.method} {target}"
+        if part.passes_on and place in part.requests:
+            text = "passes it on"
         if not message.complete:
             text += " (it never ends)"
         manner = Manner.REQUEST
@@ -344,7 +351,7 @@ def _end(part: Part) -> Iterator[Moment]:
     yield Moment(last.time + 1, SERVER, Manner.NOTE, text)
 
 
-def placed(moment: Moment, part: Part, begins: int, before: int) -> Event:
+def placed(moment: Moment, part: Part, frame: Frame, begins: int, before: int) -> Event:
     """The moment as an event of the story, which begins at `begins`, behind one at `before`."""
     return Event(
         after=moment.time - begins,
@@ -353,8 +360,7 @@ def placed(moment: Moment, part: Part, begins: int, before: int) -> Event:
         target=part.lanes[1 - moment.side],
         manner=moment.manner,
         text=moment.text,
-        capture=moment.capture,
-        frame=moment.frame,
+        frame=frame,
         connection=part.look.number,
         matters=moment.matters,
     )

@@ -7,6 +7,7 @@ harmless.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from analyzer.findings.frames import Frame
 from analyzer.findings.model import Cause, Explained, Fact, Finding
 
 
@@ -27,10 +28,13 @@ class Manner(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Somebody who takes part: `client 1`, `server`; `place` is ip:port."""
+    """Somebody who takes part: `client 1`, `server`; `place` is ip:port, `inside` that of a server
+    behind address translation.
+    """
 
     name: str
     place: str
+    inside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,8 @@ class Event:
     """Something that one side of a connection does (its lane is `source`) towards the other one.
 
     `after` is the time since the story begins, `pause` that since the event before, in ns. `frame`
-    is 0 where no packet shows the event. `matters`: it is needed to understand the incident.
+    is none (number 0) where no packet shows the event. `matters`: it is needed to understand the
+    incident.
     """
 
     after: int
@@ -47,8 +52,7 @@ class Event:
     target: int
     manner: Manner
     text: str
-    capture: int
-    frame: int
+    frame: Frame
     connection: int  # number in CONNECTIONS
     matters: bool
 
@@ -105,7 +109,7 @@ class Exhibit:
     """A message as it was sent, its body included; made only when bodies may be shown."""
 
     title: str
-    frame: int
+    frame: Frame
     head: str
     body: str
 

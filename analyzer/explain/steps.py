@@ -45,8 +45,13 @@ def sides_seen(looks: Sequence[Reread]) -> tuple[bool, bool]:
     )
 
 
-def steps(causes: Sequence[Cause], places: Places, *, swapped: bool) -> tuple[Step, ...]:
-    """What to do next, the most telling first; `swapped`: a response went to the wrong request."""
+def steps(
+    causes: Sequence[Cause], places: Places, *, swapped: bool, both_sides: bool = False
+) -> tuple[Step, ...]:
+    """What to do next, the most telling first.
+
+    `swapped`: a response went to the wrong request; `both_sides`: both sides of a proxy were seen.
+    """
     open_causes = [c.cause for c in causes if c.verdict in (Verdict.SUPPORTED, Verdict.POSSIBLE)]
     supported = [c.cause for c in causes if c.verdict is Verdict.SUPPORTED]
     found: list[Step] = []
@@ -60,6 +65,8 @@ def steps(causes: Sequence[Cause], places: Places, *, swapped: bool) -> tuple[St
     idle = any(c.is_idle_close for c in causes)
     for cause in open_causes:
         recipe = _idle if idle and cause == "server/closed" else _RECIPES.get(cause)
+        if cause == "proxy/crossed" and both_sides:
+            recipe = _proxy_itself if cause in supported else None
         if recipe is not None:
             step = recipe(places)
             if step not in found:
@@ -245,6 +252,15 @@ def _proxy(places: Places) -> Step:
             "sudo tcpdump -i any -s 0 -U -w proxy.pcap 'tcp port FRONT or tcp port BACK'",
             "wrangler-forensics scan proxy.pcap",
         ),
+    )
+
+
+def _proxy_itself(places: Places) -> Step:
+    return Step(
+        "The fault is the proxy's own: both its sides were captured. Compare its log at the moment "
+        "of the incident with the frames above. Look at its configuration (what is cached, and by "
+        "which key), and in the changes of its later versions for how it reuses connections:",
+        ("nginx -V || haproxy -vv || envoy --version   # which proxy, and which version",),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 import orjson
 
+from analyzer import secrets
 from analyzer.capture.frames import Capture
 from analyzer.explain import steps, words
 from analyzer.explain.bodies import bodies
@@ -16,6 +17,7 @@ from analyzer.explain.incidents import Incident
 from analyzer.explain.model import Bodies, Event, Exhibit, Lane, Manner, Proof, Sighting, Story
 from analyzer.explain.weights import scales
 from analyzer.explain.words import alike, asked, duration, strayed
+from analyzer.findings.frames import Frame
 from analyzer.findings.model import (
     Cause,
     Confidence,
@@ -59,24 +61,44 @@ class Scene:
     def connection(self, message: Request | Response) -> int:
         """The number of a message's connection; -1: none of the incident's."""
         streams = self.tables.connections["stream"]
-        return next((n for n in self.shown if int(streams[n]) == message.connection), -1)
+        every = (*self.shown, *(back for _, back in self.behind))
+        return next((n for n in every if int(streams[n]) == message.connection), -1)
 
     @property
     def shown(self) -> tuple[int, ...]:
-        """The connections that are shown."""
+        """The connections that are shown of those who asked."""
         return self.incident.connections[:MOST_CONNECTIONS]
+
+    @property
+    def behind(self) -> tuple[tuple[int, int], ...]:
+        """Those shown with the ones that a proxy asked on for them, each of these once."""
+        found: dict[int, int] = {}
+        for front, back in self.incident.behind:
+            if front in self.shown and back in self.looks:
+                found.setdefault(back, front)
+        return tuple((front, back) for back, front in found.items())
+
+    @property
+    def both_sides(self) -> bool:
+        """Whether both sides of a proxy were captured."""
+        findings = self.incident.findings
+        return any(seen.leg for finding in findings for seen in finding.seen) or any(
+            "behind the proxy" in cause.because for finding in findings for cause in finding.causes
+        )
 
     @property
     def server(self) -> str:
         """What the story calls whom the clients asked."""
         causes = {f.cause for f in self.incident.findings}
-        return "proxy" if any(cause.startswith("proxy/") for cause in causes) else "server"
+        proxied = any(cause.startswith("proxy/") for cause in causes)
+        return "proxy" if proxied or self.both_sides else "server"
 
     def client(self, message: Request | Response) -> str:
         """What the story calls the client of a request, or whoever was sent a response."""
         if len(self.shown) < 2:
             return "the client"
         number = self.connection(message)
+        number = next((front for front, back in self.behind if back == number), number)
         return f"client {self.shown.index(number) + 1}" if number >= 0 else "another client"
 
 
@@ -91,12 +113,15 @@ def window(incident: Incident) -> tuple[int, int]:
     return min(times) - BEFORE, max(times) + AFTER
 
 
-def tell(scene: Scene, *, show_bodies: bool = False) -> Story:
-    """The story of an incident; `show_bodies` adds what was sent, values included."""
+def tell(scene: Scene, *, show_bodies: bool = False, show_secrets: bool = False) -> Story:
+    """The story of an incident; `show_bodies` adds what was sent, values included.
+
+    Credentials in it are masked, unless `show_secrets` says otherwise.
+    """
     incident = scene.incident
     lanes, sides = _lanes(scene)
-    parts = [_part(scene, n, sides[n]) for n in scene.shown if n in scene.looks]
-    events = _events(parts)
+    parts = [_part(scene, n, its) for n, its in sides.items() if n in scene.looks]
+    events = _events(scene, parts)
     begins = events[0][0] if events else 0
     causes = _causes(incident.findings)
     return Story(
@@ -114,17 +139,21 @@ def tell(scene: Scene, *, show_bodies: bool = False) -> Story:
         scales=tuple(scales(incident.findings)),
         causes=causes,
         steps=steps.steps(
-            causes, _places(scene), swapped=any(map(strayed, scene.incident.findings))
+            causes,
+            _places(scene),
+            swapped=any(map(strayed, scene.incident.findings)),
+            both_sides=scene.both_sides,
         ),
         caveats=tuple(_caveats(scene)),
-        exhibits=tuple(_exhibits(scene)) if show_bodies else (),
+        exhibits=tuple(_exhibits(scene, secrets_too=show_secrets)) if show_bodies else (),
     )
 
 
 def _bodies(scene: Scene) -> Iterable[Bodies]:
     for finding in scene.incident.findings:
-        if finding.kind is Kind.MISDELIVERED:
-            found = bodies(finding, scene.judgement.endpoints)
+        if finding.kind is Kind.MISDELIVERED and finding.response is not None:
+            frame = scene.tables.frame(finding.response)
+            found = bodies(finding, scene.judgement.endpoints, frame)
             if found is not None:
                 yield found
 
@@ -140,11 +169,33 @@ def _lanes(scene: Scene) -> tuple[tuple[Lane, ...], dict[int, tuple[int, int]]]:
     servers = list(
         dict.fromkeys(tables.place(int(r["server"]), int(r["server_port"])) for r in rows)
     )
-    server = Lane(scene.server, " and ".join(servers))
-    if len(shown) < 2:
-        return (Lane("client", clients[0] if clients else ""), server), dict.fromkeys(shown, (0, 1))
-    lanes = (Lane("client 1", clients[0]), server, Lane("client 2", clients[1]))
-    return lanes, {shown[0]: (0, 1), shown[1]: (2, 1)}
+    asked = Lane(scene.server, " and ".join(servers), _inside(tables, shown, servers))
+    many = len(shown) > 1
+    askers = [Lane(f"client {n}" if many else "client", c) for n, c in enumerate(clients, 1)]
+    if scene.behind:
+        backs = [tables.connections[back] for _, back in scene.behind]
+        origins = dict.fromkeys(
+            tables.place(int(r["server"]), int(r["server_port"])) for r in backs
+        )
+        proxy = len(askers)
+        sides = {number: (n, proxy) for n, number in enumerate(shown)}
+        sides |= {back: (proxy, proxy + 1) for _, back in scene.behind}
+        inside = _inside(tables, [back for _, back in scene.behind], list(origins))
+        return (*askers, asked, Lane("server", " and ".join(origins), inside)), sides
+    if not many:
+        return (askers[0] if askers else Lane("client", ""), asked), dict.fromkeys(shown, (0, 1))
+    return (askers[0], asked, askers[1]), {shown[0]: (0, 1), shown[1]: (2, 1)}
+
+
+def _inside(tables: Tables, numbers: Sequence[int], known: Sequence[str]) -> str:
+    """Where the server of connections was seen nearest to it, if by another address."""
+    found = []
+    for number in numbers:
+        members = tables.joined.members(number)
+        last = max(members, key=lambda n: int(tables.connections["first_time"][n]))
+        row = tables.connections[last]
+        found.append(tables.place(int(row["server"]), int(row["server_port"])))
+    return " and ".join(dict.fromkeys(place for place in found if place not in known))
 
 
 def _part(scene: Scene, number: int, sides: tuple[int, int]) -> Part:
@@ -158,8 +209,11 @@ def _part(scene: Scene, number: int, sides: tuple[int, int]) -> Part:
         swapped=len(scene.shown) > 1,
         opened=int(row["first_time"]),
         requests_in_all=int(row["requests"]),
+        passes_on=any(number == back for _, back in scene.behind),
     )
     for finding in scene.incident.findings:
+        if part.passes_on:
+            _behind(scene, finding, number, part)
         for request in (finding.request, finding.owner):
             if request is not None and scene.connection(request) == number:
                 part.requests.add((request.capture, request.frame))
@@ -171,9 +225,23 @@ def _part(scene: Scene, number: int, sides: tuple[int, int]) -> Part:
     return part
 
 
+def _behind(scene: Scene, finding: Finding, number: int, part: Part) -> None:
+    """What a finding's exchange is to a connection behind a proxy."""
+    wrong_there = any(seen.leg == "back" and seen.first_wrong for seen in finding.seen)
+    stream = int(scene.tables.connections["stream"][number])
+    for seen in finding.seen:
+        if seen.leg != "back" or seen.connection != stream:
+            continue
+        if seen.request_capture is not None and seen.request_frame:
+            part.requests.add((seen.request_capture, seen.request_frame))
+        if wrong_there and seen.response_capture is not None and seen.response_frame:
+            place = seen.response_capture, seen.response_frame
+            part.astray[place] = _what_it_is(scene, finding)
+
+
 def _what_it_is(scene: Scene, finding: Finding) -> str:
     """What is said of a suspect response where it is shown."""
-    owner, request = finding.owner, finding.request
+    owner, request, frame = finding.owner, finding.request, scene.tables.frame
     if finding.kind is Kind.UNSOLICITED:
         if owner is None:
             return "nobody asked for it"
@@ -186,11 +254,11 @@ def _what_it_is(scene: Scene, finding: Finding) -> str:
         return f"the answer to {scene.client(owner)}'s request"
     response = finding.response
     if response is not None and response.time < request.time:
-        return f"not asked for yet; will be read as the answer to frame {request.frame}"
-    return f"the answer to frame {owner.frame}, read as that to frame {request.frame}"
+        return f"not asked for yet; will be read as the answer to frame {frame(request)}"
+    return f"the answer to frame {frame(owner)}, read as that to frame {frame(request)}"
 
 
-def _events(parts: Sequence[Part]) -> list[tuple[int, Event]]:
+def _events(scene: Scene, parts: Sequence[Part]) -> list[tuple[int, Event]]:
     """All events in the order of time, each with its time in ns since 1970."""
     every: list[tuple[Moment, Part]] = [(m, part) for part in parts for m in moments(part)]
     every.sort(key=lambda found: (found[0].time, found[0].capture, found[0].frame))
@@ -199,7 +267,8 @@ def _events(parts: Sequence[Part]) -> list[tuple[int, Event]]:
     begins = before = every[0][0].time
     events = []
     for moment, part in every:
-        events.append((moment.time, placed(moment, part, begins, before)))
+        frame = scene.tables.frame(moment)
+        events.append((moment.time, placed(moment, part, frame, begins, before)))
         before = moment.time
     return events
 
@@ -249,7 +318,7 @@ def _summary(scene: Scene, causes: Sequence[Cause]) -> Iterable[str]:
 
 def _how(scene: Scene, cause: Cause) -> str:
     """How it comes about where that is known, else what speaks for it."""
-    how = words.HOW_IT_COMES.get(cause.cause)
+    how = None if cause.is_named else words.HOW_IT_COMES.get(cause.cause)
     if how is None or all(f.kind is Kind.INCOMPLETE or f.is_extra for f in scene.incident.findings):
         return _sentence(cause.because)
     one, two = ("client 1", "client 2") if len(scene.shown) > 1 else ("the client", "another")
@@ -287,8 +356,8 @@ def _of_misdelivered(scene: Scene, finding: Finding, told: Sequence[Finding]) ->
     if owner.connection == request.connection:
         if any(alike(f.request, owner) for f in told):
             return (
-                f"The next request there, {asked(request)} (frame {request.frame}), was given the "
-                "answer to the one before it in the same way."
+                f"The next request there, {asked(request)} (frame {scene.tables.frame(request)}), "
+                "was given the answer to the one before it in the same way."
             )
         first = f"On one connection {who} ({_host(request)}) asked for {asked(owner)}, and "
         if response.time < request.time:
@@ -370,7 +439,7 @@ def _of_incomplete(scene: Scene, finding: Finding) -> str:
     if not response.status:
         return (
             f"{asker} was sent {words.size(response.length)} that are no HTTP response "
-            f"(frame {response.frame})."
+            f"(frame {scene.tables.frame(response)})."
         )
     of = f" of the {response.announced:,} announced" if response.announced else ""
     return (
@@ -390,15 +459,15 @@ def _of_unsolicited(scene: Scene, finding: Finding) -> str:
         )
     if owner is not None and finding.is_extra:
         return (
-            f"The response to {asked(owner)} (frame {owner.frame}) is followed by "
+            f"The response to {asked(owner)} (frame {scene.tables.frame(owner)}) is followed by "
             f"{words.size(response.extra)} that are no part of it and begin no other message. "
             "Whoever reads on there finds them where the next response must begin."
         )
     last = "" if owner is None else f"; the last request was {asked(owner)}"
     return (
         f"The {scene.server} sent one more response (status {response.status}, "
-        f"{words.size(response.length)}, frame {response.frame}) when nothing was left to "
-        f"answer{last}."
+        f"{words.size(response.length)}, frame {scene.tables.frame(response)}) when nothing was "
+        f"left to answer{last}."
     )
 
 
@@ -434,7 +503,8 @@ def _evidence(scene: Scene) -> Iterable[Proof]:
 
 def _places(scene: Scene) -> steps.Places:
     tables = scene.tables
-    groups = [tables.joined.members(n) for n in scene.shown]
+    shown = (*scene.shown, *(back for _, back in scene.behind))
+    groups = [tables.joined.members(n) for n in shown]
     every = [n for members in groups for n in members]
     by_time = sorted(every, key=lambda n: int(tables.connections["first_time"][n]))
     at_client, at_server = steps.sides_seen([scene.looks[n] for n in every if n in scene.looks])
@@ -460,13 +530,7 @@ def _server(tables: Tables, number: int) -> tuple[str, int]:
 
 def _caveats(scene: Scene) -> Iterable[str]:
     shown = [_sighting(scene, number) for number in scene.shown]
-    if len({s.capture for s in shown}) > 1:
-        names = " and ".join(
-            f"{who} in {PurePath(s.path).name}"
-            for who, s in zip(("client 1's", "client 2's"), shown, strict=True)
-        )
-        yield (f"Frames are numbered in each file on its own: {names}.")
-    elif shown:
+    if shown and not scene.tables.files:
         interfaces = dict.fromkeys(s.interface for s in shown if s.interface)
         seen = f", as seen on {' and '.join(interfaces)}" if interfaces else ""
         yield f"Frames are those of {PurePath(shown[0].path).name}{seen}."
@@ -487,7 +551,7 @@ def _caveats(scene: Scene) -> Iterable[str]:
 # --- bodies, when they may be shown --------------------------------------------------------
 
 
-def _exhibits(scene: Scene) -> Iterable[Exhibit]:
+def _exhibits(scene: Scene, *, secrets_too: bool) -> Iterable[Exhibit]:
     for number in scene.shown:
         look = scene.looks.get(number)
         if look is None:
@@ -497,21 +561,25 @@ def _exhibits(scene: Scene) -> Iterable[Exhibit]:
         involved = {m.exchange for m in look.messages if (m.capture, m.frame) in places}
         for message in look.messages:
             if message.exchange in involved:
-                yield _exhibit(message)
+                yield _exhibit(message, scene.tables.frame(message), secrets_too=secrets_too)
 
 
-def _exhibit(message: Message) -> Exhibit:
+def _exhibit(message: Message, frame: Frame, *, secrets_too: bool) -> Exhibit:
     if message.side == CLIENT:
-        title = f"{message.method} {message.target.decode('latin-1')}"
+        target = message.target.decode("latin-1")
+        title = f"{message.method} {target if secrets_too else secrets.target(target)}"
     else:
         title = f"response {message.status}"
-    head = "\n".join(f"{name}: {value}" for name, value in message.headers)
+    fields = message.headers if secrets_too else secrets.headers(message.headers)
+    head = "\n".join(f"{name}: {value}" for name, value in fields)
     if message.body is None:
         body = f"({words.size(message.length)}, not kept)"
     else:
         text = _readable(message)
+        if not secrets_too:
+            text = secrets.body(text, message.media_type)
         body = text[:_LONGEST_BODY] + ("…" if len(text) > _LONGEST_BODY else "")
-    return Exhibit(title, message.frame, head, body)
+    return Exhibit(title, frame, head, body)
 
 
 def _readable(message: Message) -> str:

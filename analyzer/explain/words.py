@@ -1,5 +1,6 @@
 """How times, requests and numbers are said."""
 
+from analyzer import secrets
 from analyzer.findings.model import Finding, Kind, Request
 
 _LONGEST_TARGET = 120
@@ -74,8 +75,8 @@ def duration(nanoseconds: int) -> str:
 
 
 def asked(request: Request) -> str:
-    """Method and target, the latter cut where it is very long."""
-    target = request.target
+    """Method and target; credentials in that are masked, and it is cut where it is very long."""
+    target = secrets.target(request.target)
     if len(target) > _LONGEST_TARGET:
         target = target[: _LONGEST_TARGET - 1] + "…"
     return f"{request.method} {target}"

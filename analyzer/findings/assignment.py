@@ -21,11 +21,15 @@ from analyzer.findings.weights import MOST_TOKENS, SURPLUS, TOKEN, Comparison, W
 STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED = (
     "stolen", "crossed", "copied", "cached", "late", "slipped",
 )  # fmt: skip
+BY_CONTENT = frozenset({STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED})
 TIE = 1.0  # bits within which two requests fit equally well
 
 
 class Move(NamedTuple):
-    """A response, with its exchange on the wire, and the request that it rather belongs to."""
+    """A response, with its exchange on the wire, and the request that it rather belongs to.
+
+    Where that is not in sight `request` is the response's own exchange.
+    """
 
     response: Row
     request: Row
@@ -202,7 +206,7 @@ def _is_left_over(links: Links, request: Row, recipients: set[Id]) -> bool:
 
 def _left_over(weigher: Weigher, link: Link) -> list[Comparison]:
     own = weigher.weight(link.request, link.request)
-    frame = link.request["response_frame"]
+    frame = weigher.tables.came(link.request)
     text = f"whose the response in frame {frame} is, which the rightful request got, is not seen"
     return [
         *(c._replace(bits=-c.bits) for c in capped(own.comparisons)),

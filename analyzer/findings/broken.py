@@ -72,7 +72,7 @@ def is_misannounced(row: Row) -> bool:
 
 def what_came(case: Case, row: Row) -> Iterator[Fact]:
     """How much of a response came, how much was announced, and whether it is whole by itself."""
-    frame, length = row["response_frame"], row["response_length"]
+    frame, length = case.tables.came(row), row["response_length"]
     message = case.messages.message(row, SERVER)
     if row["flags"] & _NOT_HTTP:
         begins = message.begins if message is not None else b""
@@ -80,7 +80,7 @@ def what_came(case: Case, row: Row) -> Iterator[Fact]:
         yield Fact(
             "what came where the response must begin is not HTTP/1.x: "
             f"{_bytes(length)} from frame {frame} on{told}",
-            (row["request_frame"], frame),
+            (case.tables.asked(row), frame),
         )
         return
     if row["flags"] & _HEAD_CUT:
@@ -88,7 +88,7 @@ def what_came(case: Case, row: Row) -> Iterator[Fact]:
         yield Fact(
             f"of the response came no more than a part of its head: {_bytes(length)}, in frame "
             f"{frame}{f', beginning with {line}' if line else ''}",
-            (row["request_frame"], frame),
+            (case.tables.asked(row), frame),
         )
         return
     announced = row["response_announced"]
@@ -130,18 +130,18 @@ def misannounced(case: Case, row: Row) -> list[Cause]:
             f"Content-Length announced {announced} bytes, and the {length} that were sent are a "
             "whole body: the length was taken of something else (a body before it was compressed "
             "or changed, say)",
-            (row["response_frame"],),
+            (case.tables.came(row),),
         )
     ]
     connection = case.tables.connection(row)
     if int(connection["first_close"]) == Close.SERVER_FIN:
-        at = row["response_frame"], int(connection["server_fin_frame"])
+        at = case.tables.came(row), case.tables.frame_of(connection, "server_fin")
         why = "the server closed before it had sent all that it announced"
         found.append(Cause("server/closed", _POSSIBLE, why, at))
     return found
 
 
-def not_http(row: Row) -> list[Cause]:
+def not_http(case: Case, row: Row) -> list[Cause]:
     """Causes of something that is no HTTP where a response must begin."""
     return [
         Cause(
@@ -149,7 +149,7 @@ def not_http(row: Row) -> list[Cause]:
             _SUPPORTED,
             "the server answered, and not with HTTP/1.x: it speaks another protocol on this port, "
             "or these bytes are the rest of another message",
-            (row["response_frame"],),
+            (case.tables.came(row),),
         )
     ]
 
@@ -159,15 +159,15 @@ def not_http(row: Row) -> list[Cause]:
 
 def behind(case: Case, row: Row) -> Iterator[Fact]:
     """What came behind the end of a response, and who met it."""
-    frame, extra = row["response_frame"], row["response_extra"]
+    frame, extra = case.tables.came(row), row["response_extra"]
     message = case.messages.message(row, SERVER)
     bytes_ = message.extra if message is not None else None
-    where = bytes_.frame if bytes_ is not None else frame
+    where = case.tables.frame(bytes_) if bytes_ is not None else frame
     what = f": {octets.named(bytes_.begins)}" if bytes_ is not None else ""
     yield Fact(
         f"{_bytes(extra)} stand behind the end of the response that begins in frame {frame}, from "
         f"frame {where} on{what}; {_allowed(case, row)}",
-        (row["request_frame"], frame, where),
+        (case.tables.asked(row), frame, where),
     )
     yield from _met(case, row)
 
@@ -192,21 +192,21 @@ def _met(case: Case, row: Row) -> Iterator[Fact]:
     if following is None:
         yield Fact(
             "nothing was asked after them on this connection, so nothing else was spoilt",
-            (row["response_frame"],),
+            (case.tables.came(row),),
         )
         return
     answer = next(
         (m for m in reread.messages if m.side == SERVER and m.exchange == following.exchange), None
     )
     fate = (
-        f"its own begins behind them, in frame {answer.frame}"
+        f"its own begins behind them, in frame {case.tables.frame(answer)}"
         if answer is not None
         else "none of its own followed"
     )
     yield Fact(
-        f"the client's next request there, in frame {following.frame}, finds them where its "
-        f"response must begin; {fate}",
-        (following.frame, answer.frame if answer is not None else 0),
+        f"the client's next request there, in frame {case.tables.frame(following)}, finds them "
+        f"where its response must begin; {fate}",
+        tuple(case.tables.frame(one) for one in (following, answer) if one is not None),
     )
 
 
@@ -214,9 +214,9 @@ def of_extra(case: Case, row: Row) -> list[Cause]:
     """Causes of bytes behind a response's end."""
     torn = _lacking(case, row)
     if torn is not None:
-        frames = (torn["response_frame"], row["response_frame"])
+        frames = (case.tables.came(torn), case.tables.came(row))
         why = (
-            f"the response in frame {torn['response_frame']}, on another connection of this "
+            f"the response in frame {frames[0]}, on another connection of this "
             f"server at that time, breaks off and lacks exactly {_bytes(row['response_extra'])}: "
             "its rest went here"
         )
@@ -231,7 +231,7 @@ def of_extra(case: Case, row: Row) -> list[Cause]:
             _SUPPORTED,
             f"the server sent {_bytes(row['response_extra'])} more than its response has: "
             f"{_allowed(case, row)}",
-            (row["response_frame"],),
+            (case.tables.came(row),),
         )
     ]
 

@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from analyzer.findings import broken
 from analyzer.findings.assignment import CACHED, COPIED, CROSSED, LATE
 from analyzer.findings.evidence import Case
+from analyzer.findings.frames import Frame
 from analyzer.findings.idle import Race
-from analyzer.findings.model import IDLE_CLOSE, Cause, Verdict
+from analyzer.findings.model import CACHE, IDLE_CLOSE, SMUGGLING, UNACCEPTED, Cause, Verdict
 from analyzer.findings.sides import Side, missed_fin, strange_reset
 from analyzer.findings.swaps import Swap
 from analyzer.findings.view import Row
@@ -27,12 +28,14 @@ _ORDER = (_SUPPORTED, _POSSIBLE, _RULED_OUT)
 # A client that leaves within so many times the longest wait that was seen, and so many ns: of
 # those who leave at a short deadline the longer waits are not seen.
 IMPATIENT, DEADLINE = 3, 1_000_000_000
+SLOW = 1_000_000_000  # ns that a host takes to acknowledge a request, from which on it is said
 _CLIENT_FIN_ACKED = int(ConnectionFlag.CLIENT_FIN_ACKED)
 _HEAD_CUT, _NOT_HTTP = int(Flag.HEAD_CUT), int(Flag.NOT_HTTP)
 _BODY_WHOLE = int(Flag.BODY_WHOLE)
 _BODY_SKIPPED, _DOUBTFUL = int(Flag.BODY_SKIPPED), int(Flag.DOUBTFUL)
 _ZERO_WINDOW = int(ConnectionFlag.CLIENT_ZERO_WINDOW)
 _SYN, _RST = 0x02, 0x04
+_BOTH = ("client", "server")
 
 
 def ordered(causes: Iterable[Cause]) -> list[Cause]:
@@ -40,7 +43,7 @@ def ordered(causes: Iterable[Cause]) -> list[Cause]:
     return sorted(causes, key=lambda cause: _ORDER.index(cause.verdict))
 
 
-def of_slip(frames: tuple[int, ...]) -> list[Cause]:
+def of_slip(frames: tuple[Frame, ...]) -> list[Cause]:
     """Causes of a connection with more responses than requests."""
     return [
         Cause(
@@ -53,7 +56,7 @@ def of_slip(frames: tuple[int, ...]) -> list[Cause]:
     ]
 
 
-def of_pool(frames: tuple[int, ...]) -> list[Cause]:
+def of_pool(frames: tuple[Frame, ...]) -> list[Cause]:
     """Causes of a client taking a response for the answer to a later request."""
     return [
         Cause(
@@ -72,7 +75,7 @@ def of_pool(frames: tuple[int, ...]) -> list[Cause]:
     ]
 
 
-def of_interim(frames: tuple[int, ...]) -> list[Cause]:
+def of_interim(frames: tuple[Frame, ...]) -> list[Cause]:
     """Causes of a client taking an interim response for the final one."""
     return [
         Cause(
@@ -94,17 +97,17 @@ def of_interim(frames: tuple[int, ...]) -> list[Cause]:
 def of_swap(case: Case, swap: Swap) -> list[Cause]:
     """Causes of a request having been given the response that another asked for."""
     if swap.owner is None:
-        return _of_unseen(swap)
+        return _of_unseen(case, swap)
     if swap.how == LATE or swap.owner["flags"] & _DOUBTFUL:
-        return _of_slipped_path(swap.owner, swap.recipient, swap.how)
+        return _of_slipped_path(case, swap.owner, swap.recipient, swap.how)
     if swap.how == CACHED:
-        return _of_cached(swap.owner, swap.recipient)
+        return _of_cached(case, swap.owner, swap.recipient)
     found = _mixed_up(case, swap.recipient, swap.owner, swap.how)
     if case.side(swap.recipient) is not Side.CLIENT:
         # The process that answered may itself be a proxy; only its other side would show it.
         why = "whether the server itself passes requests on, this capture does not show"
         return ordered([*found, Cause("proxy/crossed", _POSSIBLE, why, ())])
-    frames = (swap.recipient["response_frame"],)
+    frames = (case.tables.came(swap.recipient),)
     why = (
         "only the client's side of the path was captured: the response was on the wrong "
         "connection when it came; a capture on the server's host, or behind the proxy if there is "
@@ -118,9 +121,9 @@ def of_swap(case: Case, swap: Swap) -> list[Cause]:
     return ordered([Cause(OPEN, _SUPPORTED, why, frames), *open_, proxy])
 
 
-def _of_unseen(swap: Swap) -> list[Cause]:
+def _of_unseen(case: Case, swap: Swap) -> list[Cause]:
     """Causes of a response in another endpoint's form, whose request is not in sight."""
-    frames = (swap.recipient["response_frame"],)
+    frames = (case.tables.came(swap.recipient),)
     why = (
         "the request that it belongs to is not in this capture; a capture at the server, with all "
         "of its clients, would have it and show how it fared"
@@ -134,13 +137,12 @@ def _of_unseen(swap: Swap) -> list[Cause]:
     ]
 
 
-def _of_cached(owner: Row, recipient: Row) -> list[Cause]:
+def _of_cached(case: Case, owner: Row, recipient: Row) -> list[Cause]:
     """Causes of a response that another client had been given before."""
-    frames = (owner["response_frame"], recipient["response_frame"])
+    frames = (case.tables.came(owner), case.tables.came(recipient))
     why = (
-        "what one client had been given was given to another who asked later: something keeps "
-        "responses, and does not tell who asks; whether that is the server or a cache in front of "
-        "it, a capture behind the cache would show"
+        f"{CACHE} kept what one client was given, and gave it to another who asked later; whether "
+        "that is the server's own or stands in front of it, a capture behind it would show"
     )
     network = "the response was sent again when the later request came; a network keeps none"
     return [
@@ -151,9 +153,9 @@ def _of_cached(owner: Row, recipient: Row) -> list[Cause]:
     ]
 
 
-def _of_slipped_path(owner: Row, recipient: Row, how: str) -> list[Cause]:
+def _of_slipped_path(case: Case, owner: Row, recipient: Row, how: str) -> list[Cause]:
     """Causes of responses that come one request late, on whatever connection."""
-    frames = (owner["request_frame"], recipient["response_frame"])
+    frames = (case.tables.asked(owner), case.tables.came(recipient))
     if how == LATE:
         why = (
             "the request that it answers had been given an earlier request's response: somewhere "
@@ -161,10 +163,10 @@ def _of_slipped_path(owner: Row, recipient: Row, how: str) -> list[Cause]:
         )
     else:
         why = (
-            "a request before the owner's on its connection ends in one place for some readers and "
-            "in another for others (both Content-Length and Transfer-Encoding, or an invalid "
-            "one): who reads it otherwise takes the owner for a part of it, and hands its response "
-            "to the next request"
+            f"{SMUGGLING}: a request before the rightful one on its connection has an ambiguous "
+            "end (both Content-Length and Transfer-Encoding, or an invalid one). Whoever reads it "
+            "the other way takes the rightful request for a part of it, and hands its response to "
+            "the next request"
         )
     network = "a network cannot move a response to another connection"
     return [
@@ -176,7 +178,7 @@ def _of_slipped_path(owner: Row, recipient: Row, how: str) -> list[Cause]:
 
 
 def _mixed_up(case: Case, recipient: Row, owner: Row, how: str) -> list[Cause]:
-    frames = (owner["request_frame"], recipient["response_frame"])
+    frames = (case.tables.asked(owner), case.tables.came(recipient))
     descriptor = Cause(
         "server/descriptor", _RULED_OUT, "the owner's connection got a response", frames
     )
@@ -214,23 +216,26 @@ def _mixed_up(case: Case, recipient: Row, owner: Row, how: str) -> list[Cause]:
 
 def _ownership(case: Case, owner: Row, recipient: Row) -> Cause:
     """Whether the server's process had lost the connection of the request that hung."""
-    one, two = _ints(case.tables.connection(owner)), _ints(case.tables.connection(recipient))
+    connections = case.tables.connection(owner), case.tables.connection(recipient)
+    one, two = map(_ints, connections)
+    opened = case.tables.frame_of(connections[1], "first")
+    gone, closed = (case.tables.frame_of(connections[0], f"{who}_fin") for who in _BOTH)
 
-    def cause(verdict: Verdict, why: str, *frames: int) -> Cause:
+    def cause(verdict: Verdict, why: str, *frames: Frame) -> Cause:
         return Cause("server/descriptor", verdict, why, tuple(f for f in frames if f))
 
     if two["first_time"] <= owner["request_time"]:
         why = "the connection that got the response is older than the request it belongs to"
-        return cause(_RULED_OUT, why, two["first_frame"], owner["request_frame"])
+        return cause(_RULED_OUT, why, opened, case.tables.asked(owner))
     if one["first_close"] == Close.SERVER_FIN:
-        frames = (one["server_fin_frame"], two["first_frame"])
+        frames = (closed, opened)
         verdict = _POSSIBLE
         why = "the server closed the owner's connection without an answer"
         if two["first_time"] > one["server_fin_time"]:
             verdict = _SUPPORTED
             why += ", and the connection that got the response was accepted after that"
     else:
-        frames = (one["client_fin_frame"], one["server_fin_frame"])
+        frames = (gone, closed)
         verdict, why = _orphaned(case, owner)
     if verdict is _SUPPORTED and recipient["request_time"] > recipient["response_time"]:
         verdict, why = _POSSIBLE, why + "; but the response came before the request that got it"
@@ -285,9 +290,9 @@ def of_silence(case: Case, row: Row, *, refused: bool, lost: bool) -> list[Cause
     """Causes of a request that got no answer, where no other request got it either."""
     race = case.races.get(row.id)
     if race is not None:
-        return _of_race(row, race)
+        return _of_race(case, row, race)
     connection = _ints(case.tables.connection(row))
-    frame = row["request_frame"]
+    frame = case.tables.asked(row)
     if row["flags"] & _BODY_SKIPPED:
         return [
             Cause(
@@ -302,13 +307,13 @@ def of_silence(case: Case, row: Row, *, refused: bool, lost: bool) -> list[Cause
     if not row.acknowledged(case.tables.connection(row)) and not _acknowledged(case, row):
         return _undelivered(case, row, connection)
     if lost:
-        at: tuple[int, ...] = (row["response_frame"],)
+        at: tuple[Frame, ...] = (case.tables.came(row),)
         return [
             Cause("network/lost", _SUPPORTED, "the response was sent and never acknowledged", at),
             Cause("server/silent", _RULED_OUT, "the server did answer", at),
         ]
     if refused:
-        at = (row["response_frame"], connection["client_fin_frame"])
+        at = (case.tables.came(row), _end(case, row, "client_fin"))
         return [
             Cause("client/gave-up", _SUPPORTED, "the response came after the client had left", at),
             Cause(
@@ -321,15 +326,16 @@ def of_silence(case: Case, row: Row, *, refused: bool, lost: bool) -> list[Cause
     return _unsent(case, row, connection)
 
 
-def _of_race(row: Row, race: Race) -> list[Cause]:
+def _of_race(case: Case, row: Row, race: Race) -> list[Cause]:
     """Causes of a request on a connection that its server had closed before it could see it."""
     how = "reset" if race.closing.flags & _RST else "FIN"
-    at = (race.closing.frame, row["request_frame"])
+    closing = case.tables.frame(race.closing)
+    at = (closing, case.tables.asked(row))
     found = [
         Cause(
             "server/closed",
             _SUPPORTED,
-            f"{IDLE_CLOSE}: its {how} in frame {race.closing.frame} acknowledges nothing of the "
+            f"{IDLE_CLOSE}: its {how} in frame {closing} acknowledges nothing of the "
             "request. Clients have to expect that of a connection kept for later, and may ask "
             "again on another one (RFC 9112 §9.5)",
             at,
@@ -354,7 +360,7 @@ def _acknowledged(case: Case, row: Row) -> bool:
 
 def _undelivered(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
     """The request was never acknowledged."""
-    frame, reset = row["request_frame"], connection["reset_frame"]
+    frame, reset = case.tables.asked(row), _end(case, row, "reset")
     closed_before = 0 < connection["server_fin_time"] <= row["request_time"]
     if closed_before and reset:
         return [
@@ -362,7 +368,7 @@ def _undelivered(case: Case, row: Row, connection: dict[str, int]) -> list[Cause
                 "server/closed",
                 _SUPPORTED,
                 "the server had closed the idle connection when the request arrived, and reset it",
-                (connection["server_fin_frame"], frame, reset),
+                (_end(case, row, "server_fin"), frame, reset),
             ),
             Cause(
                 "network/lost",
@@ -374,7 +380,7 @@ def _undelivered(case: Case, row: Row, connection: dict[str, int]) -> list[Cause
     answer = _first(case.packets(row), SERVER, _RST, row["request_time"])
     if answer is not None:
         strange = strange_reset(case.packets(row), SERVER)
-        at = (frame, answer.frame)
+        at = (frame, case.tables.frame(answer))
         why = (
             f"the reset that answers the request {strange[1]}: another host sent it"
             if strange
@@ -405,28 +411,29 @@ def _undelivered(case: Case, row: Row, connection: dict[str, int]) -> list[Cause
 
 def _unread(case: Case, row: Row) -> Cause:
     """Whether the server could have read a request that its host never acknowledged."""
-    packets, frame = case.packets(row), row["request_frame"]
+    packets, frame = case.packets(row), case.tables.asked(row)
     greetings = [p for p in packets if p.side == SERVER and p.flags & _SYN]
     if len(greetings) > 1:
         why = (
             "the server's host repeats its SYN-ACK: it has no room for the connection, because "
             "the server does not accept any"
         )
-        return Cause("server/silent", _POSSIBLE, why, tuple(p.frame for p in greetings))
+        at = tuple(case.tables.frame(p) for p in greetings)
+        return Cause("server/silent", _POSSIBLE, why, at)
     why = "the server's host never acknowledged the request"
     return Cause("server/silent", _RULED_OUT, why, (frame,))
 
 
 def _unsent(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
     """The request was acknowledged, and the server sent nothing."""
-    frame, close = row["request_frame"], connection["first_close"]
-    fin, reset = connection["server_fin_frame"], connection["reset_frame"]
+    frame, close = case.tables.asked(row), connection["first_close"]
+    gone, fin, reset = (_end(case, row, name) for name in ("client_fin", "server_fin", "reset"))
     kept = _lost_before(case, row)
     if kept.verdict is _SUPPORTED:
         why = "the server had sent something after the request"
         return [kept, Cause("server/silent", _RULED_OUT, why, kept.frames)]
     if close == Close.SERVER_FIN:
-        at: tuple[int, ...] = (frame, fin)
+        at: tuple[Frame, ...] = (frame, fin)
         return [
             Cause("server/closed", _SUPPORTED, "the server closed the connection instead", at),
             Cause(
@@ -440,7 +447,7 @@ def _unsent(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
         return _of_reset(case, row, reset)
     left = connection["client_fin_time"] or connection["reset_time"]
     waited = left - row["request_time"]
-    at = tuple(f for f in (frame, connection["client_fin_frame"] or reset) if f)
+    at = tuple(f for f in (frame, gone or reset) if f)
     usual = case.waits.get(int(case.tables.endpoint_of[row["route"]]), 0)
     if usual and waited < max(usual, min(IMPATIENT * usual, DEADLINE)):
         return [
@@ -460,7 +467,9 @@ def _unsent(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
             kept,
         ]
     gave_up = Cause("client/gave-up", _POSSIBLE, "the client was the first to close", at)
-    silent = "the server's host acknowledged the request, and the server sent nothing"
+    silent = _taken(case, row) or (
+        "the server's host acknowledged the request, and the server sent nothing"
+    )
     verdict, why = _orphaned(case, row)
     owing = case.habit(row).owing
     if verdict is _SUPPORTED and owing:
@@ -485,6 +494,31 @@ def _unsent(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
         )
         found.insert(1, Cause("server/descriptor", _POSSIBLE, why, at))
     return found
+
+
+def _taken(case: Case, row: Row) -> str:
+    """What is said of a request that its server's host was slow to take; "" where it was not."""
+    request, packets = case.messages.message(row, CLIENT), case.packets(row)
+    if request is None or not request.end:
+        return ""
+    ack = next((p for p in packets if p.side == SERVER and p.ack >= request.end), None)
+    sent = [p for p in packets if p.side == CLIENT and p.length and p.seq < request.end <= p.end]
+    if ack is None or ack.time - row["request_time"] < SLOW:
+        return ""
+    again = sum(p.again and p.time < ack.time for p in sent)
+    if not again:
+        return ""
+    tries = counted(again, "more time", "more times")
+    full = (
+        " It repeated its SYN-ACK as well: its accept queue was full, because the process accepted "
+        "no connection"
+        if sum(bool(p.side == SERVER and p.flags & _SYN) for p in packets) > 1
+        else " So it does where the accept queue is full, because the process accepts no connection"
+    )
+    return (
+        f"{UNACCEPTED} after {seconds(ack.time - row['request_time'])} s, when it had been sent "
+        f"{tries}, and the server sent nothing.{full}"
+    )
 
 
 def _asked_for(case: Case, row: Row) -> str:
@@ -513,7 +547,7 @@ def _lost_before(case: Case, row: Row) -> Cause:
     The sequence number of all that a host sends later tells how many bytes it had sent by then
     (RFC 9293 §3.4).
     """
-    frame = row["request_frame"]
+    frame = case.tables.asked(row)
     sent = [p for p in case.packets(row) if p.side == SERVER and not p.flags & _RST]
     # What was sent before the request is another matter, and what is missing of that too.
     seen = max((p.end for p in sent if p.time <= row["request_time"]), default=1)
@@ -532,18 +566,18 @@ def _lost_before(case: Case, row: Row) -> Cause:
     ]
     if elsewhere:
         why = "a response was captured nearer the server, and never came to this place"
-        return Cause("network/lost", _SUPPORTED, why, (frame, elsewhere[0].frame))
+        return Cause("network/lost", _SUPPORTED, why, (frame, case.tables.frame(elsewhere[0])))
     ahead = [p for p in sent if p.seq > seen]
     if ahead:
         why = (
             f"the numbers of what the server sent later show that it had sent "
             f"{max(p.seq for p in ahead) - seen} bytes that never came here"
         )
-        return Cause("network/lost", _SUPPORTED, why, (frame, ahead[0].frame))
-    again = [p.frame for p in case.packets(row) if p.side == CLIENT and p.length and p.again]
+        return Cause("network/lost", _SUPPORTED, why, (frame, case.tables.frame(ahead[0])))
+    again = [p for p in case.packets(row) if p.side == CLIENT and p.length and p.again]
     if again:
         why = "the request had to be repeated before the server's host took it"
-        return Cause("network/lost", _POSSIBLE, why, (frame, *again[:5]))
+        return Cause("network/lost", _POSSIBLE, why, (frame, *map(case.tables.frame, again[:5])))
     left = int(case.tables.connection(row)["client_fin_time"])
     last = [p for p in sent if p.time >= left and not p.probe]
     if left and last:
@@ -551,7 +585,7 @@ def _lost_before(case: Case, row: Row) -> Cause:
             "what the server's host sent after the client closed shows that it had sent nothing "
             "before"
         )
-        return Cause("network/lost", _RULED_OUT, why, (frame, last[0].frame))
+        return Cause("network/lost", _RULED_OUT, why, (frame, case.tables.frame(last[0])))
     if case.side(row) is Side.SERVER:
         why = "beside the server there is no byte of a response that could have been lost"
         return Cause("network/lost", _RULED_OUT, why, (frame,))
@@ -562,22 +596,22 @@ def _lost_before(case: Case, row: Row) -> Cause:
 def of_break(case: Case, row: Row) -> list[Cause]:
     """Causes of a response that began and never ended."""
     if row["flags"] & _NOT_HTTP:
-        return broken.not_http(row)
+        return broken.not_http(case, row)
     if broken.is_misannounced(row):
         return broken.misannounced(case, row)
     connection = _ints(case.tables.connection(row))
     close = Close(connection["first_close"])
-    begun = row["response_frame"]
+    begun = case.tables.came(row)
     part = "the head" if row["flags"] & _HEAD_CUT else "the body"
     if close is Close.SERVER_FIN:
-        at: tuple[int, ...] = (begun, connection["server_fin_frame"])
+        at: tuple[Frame, ...] = (begun, _end(case, row, "server_fin"))
         why = f"the server closed in the middle of {part}, before the end of the response"
         if row["flags"] & _BODY_WHOLE:
             why = "the server closed when the body was whole, before the end of the message"
         return [Cause("server/closed", _SUPPORTED, why, at)]
     if close is Close.SERVER_RST:
-        return _of_reset(case, row, connection["reset_frame"])
-    at = tuple(f for f in (begun, connection["client_fin_frame"]) if f)
+        return _of_reset(case, row, _end(case, row, "reset"))
+    at = tuple(f for f in (begun, _end(case, row, "client_fin")) if f)
     if connection["flags"] & _ZERO_WINDOW:
         why = "the client stopped reading (zero window)"
         return [Cause("client/gave-up", _SUPPORTED, why, at)]
@@ -597,7 +631,7 @@ def of_break(case: Case, row: Row) -> list[Cause]:
     return [Cause("client/gave-up", _SUPPORTED, gave_up, at)]
 
 
-def _of_reset(case: Case, row: Row, reset: int) -> list[Cause]:
+def _of_reset(case: Case, row: Row, reset: Frame) -> list[Cause]:
     """A reset from the server's side: of the server, or of something in between."""
     strange = strange_reset(case.packets(row), SERVER)
     why = (
@@ -620,6 +654,11 @@ def _of_reset(case: Case, row: Row, reset: int) -> list[Cause]:
 
 def _first(packets: Iterable[Packet], side: int, flag: int, since: int) -> Packet | None:
     return next((p for p in packets if p.side == side and p.flags & flag and p.time >= since), None)
+
+
+def _end(case: Case, row: Row, name: str) -> Frame:
+    """The frame that ended a row's connection: `client_fin`, `server_fin` or `reset`."""
+    return case.tables.frame_of(case.tables.connection(row), name)
 
 
 def _ints(row: object) -> dict[str, int]:

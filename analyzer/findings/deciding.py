@@ -11,7 +11,7 @@ import numpy as np
 
 from analyzer.echoes import says_who
 from analyzer.findings import reuse
-from analyzer.findings.assignment import CACHED, Event, events
+from analyzer.findings.assignment import CACHED, Event, Move, events
 from analyzer.findings.candidates import LONGEST_WAIT, Candidates
 from analyzer.findings.capture_limits import limited, only_doubtful
 from analyzer.findings.explanations import (
@@ -26,13 +26,14 @@ from analyzer.findings.failures import tells_failure
 from analyzer.findings.history import histories
 from analyzer.findings.model import NOT_SAID, Confidence, Explained
 from analyzer.findings.proxies import Proxies
-from analyzer.findings.swaps import EARLY_FINAL, REUSED, SURPLUS, Oddity, Swap, Verdicts
+from analyzer.findings.swaps import EARLY_FINAL, REUSED, SURPLUS, UNSEEN, Oddity, Swap, Verdicts
 from analyzer.findings.triage import Odd
 from analyzer.findings.view import Id, Row, Tables
 from analyzer.findings.weights import (
     AT_ONCE,
     EQUAL,
     FORM,
+    NUMBERS,
     PROXY,
     TOKEN,
     Comparison,
@@ -42,6 +43,9 @@ from analyzer.tables import Flag
 
 # In bits: how likely the rightful request of a response would not be in sight.
 ALONE_IN_SIGHT, ALL_IN_SIGHT = -1.0, -5.0
+# Bits: no response acknowledges less than the request that it answers. What is owed to somebody is
+# then a fault by as much as a swap is rare.
+AHEAD = 2 * SWAP
 KEPT = 6.0  # bits: a proxy that answers by itself is seldom right about who asks
 NOTABLE = 7.0  # bits, at least, by which a response is odd before anybody is told of it
 OTHERWISE = "a shape that its endpoint seldom or never has otherwise, with no owner in sight"
@@ -94,7 +98,7 @@ def kept_by_a_proxy(tables: Tables, found: list[Event]) -> list[Event]:
             row = move.response
             alone = proxies.behind(row) == [] and proxies.before(row) is None
             if alone and proxies.passes_on(row):
-                frame = row["request_frame"]
+                frame = tables.asked(row)
                 text = (
                     f"behind the proxy the request in frame {frame} was never seen, as nearly all "
                     "others were: the proxy answered by itself"
@@ -197,7 +201,7 @@ class _Deciding:
         form = max(0.0, sum(c.bits for c in against if c.name == FORM))
         bits = form + max(0.0, sum(c.bits for c in against if c.name == TOKEN))
         failure = tells_failure(self.tables.forms[row["form"]])
-        if form >= NOTABLE and not failure and self._unseen(row, bits, against):
+        if form >= NOTABLE and not failure and self._unseen(row, against):
             return
         event, name, every = self.honest.get(row.id, (None, "", ()))
         if event is not None and event.copied and name in _NOT_SURE and self._is_notable(event):
@@ -221,7 +225,7 @@ class _Deciding:
             and not any(self.weigher.same(request, response) for response, request in both)
         )
 
-    def _unseen(self, row: Row, odd: float, against: list[Comparison]) -> bool:
+    def _unseen(self, row: Row, against: list[Comparison]) -> bool:
         """Whether it is another endpoint's whose request is not in sight; then it is a finding."""
         tables, forms = self.tables, self.weigher.forms
         endpoint = tables.endpoint(row)
@@ -236,26 +240,31 @@ class _Deciding:
         service = tables.joined.service
         here = tables.connections["client"][(service == server) & tables.joined.judged]
         sight = ALONE_IN_SIGHT if len(np.unique(here)) < 2 else ALL_IN_SIGHT
-        bits = odd + alike + sight - SWAP
-        if bits < POSSIBLE:
-            return False
         likely = int(tables.variants.endpoint[nearest])
         name = tables.names[likely].name
-        frame = row["response_frame"]
+        frame = tables.came(row)
         told = [
             *against,
             Comparison(FORM, alike, f"its shape is that of {name}", (frame,)),
             Comparison("sight", sight, "no request that could have asked for it is in sight"),
         ]
+        bits, every = self._explained(row, row, UNSEEN, told)
+        if bits < POSSIBLE:
+            return False
+        sure = Confidence.POSSIBLE
         self.out.swaps.append(
-            Swap(
-                row, None, "unseen", Confidence.POSSIBLE, tuple(told),
-                (Explained("another request's response", "chosen", "whose it is is not in sight"),),
-                bits, likely=likely,
-            )
-        )  # fmt: skip
+            Swap(row, None, UNSEEN, sure, tuple(told), every, bits, likely=likely)
+        )
         self.settled.add(row.id)
         return True
+
+    def _explained(
+        self, row: Row, request: Row, how: str, told: list[Comparison], *, owed: bool = True
+    ) -> tuple[float, tuple[Explained, ...]]:
+        """The bits for a fault where no content is weighed, and all reasons of the closed list."""
+        event = Event([Move(row, request, how)], told)
+        outcome = explain(Judging(self.tables, self.weigher, event, self.found.given, owed))
+        return outcome.bits, outcome.every
 
     def by_numbers(self) -> None:
         """Responses that were sent before their requests had arrived belong to those before."""
@@ -265,12 +274,21 @@ class _Deciding:
         for row in odd.surplus:
             known = before.get(row["connection"])
             earlier = known.covered(row, row["request_time"]) if known else None
-            if row["connection"] not in excess and earlier is None and not self._missed(row):
-                self.out.oddities.append(Oddity(row, BEFORE))
+            owed = row["connection"] in excess or earlier is not None or self._missed(row)
+            frames = tables.came(row), tables.asked(row)
+            text = (
+                f"by its numbers the response in frame {frames[0]} was sent before the request in "
+                f"frame {frames[1]} had arrived"
+            )
+            told = [Comparison(NUMBERS, AHEAD, text, frames)]
+            bits, every = self._explained(row, earlier or row, SURPLUS, told, owed=owed)
+            if bits < POSSIBLE:
+                self.out.oddities.append(Oddity(row, BEFORE, tuple(told), every))
             elif limited(tables, row):
                 self.out.undecided.append(row)
             else:
-                self.out.swaps.append(Swap(row, earlier, SURPLUS, Confidence.LIKELY, bits=SWAP))
+                sure = Confidence.LIKELY
+                self.out.swaps.append(Swap(row, earlier, SURPLUS, sure, tuple(told), every, bits))
 
     def _missed(self, row: Row) -> bool:
         """Whether a request to the server was left without a response that could be this one."""
@@ -293,13 +311,15 @@ class _Deciding:
             if told is None:
                 continue
             earlier, comparisons = told
-            bits = sum(c.bits for c in comparisons) - reuse.REUSE
+            how = EARLY_FINAL if reuse.is_early_final(row) else REUSED
+            bits, every = self._explained(row, earlier, how, comparisons)
             if bits >= POSSIBLE:
-                how, sure = REUSED, Confidence.POSSIBLE
-                if reuse.is_early_final(row):
-                    how = EARLY_FINAL
-                    sure = Confidence.LIKELY if bits >= LIKELY else sure
-                self.out.swaps.append(Swap(row, earlier, how, sure, tuple(comparisons), bits=bits))
+                sure = Confidence.POSSIBLE
+                if how == EARLY_FINAL and bits >= LIKELY:
+                    sure = Confidence.LIKELY
+                self.out.swaps.append(
+                    Swap(row, earlier, how, sure, tuple(comparisons), every, bits)
+                )
 
 
 def _is_content(place: str) -> bool:

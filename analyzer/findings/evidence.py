@@ -22,6 +22,7 @@ from analyzer.findings.assignment import (
     SLIPPED,
     STOLEN,
 )
+from analyzer.findings.frames import Frame, listed
 from analyzer.findings.habits import Habit
 from analyzer.findings.idle import Race
 from analyzer.findings.messages import Messages
@@ -54,7 +55,7 @@ class Case:
     habits: dict[int, Habit]  # by server
     waits: dict[int, int]  # by endpoint: the longest that an answered request waited, in ns
     # By the position of an exchange: frames of the requests outstanding when its response began.
-    in_flight: dict[tuple[int, int, int], list[int]] = field(default_factory=dict)
+    in_flight: dict[tuple[int, int, int], list[Frame]] = field(default_factory=dict)
     races: dict[Id, Race] = field(default_factory=dict)  # servers that closed idle connections
     starved: list[Row] = field(default_factory=list)  # requests that nobody was seen to answer
     torn: list[Row] = field(default_factory=list)  # responses that lack a known number of bytes
@@ -84,7 +85,7 @@ def completeness(case: Case, rows: list[Row]) -> Iterator[Fact]:
     """Whether the capture has the connections whole, and how long it watched."""
     connections = {row["connection"]: case.tables.connection(row) for row in rows}
     whole = [
-        int(connection["first_frame"])
+        case.tables.frame_of(connection, "first")
         for connection in connections.values()
         if int(connection["flags"]) & (_SYNS | _GAPS) == _SYNS
     ]
@@ -97,17 +98,17 @@ def completeness(case: Case, rows: list[Row]) -> Iterator[Fact]:
         )
     row = rows[0]
     watched = case.tables.watched_until(row) - row["request_time"]
-    if row["request_frame"]:
+    asked = case.tables.asked(row)
+    if asked:
         yield Fact(
-            f"the capture goes on for {seconds(watched)} s after the request in frame "
-            f"{row['request_frame']}",
-            (row["request_frame"],),
+            f"the capture goes on for {seconds(watched)} s after the request in frame {asked}",
+            (asked,),
         )
 
 
 def delivery(case: Case, row: Row) -> Iterator[Fact]:
     """Whether the request arrived, and how often it was sent."""
-    frame = row["request_frame"]
+    frame = case.tables.asked(row)
     packets, request = case.packets(row), case.messages.message(row, CLIENT)
     if request is None or not request.end:
         if covers(int(case.tables.connection(row)["client_acked"]), row["request_seq"]):
@@ -117,12 +118,13 @@ def delivery(case: Case, row: Row) -> Iterator[Fact]:
     ack = _acknowledged(packets, SERVER, request.end, row["request_time"])
     if ack is not None:
         after = milliseconds(ack.time - row["request_time"])
+        acked = case.tables.frame(ack)
         yield Fact(
-            f"the server's host acknowledged the whole request in frame {ack.frame}, {after} ms "
+            f"the server's host acknowledged the whole request in frame {acked}, {after} ms "
             f"after its first byte",
-            (frame, ack.frame),
+            (frame, acked),
         )
-    again = [p.frame for p in sent if p.again]
+    again = [case.tables.frame(p) for p in sent if p.again]
     if again:
         times = "once more" if len(again) == 1 else f"{len(again)} times more"
         yield Fact(f"the request was sent {times}", tuple(again[:MOST_NAMED]))
@@ -135,13 +137,14 @@ def accepted(case: Case, owner: Row, recipient: Row) -> Iterator[Fact]:
     first, second = case.tables.connection(owner), case.tables.connection(recipient)
     if owner["connection"] == recipient["connection"]:
         return
-    one, two = int(first["first_frame"]), int(second["first_frame"])
+    one, two = (case.tables.frame_of(connection, "first") for connection in (first, second))
     apart = int(second["first_time"]) - owner["request_time"]
     when = f"{seconds(abs(apart))} s {'after' if apart > 0 else 'before'}"
+    asked = case.tables.asked(owner)
     yield Fact(
         f"the connection that got the response begins in frame {two}, {when} the request in frame "
-        f"{owner['request_frame']}, which came on the connection that begins in frame {one}",
-        (one, owner["request_frame"], two),
+        f"{asked}, which came on the connection that begins in frame {one}",
+        (one, asked, two),
     )
     yield from history(case, recipient)
 
@@ -152,7 +155,7 @@ def history(case: Case, row: Row) -> Iterator[Fact]:
     if reread is None or reread.messages_left_out:
         return
     requests = [m for m in reread.messages if m.side == CLIENT and m.time <= row["request_time"]]
-    frame = row["request_frame"]
+    frame = case.tables.asked(row)
     if len(requests) == 1:
         yield Fact(f"the request in frame {frame} is the first of its connection", (frame,))
     elif requests:
@@ -174,22 +177,20 @@ def flight(case: Case, recipient: Row) -> Iterator[Fact]:
     frames = case.in_flight.get(recipient.position)
     if not frames:
         return
-    named = ", ".join(map(str, frames[:MOST_NAMED]))
-    more = f" and {len(frames) - MOST_NAMED} more" if len(frames) > MOST_NAMED else ""
     count = "one request was" if len(frames) == 1 else f"{len(frames)} requests were"
     yield Fact(
         f"{count} outstanding at the server when the response in frame "
-        f"{recipient['response_frame']} began: frame {named}{more}",
+        f"{case.tables.came(recipient)} began: {listed(frames, MOST_NAMED)}",
         tuple(frames[:MOST_NAMED]),
     )
 
 
-def outstanding(tables: Tables, rows: list[Row]) -> dict[tuple[int, int, int], list[int]]:
+def outstanding(tables: Tables, rows: list[Row]) -> dict[tuple[int, int, int], list[Frame]]:
     """For each exchange the frames of the requests that its server owed an answer to.
 
     At the moment of its response's first byte, its own request left out.
     """
-    found: dict[tuple[int, int, int], list[int]] = {row.position: [] for row in rows}
+    found: dict[tuple[int, int, int], list[Frame]] = {row.position: [] for row in rows}
     if not rows:
         return found
     servers = {row.position: tables.server(row) for row in rows}
@@ -202,8 +203,8 @@ def outstanding(tables: Tables, rows: list[Row]) -> dict[tuple[int, int, int], l
             chosen &= at - chunk["request_time"] < LONGEST_FLIGHT
             chosen &= (chunk["response_time"] == 0) | (chunk["response_time"] > at)
             chosen &= server == servers[own]
-            frames = chunk["request_frame"][np.flatnonzero(chosen)].tolist()
-            found[own] += [frame for frame in frames if frame != row["request_frame"]]
+            frames = [tables.frame_of(chunk[i], "request") for i in np.flatnonzero(chosen)]
+            found[own] += [frame for frame in frames if frame != tables.asked(row)]
     return {position: sorted(frames) for position, frames in found.items()}
 
 
@@ -222,19 +223,19 @@ _WHAT_THE_OWNER_GOT = {
 def whose(case: Case, swap: Swap) -> Iterator[Fact]:
     """What tells that a response is another's, whose it is, and who else could have asked."""
     owner, recipient = swap.owner, swap.recipient
-    frame = recipient["response_frame"]
-    if recipient["request_frame"]:
+    frame, at = case.tables.came(recipient), case.tables.asked(recipient)
+    if at:
         yield Fact(
             f"the response in frame {frame} answers, by its place on the connection, "
-            f"the request in frame {recipient['request_frame']}",
-            (recipient["request_frame"], frame),
+            f"the request in frame {at}",
+            (at, frame),
         )
     for one in sorted(swap.comparisons, key=lambda c: -c.bits):
         if one.bits >= TELLING:
             yield Fact(one.fact, one.frames)
     if owner is None:
         return
-    asked, there = owner["request_frame"], case.tables.endpoint_name(owner)
+    asked, there = case.tables.asked(owner), case.tables.endpoint_name(owner)
     waited = seconds(recipient["response_time"] - owner["request_time"])
     came = (
         f"had come to the same server {waited} s before"
@@ -259,16 +260,17 @@ def in_sequence(case: Case, recipient: Row) -> Iterator[Fact]:
     packets = case.packets(recipient)
     if response is None or not response.end or not packets:
         return
-    frame = response.frame
+    frame = case.tables.frame(response)
     before = (p for p in packets if p.side == SERVER and p.time <= response.time)
-    expected = max((p.end for p in before if p.frame != frame), default=0)
-    ack = _acknowledged(packets, CLIENT, response.end, response.time)
+    expected = max((p.end for p in before if case.tables.frame(p) != frame), default=0)
+    seen = _acknowledged(packets, CLIENT, response.end, response.time)
+    ack = case.tables.frame(seen) if seen else None
     if expected == response.seq:
-        told = f" and the client acknowledged all of it in frame {ack.frame}" if ack else ""
+        told = f" and the client acknowledged all of it in frame {ack}" if ack else ""
         yield Fact(
             f"the response in frame {frame} begins at the very byte that the server owed next on "
             f"this connection{told}",
-            (frame, ack.frame) if ack else (frame,),
+            (frame, ack) if ack else (frame,),
         )
     ttl = ttl_of(packets, SERVER)
     stamps = [p.stamp for p in packets if p.side == SERVER and p.stamp is not None]
@@ -288,16 +290,17 @@ def aftermath(case: Case, recipient: Row) -> Iterator[Fact]:
     reread = case.messages.rereads.get(recipient["connection"])
     if response is None or reread is None:
         return
-    later = [p for p in packets if p.time >= response.end_time and p.frame != response.frame]
+    frame = case.tables.frame
+    later = [p for p in packets if p.time >= response.end_time and frame(p) != frame(response)]
     for packet in later:
         if packet.flags & (_FIN | _RST):
             who = "client" if packet.side == CLIENT else "server"
             what = "closed" if packet.flags & _FIN else "reset"
             after = milliseconds(packet.time - response.end_time)
             yield Fact(
-                f"the {who} {what} that connection in frame {packet.frame}, {after} ms after the "
+                f"the {who} {what} that connection in frame {frame(packet)}, {after} ms after the "
                 "response's last byte",
-                (packet.frame,),
+                (frame(packet),),
             )
             break
     surplus = [
@@ -307,9 +310,9 @@ def aftermath(case: Case, recipient: Row) -> Iterator[Fact]:
     ]
     if surplus:
         yield Fact(
-            f"after it came one more response, in frame {surplus[0].frame}, that nobody had asked "
+            f"after it came one more response, in frame {frame(surplus[0])}, that nobody had asked "
             "for: the recipient's own, most likely",
-            (surplus[0].frame,),
+            (frame(surplus[0]),),
         )
 
 
@@ -328,7 +331,7 @@ def around(case: Case, rows: list[Row]) -> Iterator[Fact]:
     others &= table["first_close"] == int(Close.SERVER_FIN)
     others &= np.abs(table["server_fin_time"] - moment) < AROUND
     others[own] = False
-    frames = table["server_fin_frame"][others].tolist()
+    frames = [tables.frame_of(table[n], "server_fin") for n in np.flatnonzero(others)]
     span = f"in the {AROUND // 1_000_000_000} s before and after"
     if frames:
         many = "one other connection" if len(frames) == 1 else f"{len(frames)} other connections"
@@ -336,7 +339,7 @@ def around(case: Case, rows: list[Row]) -> Iterator[Fact]:
     connection = tables.connection(row)
     server = tables.addresses[int(connection["server"])], int(connection["server_port"])
     refused = {
-        (refusal.client, refusal.client_port): refusal.frame & 0xFFFFFFFF
+        (refusal.client, refusal.client_port): tables.framed(refusal.frame)
         for refusal in tables.refusals
         if (refusal.server, refusal.server_port) == server and abs(refusal.time - moment) < AROUND
     }
@@ -355,7 +358,9 @@ def ending(case: Case, row: Row) -> Iterator[Fact]:
     """How the connection of a request ended, and whether its server ordinarily ends it so."""
     connection = case.tables.connection(row)
     asked = row["request_time"]
-    client, server = int(connection["client_fin_frame"]), int(connection["server_fin_frame"])
+    client, server, reset = (
+        case.tables.frame_of(connection, name) for name in ("client_fin", "server_fin", "reset")
+    )
     if client:
         when = _since(int(connection["client_fin_time"]) - asked)
         yield Fact(f"the client closed in frame {client}, {when} the request", (client,))
@@ -364,9 +369,9 @@ def ending(case: Case, row: Row) -> Iterator[Fact]:
         ack = fin and _acknowledged(packets, SERVER, fin.end, fin.time)
         if fin and ack:
             yield Fact(
-                f"the server's host acknowledged that in frame {ack.frame}, "
+                f"the server's host acknowledged that in frame {case.tables.frame(ack)}, "
                 f"{milliseconds(ack.time - fin.time)} ms later",
-                (fin.frame, ack.frame),
+                (case.tables.frame(fin), case.tables.frame(ack)),
             )
     if server:
         delay = int(connection["server_fin_time"]) - int(connection["client_fin_time"])
@@ -380,13 +385,12 @@ def ending(case: Case, row: Row) -> Iterator[Fact]:
     elif client and missed_fin(case.packets(row)):
         told = "the client's host acknowledged a FIN of the server that the capture doesn't have"
         yield Fact(told, (client,))
-    elif client and not int(connection["reset_frame"]):
+    elif client and not reset:
         left = case.tables.watched_until(row) - int(connection["client_fin_time"])
         yield Fact(
             f"no FIN of the server followed in the {seconds(left)} s that the capture goes on",
             (client,),
         )
-    reset = int(connection["reset_frame"])
     if reset:
         when = _since(int(connection["reset_time"]) - asked)
         who = _WHO_RESET.get(Close(int(connection["first_close"])), "a reset came")
@@ -395,7 +399,8 @@ def ending(case: Case, row: Row) -> Iterator[Fact]:
         if strange is not None:
             packet, how = strange
             yield Fact(
-                f"that reset {how}: it does not come from where the server is", (packet.frame,)
+                f"that reset {how}: it does not come from where the server is",
+                (case.tables.frame(packet),),
             )
     yield from _habit(case.habit(row), client)
 
@@ -416,7 +421,7 @@ def starvation(case: Case, row: Row) -> Iterator[Fact]:
     server = case.tables.server(row)
     asked = row["request_time"]
     others = [
-        one["request_frame"]
+        case.tables.asked(one)
         for one in case.starved
         if one.id != row.id
         and one.id not in case.races
@@ -426,11 +431,9 @@ def starvation(case: Case, row: Row) -> Iterator[Fact]:
     if not others:
         return
     many = counted(len(others), "other request", "other requests")
-    named = ", ".join(map(str, others[:MOST_NAMED]))
-    more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
     yield Fact(
         f"within {AROUND // 1_000_000_000} s of it {many} to this server went unanswered as well "
-        f"(frame {named}{more}): look for one cause of all",
+        f"({listed(others, MOST_NAMED)}): look for one cause of all",
         tuple(others[:MOST_NAMED]),
     )
 
@@ -440,12 +443,12 @@ def race(case: Case, row: Row) -> Iterator[Fact]:
     found = case.races.get(row.id)
     if found is None:
         return
-    frame, closing = row["request_frame"], found.closing
-    how = "reset" if closing.flags & _RST else "FIN"
+    frame, closing = case.tables.asked(row), case.tables.frame(found.closing)
+    how = "reset" if found.closing.flags & _RST else "FIN"
     yield Fact(
-        f"the {how} of the server in frame {closing.frame} acknowledges nothing of the request in "
+        f"the {how} of the server in frame {closing} acknowledges nothing of the request in "
         f"frame {frame}: it had been sent before any of that arrived",
-        (closing.frame, frame),
+        (closing, frame),
     )
     again = found.again
     if again is None:
@@ -454,9 +457,9 @@ def race(case: Case, row: Row) -> Iterator[Fact]:
     when = seconds(again["request_time"] - row["request_time"])
     fate = "and was answered" if found.is_made_good else "and was not answered either"
     yield Fact(
-        f"the client asked the same again in frame {again['request_frame']}, {when} s later on "
+        f"the client asked the same again in frame {case.tables.asked(again)}, {when} s later on "
         f"another connection, {fate}",
-        (again["request_frame"], again["response_frame"]),
+        (case.tables.asked(again), case.tables.came(again)),
     )
 
 
@@ -467,7 +470,7 @@ def asked_later(case: Case, recipient: Row) -> Iterator[Fact]:
         return
     after = recipient["request_time"]
     later = [
-        m.frame
+        case.tables.frame(m)
         for m in reread.messages
         if m.side == CLIENT and m.time > after and not m.flags & Flag.PIPELINED
     ]
@@ -480,7 +483,7 @@ def asked_later(case: Case, recipient: Row) -> Iterator[Fact]:
         )
 
 
-def _habit(habit: Habit, client: int) -> Iterator[Fact]:
+def _habit(habit: Habit, client: Frame) -> Iterator[Fact]:
     if not client or not habit.known:
         return
     slowest = f", within {milliseconds(habit.slowest)} ms" if habit.closed else ""
@@ -497,7 +500,7 @@ def places(case: Case, rows: list[Row]) -> Iterator[Fact]:
         members = case.tables.joined.members(number)
         if len(members) < 2:
             continue
-        frame = int(case.tables.connections[number]["first_frame"])
+        frame = case.tables.frame_of(case.tables.connections[number], "first")
         yield Fact(
             f"the connection that begins in frame {frame} was seen at {len(members)} places, with "
             "the same sequence numbers: nothing in between opened another one",

@@ -14,15 +14,17 @@ from math import inf, log2
 from typing import NamedTuple
 
 from analyzer.echoes import says_who
-from analyzer.findings.assignment import Event
+from analyzer.findings.assignment import BY_CONTENT, Event
 from analyzer.findings.candidates import said
 from analyzer.findings.failures import tells_failure
 from analyzer.findings.model import Confidence, Explained
+from analyzer.findings.swaps import EARLY_FINAL, REUSED, SURPLUS, UNSEEN
 from analyzer.findings.view import Row, Tables
 from analyzer.findings.weights import (
     AGAIN,
     EQUAL,
     FORM,
+    NUMBERS,
     PROXY,
     TIME,
     TOKEN,
@@ -31,6 +33,9 @@ from analyzer.findings.weights import (
 )
 
 SWAP = 20.0  # bits: one exchange in a million is given another's response
+# Bits: of all requests sent while another was outstanding so few were sent by a pool that took the
+# connection for idle; most were meant so.
+REUSE = 10.0
 # What a finding's posterior must reach, in bits for it over all honest reasons together.
 POSSIBLE, LIKELY, CERTAIN = 0.0, 5.0, 10.0
 TOLD = 3.0  # bits from which on a comparison counts as saying something
@@ -39,10 +44,21 @@ MANY = 5  # times that the same bytes are given, from which on they are nobody's
 FAULT, BENIGN = "fault", "benign"
 
 
+# What a suspicion rests on, by the ways in which responses may come to the wrong requests.
+_CONTENT = BY_CONTENT
+_SIGHT = frozenset({UNSEEN})
+_AHEAD = frozenset({SURPLUS})
+_EARLY = frozenset({REUSED, EARLY_FINAL})
+
+
 class Explanation(NamedTuple):
-    """A reason: its prior in bits, what it explains, and when it comes into question."""
+    """A reason: its prior in bits, what it explains, and when it comes into question.
+
+    `of` are the ways that the responses may have come which it is a reason for.
+    """
 
     name: str
+    of: frozenset[str]
     kind: str
     prior: float
     explains: frozenset[str]
@@ -58,6 +74,7 @@ class Judging:
     weigher: Weigher
     event: Event
     given: Counter[tuple[int, int, int, int]]  # how often these bytes were given, by `said`
+    owed: bool = True  # whether a response that came ahead of its request may be owed to another
 
     @property
     def pairs(self) -> list[tuple[Row, Row]]:
@@ -130,45 +147,69 @@ def _is_meant(judging: Judging) -> bool:
     return judging.event.meant
 
 
-_CONTENT = frozenset({FORM, TOKEN, EQUAL, TIME, AGAIN})
+def _nothing_owed(judging: Judging) -> bool:
+    return not judging.owed
+
+
+_SAID = frozenset({FORM, TOKEN, EQUAL, TIME, AGAIN})
 
 # In the order in which a reader is told them.
 EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
-        "another request's response", FAULT, -SWAP, frozenset(), _fits,
+        "another request's response", _CONTENT | _SIGHT | _AHEAD, FAULT, -SWAP, frozenset(), _fits,
         "the response belongs to another request",
     ),
     Explanation(
-        "its own, in a new form", BENIGN, 0.0, frozenset(), _always,
+        "its own, in a new form", _CONTENT | _SIGHT, BENIGN, 0.0, frozenset(), _always,
         "it is its request's own response, and only looks unlike the others",
     ),
     Explanation(
-        "an envelope for failures", BENIGN, -3.0, frozenset({FORM}), _is_failure,
+        "an envelope for failures", _CONTENT, BENIGN, -3.0, frozenset({FORM}), _is_failure,
         "it tells of a failure, as any endpoint may",
     ),
     Explanation(
-        "one answer for the same question", BENIGN, -2.0, _CONTENT | {UNSERVED}, _same_asked,
+        "one answer for the same question", _CONTENT, BENIGN, -2.0, _SAID | {UNSERVED}, _same_asked,
         "both requests asked for the same, and may rightly be given one answer",
     ),
     Explanation(
-        "another name of the same thing", BENIGN, -8.0, frozenset({TOKEN, EQUAL}), _two_names,
+        "another name of the same thing", _CONTENT, BENIGN, -8.0,
+        frozenset({TOKEN, EQUAL}), _two_names,
         "what was asked for may go by both names",
     ),
     Explanation(
-        "a word put right", BENIGN, -2.0, frozenset({TOKEN, EQUAL, UNSERVED}), _is_spelt_alike,
+        "a word put right", _CONTENT, BENIGN, -2.0,
+        frozenset({TOKEN, EQUAL, UNSERVED}), _is_spelt_alike,
         "the server may have put a misspelt word right",
     ),
     Explanation(
-        "shown to whoever may see it", BENIGN, -8.0, frozenset({TOKEN, EQUAL}), _says_only_who,
+        "shown to whoever may see it", _CONTENT, BENIGN, -8.0,
+        frozenset({TOKEN, EQUAL}), _says_only_who,
         "only who asked tells it from its own: the server may show one what belongs to another",
     ),
     Explanation(
-        "what this request is always answered", BENIGN, 0.0, _CONTENT, _is_meant,
+        "what this request is always answered", _CONTENT, BENIGN, 0.0, _SAID, _is_meant,
         "the same request was answered so at another time too, when nobody else waited",
     ),
     Explanation(
-        "what many are given", BENIGN, -4.0, frozenset({FORM, EQUAL, TOKEN}), _given_to_many,
+        "what many are given", _CONTENT, BENIGN, -4.0,
+        frozenset({FORM, EQUAL, TOKEN}), _given_to_many,
         "the same bytes are given to many",
+    ),
+    Explanation(
+        "the answer to the request before", _EARLY, FAULT, -REUSE, frozenset(), _always,
+        "the client took the connection for idle, and the answer that it was owed for its next one",
+    ),
+    Explanation(
+        "a pipeline", _EARLY, BENIGN, 0.0, frozenset(), _always,
+        "the client meant to ask again before the answer had come",
+    ),
+    Explanation(
+        "numbers that deceive", _AHEAD, BENIGN, 0.0, frozenset(), _always,
+        "its numbers deceive: it was sent when its request had arrived",
+    ),
+    Explanation(
+        "sent ahead of its request", _AHEAD, BENIGN, 0.0, frozenset({NUMBERS}), _nothing_owed,
+        "the server sent it before it was asked, and owed nobody an answer",
     ),
 )  # fmt: skip
 MUTUAL = 8.0  # bits: an honest reason that must hold both ways at one moment is so much rarer
@@ -185,9 +226,10 @@ class Outcome(NamedTuple):
 def explain(judging: Judging) -> Outcome:
     """Weigh all reasons against each other."""
     event = judging.event
+    ways = {move.how for move in event.moves}
     scores: list[tuple[float, Explanation]] = []
     for reason in EXPLANATIONS:
-        if not reason.applies(judging):
+        if not (ways <= reason.of and reason.applies(judging)):
             continue
         if reason.kind == FAULT:
             scores.append((reason.prior, reason))

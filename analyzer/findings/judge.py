@@ -23,7 +23,7 @@ from analyzer.findings.history import History, histories
 from analyzer.findings.idle import Race, races
 from analyzer.findings.incidents import finding_id, grouped
 from analyzer.findings.messages import Look, Messages
-from analyzer.findings.model import Judgement, Notice, Undecided
+from analyzer.findings.model import Judgement, Notice, Undecided, expected_false
 from analyzer.findings.rates import Rates
 from analyzer.findings.repeats import Repeats, shared
 from analyzer.findings.summaries import summaries
@@ -78,7 +78,7 @@ def judge(tables: Tables, look: Look | None = None) -> Judgement:
     )
     _tell(case, odd, verdicts, out)
     out.findings = grouped([replace(f, id=finding_id(f)) for f in out.findings])
-    out.expected_false = round(sum(1.0 / (1.0 + 2.0**f.bits) for f in out.findings if f.weighed), 6)
+    out.expected_false = expected_false(out.findings)
     return out
 
 

@@ -104,16 +104,17 @@ class Links:
             yield from self._copied(weigher, request, response)
         if kind != RIGHTFUL:
             return
-        asked, came = request["request_frame"], response["response_frame"]
+        asked, came = self.tables.asked(request), self.tables.came(response)
         if request.id in self.unserved:
             yield weigher.unserved(request)
             yield from self._ended(request, response)
         if request.id in self.early:
+            early = self.tables.came(request)
             text = (
-                f"the response in frame {request['response_frame']} was sent before the request in "
+                f"the response in frame {early} was sent before the request in "
                 f"frame {asked} had arrived: its own was still to come"
             )
-            yield Comparison(NUMBERS, OWED, text, (request["response_frame"], asked))
+            yield Comparison(NUMBERS, OWED, text, (early, asked))
         if response.id in self.lone:
             text = (
                 f"the response in frame {came} came when all that the server had been asked on "
@@ -123,7 +124,7 @@ class Links:
 
     def _ended(self, request: Row, response: Row) -> Iterator[Comparison]:
         bits = ended_bits(self.tables, request, response)
-        frame = request["request_frame"]
+        frame = self.tables.asked(request)
         if bits == FREED:
             text = (
                 f"the server had closed the connection of the request in frame {frame} without an "
@@ -139,11 +140,11 @@ class Links:
         others = max(0, self.found.given[said(self.tables, response)] - 2)
         every = weigher.forms.known(self.tables.variant(request))
         bits = log2((every * (every - 1) / 2 + 2 * EITHER) / (others * (others + 1) / 2 + EITHER))
-        frames = (request["response_frame"], response["response_frame"])
+        frames = (self.tables.came(request), self.tables.came(response))
         text = f"the responses in frames {frames[0]} and {frames[1]} are the same, byte for byte"
         yield Comparison(EQUAL, max(0.0, min(MOST_EQUAL, bits)), text, frames)
         if overlap(request, response):
-            frames = (request["request_frame"], response["request_frame"])
+            frames = (self.tables.asked(request), self.tables.asked(response))
             text = f"the requests in frames {frames[0]} and {frames[1]} were under way together"
             bits = weigher.rates.at_once(self.tables.endpoint(request))
             yield Comparison(AT_ONCE, bits, text, frames)

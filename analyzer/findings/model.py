@@ -3,8 +3,11 @@
 The field names are those of the report (schema.json in `report/`).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from analyzer.findings.frames import Frame
 
 
 class Kind(StrEnum):
@@ -49,6 +52,22 @@ CAUSES: dict[str, str] = {
 IDLE_CLOSE = "the server had closed the idle connection before it could see the request"
 
 
+# The same of others that are better known by another name than that of their mechanism.
+CACHE = "a cache"
+SMUGGLING = "request smuggling"
+KEPT = "the response came back to the proxy"
+UNACCEPTED = "the server's host acknowledged the request only"
+
+# How a cause's sentence begins, and what that means; with nothing known of it, see CAUSES.
+_MEANINGS = {
+    IDLE_CLOSE: "the client asked on a connection that the server had just closed as idle",
+    CACHE: "a cache gave one client what it had given another",
+    SMUGGLING: "one request was hidden in another, and only one of proxy and server saw it",
+    KEPT: "the proxy was given the response and did not pass it on",
+    UNACCEPTED: "the server was slow to take the connection, and never answered",
+}
+
+
 class Verdict(StrEnum):
     """What the evidence says of a cause."""
 
@@ -71,6 +90,7 @@ class Request:
     connection: int
     capture: int
     interfaces: tuple[str, ...] = ()
+    inside: str = ""  # the server's ip:port nearest to it, where translation makes that another
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +117,7 @@ class Fact:
     """A sentence, and the frames that show it."""
 
     fact: str
-    frames: tuple[int, ...]
+    frames: tuple[Frame, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +127,22 @@ class Cause:
     cause: str
     verdict: Verdict
     because: str
-    frames: tuple[int, ...] = ()
+    frames: tuple[Frame, ...] = ()
 
     @property
     def meaning(self) -> str:
         """What it means, for a person who does not know the name."""
-        if self.is_idle_close:
-            return "the client asked on a connection that the server had just closed as idle"
-        return CAUSES.get(self.cause, self.cause)
+        return self._named or CAUSES.get(self.cause, self.cause)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether its sentence says how it came about better than its mechanism would."""
+        return bool(self._named)
+
+    @property
+    def _named(self) -> str:
+        said = (what for begin, what in _MEANINGS.items() if self.because.startswith(begin))
+        return next(said, "")
 
     @property
     def is_idle_close(self) -> bool:
@@ -168,7 +196,7 @@ class Weighed:
 
     comparison: str
     bits: float
-    frames: tuple[int, ...]
+    frames: tuple[Frame, ...]
     fact: str
 
 
@@ -255,6 +283,12 @@ class EndpointSummary:
     host: str
     requests: int
     shapes: tuple[ShapeCount, ...]
+
+
+def expected_false(findings: Iterable[Finding]) -> float:
+    """How many of the findings are false, as the bits that speak for them have it."""
+    shares: list[float] = [1.0 / (1.0 + 2.0**f.bits) for f in findings if f.weighed]
+    return round(sum(shares), 6)
 
 
 @dataclass(slots=True)

@@ -33,6 +33,7 @@ class Rates:
     requests: Counter[int] = field(default_factory=Counter)  # by endpoint
     # Connections on which a request was left without a response: all of one are one misfortune.
     left: Counter[int] = field(default_factory=Counter)
+    shares: float = 0.0  # of each endpoint left so, in all
     waits: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict)
     waiting: Counter[int] = field(default_factory=Counter)  # ns that its requests waited, in all
     span: int = 0  # ns from the first to the last request
@@ -50,6 +51,7 @@ class Rates:
                 first, last = min(first, int(times.min())), max(last, int(times.max()))
         out.span = max(0, last - first)
         _count(out.left, left >> 32)
+        out.shares = sum(out.left[e] / n for e, n in out.requests.items())
         return out
 
     def _add(self, tables: Tables, rows: Array) -> npt.NDArray[np.int64]:
@@ -76,9 +78,12 @@ class Rates:
         every, left = self.requests.total(), self.left.total()
         share = (max(0, left - 1) + LEFT) / (max(0, every - 1) + REQUESTS)
         # One endpoint that hangs all the time says little of the others.
-        each = [self.left[e] / n for e, n in self.requests.items() if n and e != endpoint]
-        share = min(share, (sum(each) + LEFT) / (len(each) + 1.0)) if each else share
-        own = max(0, self.left[endpoint] - 1), max(0, self.requests[endpoint] - 1)
+        asked = self.requests[endpoint]
+        others = len(self.requests) - (asked > 0)
+        if others:
+            rest = self.shares - (self.left[endpoint] / asked if asked else 0.0)
+            share = min(share, (max(0.0, rest) + LEFT) / (others + 1.0))
+        own = max(0, self.left[endpoint] - 1), max(0, asked - 1)
         return -log2((own[0] + BORROWED * share) / (own[1] + BORROWED))
 
     def usual_wait(self, endpoint: int) -> float:

@@ -21,9 +21,6 @@ from analyzer.findings.view import Row, Tables
 from analyzer.findings.weights import HABIT, TIME, Comparison
 from analyzer.tables import Flag
 
-# Bits: of all requests sent while another was outstanding so few were sent by a pool that took the
-# connection for idle; most were meant so.
-REUSE = 10.0
 # Known before anything is seen: one request in a thousand is sent while another is outstanding.
 REQUESTS, EARLY = 100.0, 0.1
 BORROWED = 20.0  # what a client's own habit counts for beside that of all: as so many requests
@@ -99,9 +96,9 @@ def reused(
     if earlier["response_end_time"] <= row["request_time"]:
         return None
     if is_early_final(row):
-        return earlier, _after_interim(row, earlier, habits)
+        return earlier, _after_interim(tables, row, earlier, habits)
     waited = row["request_time"] - earlier["request_time"]
-    frames = (earlier["request_frame"], row["request_frame"])
+    frames = (tables.asked(earlier), tables.asked(row))
     habit = habits.bits(row)
     found = [
         Comparison(
@@ -121,7 +118,7 @@ def reused(
     ]
     left = int(tables.connection(row)["client_fin_time"])
     if 0 < left - row["response_end_time"] < AT_ONCE:
-        fin = int(tables.connection(row)["client_fin_frame"])
+        fin = tables.frame_of(tables.connection(row), "client_fin")
         text = f"the client closed the connection at once when the answer had come, in frame {fin}"
         found.append(Comparison(HABIT, LEAVES, text, (fin,)))
     if on_it.waits_after(row["request_time"]):
@@ -135,8 +132,8 @@ def is_early_final(row: Row) -> bool:
     return bool(row["flags"] & _AFTER_INTERIM)
 
 
-def _after_interim(row: Row, earlier: Row, habits: Habits) -> list[Comparison]:
-    frames = (earlier["request_frame"], row["request_frame"])
+def _after_interim(tables: Tables, row: Row, earlier: Row, habits: Habits) -> list[Comparison]:
+    frames = (tables.asked(earlier), tables.asked(row))
     habit = habits.bits(row)
     return [
         Comparison(

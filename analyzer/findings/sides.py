@@ -77,7 +77,7 @@ def strange_reset(packets: Iterable[Packet], side: int) -> tuple[Packet, str] | 
             return packet, f"comes from the MAC address {packet.source_mac}, all else from {mac}"
         later = next((p for p in packets if p.side == side and _goes_on(p, packet)), None)
         if later is not None:
-            return packet, f"did not end it for that side, which goes on in frame {later.frame}"
+            return packet, "did not end it for that side, which goes on after it"
     return None
 
 

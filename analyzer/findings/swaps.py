@@ -8,7 +8,7 @@ from analyzer.findings.view import Id, Row
 from analyzer.findings.weights import Comparison
 
 # Beside those of `assignment`.
-SURPLUS, REUSED, EARLY_FINAL = "surplus", "reused", "early final"
+SURPLUS, REUSED, EARLY_FINAL, UNSEEN = "surplus", "reused", "early final", "unseen"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from analyzer.findings import broken, causes, evidence
 from analyzer.findings.assignment import SLIPPED
 from analyzer.findings.evidence import Case
+from analyzer.findings.frames import once
 from analyzer.findings.model import (
     Cause,
     Confidence,
@@ -38,21 +39,21 @@ def misdelivered(case: Case, swap: Swap) -> Finding:
     assert response is not None
     owner = None if swap.owner is None else tables.request(swap.owner)
     if swap.how == SURPLUS:
-        facts = _surplus_facts(request, response, owner)
-        considered = causes.of_slip((response.frame, request.frame))
+        facts = _surplus_facts(case, request, response, owner)
+        considered = causes.of_slip((case.tables.frame(response), case.tables.frame(request)))
     elif late:
         assert owner is not None
         facts = [
-            *_reuse_facts(request, response, owner, swap),
+            *_reuse_facts(case, request, response, owner, swap),
             *evidence.asked_later(case, swap.recipient),
         ]
         of = causes.of_interim if swap.how == EARLY_FINAL else causes.of_pool
-        considered = of((owner.frame, request.frame))
+        considered = of((case.tables.frame(owner), case.tables.frame(request)))
     else:
         facts = _swap_facts(case, swap)
         considered = causes.of_swap(case, swap)
         if swap.how == SLIPPED:
-            considered = causes.of_slip((response.frame, request.frame))
+            considered = causes.of_slip((tables.frame(response), tables.frame(request)))
     return _finding(
         case,
         Kind.MISDELIVERED,
@@ -71,7 +72,7 @@ def weighed(comparisons: Iterable[Comparison]) -> tuple[Weighed, ...]:
     """Comparisons as the report has them, what says most first."""
     ordered = sorted(comparisons, key=lambda c: -abs(c.bits))
     return tuple(
-        Weighed(c.name, round(c.bits, 1), _frames(c.frames), c.fact)
+        Weighed(c.name, round(c.bits, 1), once(c.frames), c.fact)
         for c in ordered
         if abs(c.bits) >= LEAST_TOLD
     )
@@ -94,35 +95,42 @@ def _swap_facts(case: Case, swap: Swap) -> list[Fact]:
     ]
 
 
-def _surplus_facts(request: Request, response: Response, owner: Request | None) -> list[Fact]:
+def _surplus_facts(
+    case: Case, request: Request, response: Response, owner: Request | None
+) -> list[Fact]:
+    asked, came = case.tables.frame(request), case.tables.frame(response)
     facts = [
         Fact(
-            f"the response in frame {response.frame} was sent before the server had received the "
-            f"request in frame {request.frame}: its acknowledgement number does not cover it",
-            (response.frame, request.frame),
+            f"the response in frame {came} was sent before the server had received the "
+            f"request in frame {asked}: its acknowledgement number does not cover it",
+            (came, asked),
         )
     ]
     if owner is not None:
+        earlier = case.tables.frame(owner)
         before = (
             "the last request on the connection that the server had received by then is the one in "
-            f"frame {owner.frame}"
+            f"frame {earlier}"
         )
-        facts.append(Fact(before, (owner.frame,)))
+        facts.append(Fact(before, (earlier,)))
     return facts
 
 
-def _reuse_facts(request: Request, response: Response, owner: Request, swap: Swap) -> list[Fact]:
+def _reuse_facts(
+    case: Case, request: Request, response: Response, owner: Request, swap: Swap
+) -> list[Fact]:
+    asked, came, earlier = (case.tables.frame(one) for one in (request, response, owner))
     return [
         Fact(
-            f"the request in frame {request.frame} was sent while the response to the request in "
-            f"frame {owner.frame} on the same connection was outstanding; that response began "
-            f"in frame {response.frame}",
-            (owner.frame, request.frame, response.frame),
+            f"the request in frame {asked} was sent while the response to the request in "
+            f"frame {earlier} on the same connection was outstanding; that response began "
+            f"in frame {came}",
+            (earlier, asked, came),
         ),
         Fact(
             f"this client asks one request at a time: what it reads first after the request in "
-            f"frame {request.frame} is the response in frame {response.frame}",
-            (request.frame, response.frame),
+            f"frame {asked} is the response in frame {came}",
+            (asked, came),
         ),
         *(Fact(c.fact, c.frames) for c in swap.comparisons if c.bits > 0),
     ]
@@ -133,7 +141,7 @@ def unanswered(case: Case, row: Row, swap: Swap | None, *, refused: bool, lost: 
     tables = case.tables
     request = tables.request(row)
     facts = [
-        Fact(f"the request is in frame {request.frame}", (request.frame,)),
+        Fact(f"the request is in frame {tables.asked(row)}", (tables.asked(row),)),
         *evidence.delivery(case, row),
         *evidence.race(case, row),
         *evidence.ending(case, row),
@@ -146,9 +154,10 @@ def unanswered(case: Case, row: Row, swap: Swap | None, *, refused: bool, lost: 
             if lost
             else "came when the client had closed, and the client's host refused it"
         )
-        facts.append(Fact(f"the response that begins in frame {late.frame} {fate}", (late.frame,)))
+        came = tables.came(row)
+        facts.append(Fact(f"the response that begins in frame {came} {fate}", (came,)))
     if swap is not None:
-        frame = swap.recipient["response_frame"]
+        frame = tables.came(swap.recipient)
         facts.append(
             Fact(
                 f"the response that it asked for went out on another connection, in frame {frame}",
@@ -175,7 +184,7 @@ def asked_again(case: Case, row: Row) -> Notice:
     assert again is not None
     text = (
         "the server closed an idle connection just as the client asked on it; asked again in "
-        f"frame {again['request_frame']} and answered"
+        f"frame {case.tables.asked(again)} and answered"
     )
     return Notice(text, case.tables.request(row), None)
 
@@ -223,7 +232,7 @@ def unsolicited(case: Case, row: Row, swap: Swap) -> Finding:
         Kind.UNSOLICITED,
         swap.confidence,
         causes.of_swap(case, swap),
-        [_nobody_waited(response), *_swap_facts(case, swap)],
+        [_nobody_waited(case, row), *_swap_facts(case, swap)],
         rows=[swap.owner, row],
         response=response,
         owner=case.tables.request(swap.owner),
@@ -236,29 +245,30 @@ def too_late(case: Case, row: Row, asked: Row, swap: Swap | None) -> Finding:
     response = case.tables.response(row)
     assert response is not None
     request = case.tables.request(asked)
+    at = (case.tables.came(row), case.tables.asked(asked))
     told = Fact(
-        f"it is the answer to the request in frame {request.frame}, which had been given another "
+        f"it is the answer to the request in frame {at[1]}, which had been given another "
         "request's response before",
-        (request.frame, response.frame),
+        at[::-1],
     )
-    at = (response.frame, request.frame)
     return _finding(
         case,
         Kind.UNSOLICITED,
         Confidence.LIKELY,
         causes.of_swap(case, swap) if swap is not None else causes.of_slip(at),
-        [_nobody_waited(response), told],
+        [_nobody_waited(case, row), told],
         rows=[row],
         response=response,
         owner=request,
     )
 
 
-def _nobody_waited(response: Response) -> Fact:
+def _nobody_waited(case: Case, row: Row) -> Fact:
+    frame = case.tables.came(row)
     return Fact(
-        f"a response begins in frame {response.frame}, when every request that the "
+        f"a response begins in frame {frame}, when every request that the "
         "server had received was answered",
-        (response.frame,),
+        (frame,),
     )
 
 
@@ -270,8 +280,8 @@ def surplus(case: Case, row: Row, asked_before: Row | None) -> Finding:
         case,
         Kind.UNSOLICITED,
         Confidence.LIKELY,
-        causes.of_slip((response.frame,)),
-        [_nobody_waited(response)],
+        causes.of_slip((case.tables.came(row),)),
+        [_nobody_waited(case, row)],
         rows=[row],
         response=response,
         owner=None if asked_before is None else case.tables.request(asked_before),
@@ -295,11 +305,11 @@ def _finding(
         kind=kind,
         confidence=confidence,
         cause=considered[0].cause,
-        causes=tuple(replace(c, frames=_frames(c.frames)) for c in considered),
+        causes=tuple(replace(c, frames=once(c.frames)) for c in considered),
         request=request,
         response=response,
         owner=owner,
-        evidence=tuple(replace(f, frames=_frames(f.frames)) for f in facts),
+        evidence=tuple(replace(f, frames=once(f.frames)) for f in facts),
         filter=_filter(case.tables, rows),
         weighed=weighed(swap.comparisons) if swap is not None else (),
         explanations=swap.explanations if swap is not None else (),
@@ -312,11 +322,6 @@ def _resembles(case: Case, swap: Swap | None) -> str:
     if swap is None or swap.likely is None:
         return ""
     return case.tables.names[swap.likely].name
-
-
-def _frames(frames: Iterable[int]) -> tuple[int, ...]:
-    """Each frame once; 0 stands for none."""
-    return tuple(dict.fromkeys(int(frame) for frame in frames if frame))
 
 
 def _filter(tables: Tables, rows: list[Row]) -> str:

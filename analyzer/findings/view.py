@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from operator import itemgetter
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from analyzer import limits
 from analyzer.echoes import Position, Rules
 from analyzer.endpoints import Endpoint
 from analyzer.findings.clocks import Clocks
+from analyzer.findings.frames import Frame
 from analyzer.findings.model import Request, Response
 from analyzer.findings.vantages import Joined
 from analyzer.intervals import MASK, covers
@@ -74,6 +75,15 @@ class Row:
         """Whether the server's host acknowledged the request as far as its length is known."""
         end = self["request_seq"] + self["request_length"] & MASK
         return covers(int(connection["client_acked"]), end)
+
+
+class Located(Protocol):
+    """What begins in a frame: a packet, a message, a request, a response."""
+
+    @property
+    def capture(self) -> int: ...
+    @property
+    def frame(self) -> int: ...
 
 
 _identifying = itemgetter(
@@ -143,6 +153,7 @@ class Tables:
     ends: list[int]  # for every interface the time of its last frame, in ns since 1970
     # Connections that a server's host refused, in the order of time (not corrected by clocks).
     refusals: Sequence[Refusal] = ()
+    files: Sequence[str] = ()  # what to call each capture; empty where that need not be said
     left_out: int = 0  # exchanges beyond the limit, which were not picked when most were odd
     _variant: dict[tuple[int, int], int] = field(default_factory=dict)  # by connection and route
 
@@ -291,15 +302,19 @@ class Tables:
         """The request of a row, as the report names it."""
         connection = self.connection(row)
         members = self.joined.members(row["connection"])
-        nearest = min(members, key=lambda n: int(self.connections["first_time"][n]))
-        client = self.connections[nearest]
+        members = sorted(members, key=lambda n: int(self.connections["first_time"][n]))
+        client, last = self.connections[members[0]], self.connections[members[-1]]
+        server, inside = (
+            self.place(int(one["server"]), int(one["server_port"])) for one in (connection, last)
+        )
         endpoint = self.names[int(self.endpoint_of[row["route"]])]
         return Request(
             method=endpoint.method,
             target=row.target.decode("latin-1"),
             endpoint=endpoint.name,
             client=self.place(int(client["client"]), int(client["client_port"])),
-            server=self.place(int(connection["server"]), int(connection["server_port"])),
+            server=server,
+            inside=inside if inside != server else "",
             time=row["request_time"],
             frame=row["request_frame"],
             connection=int(connection["stream"]),
@@ -307,7 +322,7 @@ class Tables:
             interfaces=tuple(
                 dict.fromkeys(
                     name
-                    for n in sorted(members, key=lambda n: int(self.connections["first_time"][n]))
+                    for n in members
                     if (name := self.interfaces[int(self.connections["interface"][n])])
                 )
             ),
@@ -329,16 +344,43 @@ class Tables:
             extra=row["response_extra"],
         )
 
+    def frame(self, what: Located) -> Frame:
+        """The frame in which something begins."""
+        return self._frame(what.capture, what.frame)
+
+    def frame_of(self, record: "Row | np.void", name: str) -> Frame:
+        """The frame in a table's columns `NAME_capture` and `NAME_frame`."""
+        return self._frame(int(record[f"{name}_capture"]), int(record[f"{name}_frame"]))
+
+    def asked(self, row: Row) -> Frame:
+        """The frame with the first byte of a row's request."""
+        return self._frame(row["request_capture"], row["request_frame"])
+
+    def came(self, row: Row) -> Frame:
+        """The frame with the first byte of a row's response."""
+        return self._frame(row["response_capture"], row["response_frame"])
+
+    def framed(self, id: int) -> Frame:
+        """The frame of an id (capture << 32 | number)."""
+        return self._frame(id >> 32, id & 0xFFFFFFFF)
+
+    def _frame(self, capture: int, number: int) -> Frame:
+        return Frame(capture, number, self.files[capture] if self.files else "")
+
     def place(self, address: int, port: int) -> str:
         """`ip:port`, an IPv6 address in brackets."""
-        high, low = self.addresses[address]
-        if high == 0 and low >> 32 == _MAPPED >> 32:
-            return f"{IPv4Address(low & 0xFFFFFFFF)}:{port}"
-        return f"[{IPv6Address(high << 64 | low)}]:{port}"
+        return place_of(*self.addresses[address], port)
 
     def server(self, row: Row) -> int:
         """What tells servers apart: a number for all addresses and ports that are one server."""
         return int(self.joined.service[row["connection"]])
+
+
+def place_of(high: int, low: int, port: int) -> str:
+    """`ip:port` of an address in two words, an IPv6 address in brackets."""
+    if high == 0 and low >> 32 == _MAPPED >> 32:
+        return f"{IPv4Address(low & 0xFFFFFFFF)}:{port}"
+    return f"[{IPv6Address(high << 64 | low)}]:{port}"
 
 
 def form_text(form: Form) -> str:

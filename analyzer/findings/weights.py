@@ -32,6 +32,7 @@ import orjson
 from analyzer import echoes
 from analyzer.echoes import repeats, says_who
 from analyzer.findings.form_model import FormModel
+from analyzer.findings.frames import Frame
 from analyzer.findings.messages import Messages, Said
 from analyzer.findings.rates import Rates
 from analyzer.findings.repeats import Repeats
@@ -50,6 +51,7 @@ MOST_TOKENS = 20.0
 # others); and where it had been given something else long before.
 MOST_TIME, TOO_SOON, TOO_LATE, STALE = 2.0, -4.0, -1.0, -8.0
 HEADER, TEXT = "(header)", "(text)"
+_AT = {HEADER: "in its head", TEXT: "in its text"}
 ALIKE = 0.75  # of two words, from which on they differ in their spelling only
 _DIGIT = re.compile(rb"\d")
 
@@ -64,7 +66,7 @@ class Comparison(NamedTuple):
     name: str
     bits: float
     fact: str
-    frames: tuple[int, ...] = ()
+    frames: tuple[Frame, ...] = ()
     place: str = ""  # of the token that was compared
 
 
@@ -174,9 +176,9 @@ class Weigher:
             yield Comparison(
                 FORM,
                 bits,
-                f"the shape of the response in frame {response['response_frame']} {how} {endpoint} "
+                f"the shape of the response in frame {self.tables.came(response)} {how} {endpoint} "
                 f"answers otherwise ({known} responses)",
-                (response["response_frame"],),
+                (self.tables.came(response),),
             )
 
     # --- tokens ----------------------------------------------------------------------------
@@ -186,7 +188,7 @@ class Weigher:
         own = request.id == response.id
         endpoint = self.tables.endpoint(request)
         said, asked = self.messages.said(response), self.messages.tokens(request)
-        frames = (request["request_frame"], response["response_frame"])
+        frames = (self.tables.asked(request), self.tables.came(response))
         if said is None or not asked:
             if own:
                 yield from self._unseen(request, endpoint, frames)
@@ -211,7 +213,7 @@ class Weigher:
             if abs(bits) < 0.1:
                 continue
             how = "repeats" if where else "does not repeat"
-            at = f", at {_and(sorted(where))}" if where else ""
+            at = f", {_and([_AT.get(one, f'at {one}') for one in sorted(where)])}" if where else ""
             yield Comparison(
                 TOKEN,
                 bits,
@@ -221,7 +223,9 @@ class Weigher:
                 place,
             )
 
-    def _unseen(self, request: Row, endpoint: int, frames: tuple[int, ...]) -> Iterator[Comparison]:
+    def _unseen(
+        self, request: Row, endpoint: int, frames: tuple[Frame, ...]
+    ) -> Iterator[Comparison]:
         """What is known of an exchange whose messages could not be looked at again."""
         for place in self.echoes.missed.get(request.position, ()):
             rate = self.echoes.rate(endpoint, place)
@@ -304,9 +308,9 @@ class Weigher:
             yield Comparison(
                 TIME,
                 bits,
-                f"the request in frame {request['request_frame']} had waited {waited / 1e9:.3f} s, "
-                f"which is {how} for {self.tables.endpoint_name(request)}",
-                (request["request_frame"], response["response_frame"]),
+                f"the request in frame {self.tables.asked(request)} had waited "
+                f"{waited / 1e9:.3f} s, which is {how} for {self.tables.endpoint_name(request)}",
+                (self.tables.asked(request), self.tables.came(response)),
             )
 
     def given(
@@ -321,7 +325,7 @@ class Weigher:
         bits = max(0.0, bits - max(0.0, told)) if bits > 0 else min(0.0, bits - min(0.0, told))
         if abs(bits) >= 0.1:
             how = "is" if bits > 0 else "is not"
-            frames = (request["request_frame"], response["response_frame"])
+            frames = (self.tables.asked(request), self.tables.came(response))
             yield Comparison(
                 AGAIN,
                 bits,
@@ -336,9 +340,9 @@ class Weigher:
         return Comparison(
             UNSERVED,
             bits,
-            f"the request in frame {request['request_frame']} was left without a response, "
-            f"as one in {max(1, round(2**bits)):,} is",
-            (request["request_frame"],),
+            f"the request in frame {self.tables.asked(request)} was left without a response, "
+            f"as one request in {max(1, round(2**bits)):,} is",
+            (self.tables.asked(request),),
         )
 
     # --- what two requests have in common ----------------------------------------------------

@@ -10,7 +10,11 @@ import numpy as np
 
 from analyzer.echoes import Position
 from analyzer.findings.causes import OPEN, ordered
+from analyzer.findings.frames import Frame
 from analyzer.findings.model import (
+    CACHE,
+    KEPT,
+    SMUGGLING,
     Cause,
     Fact,
     Finding,
@@ -19,6 +23,7 @@ from analyzer.findings.model import (
     Seen,
     Vantage,
     Verdict,
+    expected_false,
 )
 from analyzer.findings.places import MARGIN, Place, Traced
 from analyzer.findings.proxies import Leg, Proxies
@@ -32,6 +37,7 @@ _SUPPORTED, _POSSIBLE, _RULED_OUT = Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict
 _SERVERS = ("server/silent", "server/closed", "server/reset", "server/descriptor", "server/stolen")
 _DOUBTFUL = int(Flag.DOUBTFUL)
 _FRONT, _BACK = "front", "back"
+_BEHIND = "behind the proxy: "
 # Faults of one connection as a whole: they are the same at every place on it.
 _ON_ONE_CONNECTION = ("client/", "connection/")
 
@@ -55,7 +61,8 @@ def _place(tables: Tables, judged: Judgement) -> None:
         sides += [front.row] if front is not None else []
     where = _Where(tables, Traced.of(tables, [*rows.values(), *sides]), proxies, rows)
     found = [where.placed(finding) for finding in judged.findings]
-    judged.findings = _one_incident(where.inherited(found), where.same)
+    judged.findings = _joined(_one_incident(where.inherited(found), where.same), where.same)
+    judged.expected_false = expected_false(judged.findings)
 
 
 def vantages(tables: Tables) -> list[Vantage]:
@@ -136,7 +143,7 @@ class _Where:
     traced: Traced
     proxies: Proxies
     rows: dict[int, Row]
-    same: list[tuple[int, int]]  # findings on the two sides of a proxy
+    same: list[tuple[int, int]]  # findings before and behind a proxy that are of one exchange
     inherits: dict[int, Position]  # findings before a proxy, and what was wrong behind it already
     at: dict[Position, list[int]]  # findings by their exchange
     _next: int = 0
@@ -229,21 +236,22 @@ class _Where:
         if left and left < last.response.time:
             return None  # the client's host may have refused it: that it came late is the cause
         beyond = lacking[-1]
+        frame = self.tables.frame(last.response)
         what = "whole response" if whole else "response"
         if last.stray:
             server = self._address(last)
             said = (
-                f"the response left at {self._name(last)} in frame {last.response.frame} under the "
+                f"the response left at {self._name(last)} in frame {frame} under the "
                 f"server's address behind the translation, {server}, and never came to "
                 f"{self._name(beyond)}"
             )
         else:
             said = (
-                f"the {what} was seen at {self._name(last)} in frame {last.response.frame}, and "
+                f"the {what} was seen at {self._name(last)} in frame {frame}, and "
                 f"never at {self._name(beyond)}, which would have seen it"
             )
         ruled = "the server answered: the response was seen on its way"
-        cause = Cause("network/lost", _SUPPORTED, said, (last.response.frame,))
+        cause = Cause("network/lost", _SUPPORTED, said, (frame,))
         fact = Fact(said, cause.frames)
         return _led(finding, cause, dict.fromkeys(_SERVERS, ruled), fact)
 
@@ -259,23 +267,24 @@ class _Where:
         if not lacking or self._reset_at(last):
             return None
         assert last.request is not None
+        frame = self.tables.frame(last.request)
         said = (
-            f"the request was seen last at {self._name(last)} in frame {last.request.frame}, and "
+            f"the request was seen last at {self._name(last)} in frame {frame}, and "
             f"never at {self._name(lacking[0])}, which would have seen it"
         )
         ruled = "the request never came to the server"
-        cause = Cause("network/lost", _SUPPORTED, said, (last.request.frame,))
+        cause = Cause("network/lost", _SUPPORTED, said, (frame,))
         fact = Fact(said, cause.frames)
         return _led(finding, cause, dict.fromkeys(_SERVERS, ruled), fact)
 
-    def _reset_at(self, place: Place) -> int:
-        """The frame with a reset on the server's account that ended the connection there, or 0."""
+    def _reset_at(self, place: Place) -> Frame | None:
+        """The frame with a reset in the server's name that ended the connection there."""
         if place.connection < 0:
-            return 0
+            return None
         connection = self.tables.connections[place.connection]
         if int(connection["first_close"]) != Close.SERVER_RST:
-            return 0
-        return int(connection["reset_frame"])
+            return None
+        return self.tables.frame_of(connection, "reset") or None
 
     def _reset_time(self, place: Place) -> int:
         return int(self.tables.connections["reset_time"][place.connection])
@@ -293,6 +302,7 @@ class _Where:
             return None
         last = path[having[-1]]
         frame = self._reset_at(last)
+        assert frame is not None
         beyond = [
             p
             for p in path[having[-1] + 1 :]
@@ -328,6 +338,7 @@ class _Where:
         first = having[-1]
         place = path[first]
         assert place.response is not None
+        frame = self.tables.frame(place.response)
         seen[first] = replace(seen[first], first_wrong=True)
         if len(having) > 1:
             elsewhere = finding.owner is None or (
@@ -336,7 +347,7 @@ class _Where:
             how = "on the wrong connection" if elsewhere else "sent so"
             said = (
                 f"it was {how} already at {self._name(place)}, of the vantages "
-                f"that saw it the nearest to the server (frame {place.response.frame})"
+                f"that saw it the nearest to the server (frame {frame})"
             )
         else:
             if finding.cause.startswith(_ON_ONE_CONNECTION):
@@ -346,7 +357,7 @@ class _Where:
                 f"the response was captured at one place{f' ({name})' if name else ''}: what "
                 "happened between there and the server does not show"
             )
-        return _with(finding, Fact(said, (place.response.frame,))), seen
+        return _with(finding, Fact(said, (frame,))), seen
 
     # --- on both sides of a proxy ----------------------------------------------------------
 
@@ -358,12 +369,12 @@ class _Where:
                 *self._seen(self.traced.path(leg), _FRONT),
                 *(replace(s, leg=_BACK) for s in seen),
             ]
-            self._tie(number, leg)
+            self.same += [(known, number) for known in self._of(leg) if known != number]
         if behind:
             seen = [replace(s, leg=_FRONT) for s in seen]
             for leg in (b.row for b in behind):
                 seen += self._seen(self.traced.path(leg), _BACK)
-                self._tie(number, leg)
+                self.same += [(number, known) for known in self._of(leg) if known != number]
             if finding.kind is Kind.MISDELIVERED:
                 finding, seen = self._mixed(finding, number, row, behind, seen)
             elif finding.kind is Kind.UNANSWERED:
@@ -374,10 +385,9 @@ class _Where:
             finding = self._alone(finding, row)
         return replace(finding, seen=tuple(seen))
 
-    def _tie(self, number: int, other: Row) -> None:
-        for known in self.at.get(other.position, ()):
-            if known != number:
-                self.same.append((known, number))
+    def _of(self, row: Row) -> list[int]:
+        """The findings on an exchange."""
+        return self.at.get(row.position, [])
 
     def _mixed(
         self, finding: Finding, number: int, row: Row, behind: list[Leg], seen: list[Seen]
@@ -387,7 +397,7 @@ class _Where:
         alike = [leg for leg in behind if leg.response == got]
         if alike:
             self.inherits[number] = alike[-1].row.position
-            frame = alike[-1].row["response_frame"]
+            frame = self.tables.came(alike[-1].row)
             why = f"behind the proxy the response was the same already, in frame {frame}"
             finding = _revised(finding, Cause("proxy/crossed", _RULED_OUT, why, (frame,)))
             behind_first = [n for n, s in enumerate(seen) if s.leg == _BACK and s.response_frame]
@@ -400,7 +410,7 @@ class _Where:
             return finding, seen
         if not answered or not self.proxies.leaves_bodies(row) or row["response_sum"] == 0:
             return finding, seen
-        frame = answered[-1].row["response_frame"]
+        frame = self.tables.came(answered[-1].row)
         why = (
             f"behind the proxy the same request got another response, in frame {frame}; the proxy "
             "otherwise hands responses on byte for byte"
@@ -420,15 +430,14 @@ class _Where:
         answered = [leg.row for leg in behind if leg.row["outcome"] == Outcome.ANSWERED]
         if not answered:
             last = behind[-1].row
-            why = f"behind the proxy the request, in frame {last['request_frame']}, got none either"
-            finding = _revised(
-                finding, Cause("proxy/crossed", _RULED_OUT, why, (last["request_frame"],))
-            )
-            return _with(finding, Fact(why, (last["request_frame"],)))
+            frame = self.tables.asked(last)
+            why = f"behind the proxy the request, in frame {frame}, got none either"
+            finding = _revised(finding, Cause("proxy/crossed", _RULED_OUT, why, (frame,)))
+            return _with(finding, Fact(why, (frame,)))
         if finding.cause.startswith("client/") or finding.cause == "network/lost":
             return finding
-        frame = answered[-1]["response_frame"]
-        why = f"the response came back to the proxy, in frame {frame}, and never left it"
+        frame = self.tables.came(answered[-1])
+        why = f"{KEPT}, in frame {frame}, and never left it"
         ruled = f"the server answered the proxy, in frame {frame}"
         cause = Cause("proxy/crossed", _SUPPORTED, why, (frame,))
         return _led(finding, cause, dict.fromkeys(_SERVERS, ruled), Fact(why, (frame,)))
@@ -445,19 +454,27 @@ class _Where:
         ]
         if not whole or finding.cause == "network/lost":
             return finding
-        frame = whole[-1]["response_end_frame"]
-        why = f"behind the proxy the response was whole, in frame {frame}, before the client left"
+        frame = self.tables.came(whole[-1])
+        why = (
+            f"behind the proxy the response, which begins in frame {frame}, was whole before the "
+            "client left"
+        )
         cause = Cause("proxy/crossed", _SUPPORTED, why, (frame,))
         return _led(finding, cause, dict.fromkeys(_SERVERS, why), Fact(why, (frame,)))
 
     def _alone(self, finding: Finding, row: Row) -> Finding:
         """Asked of a proxy that passes on nearly all, and not seen behind it."""
-        frame = row["request_frame"]
+        frame = self.tables.asked(row)
         why = (
             f"behind the proxy the request in frame {frame} was never seen, as nearly all others "
             "were"
         )
         if finding.kind is Kind.MISDELIVERED:
+            first = finding.causes[0].because
+            if first.startswith(SMUGGLING):
+                return _with(finding, Fact(why, (frame,)))  # it was taken for a part of another
+            if first.startswith(CACHE):
+                why = f"{CACHE} answered: {why}"
             out = dict.fromkeys(
                 ("server/crossed", "server/stolen", "server/descriptor"),
                 "the server never saw this request: the proxy answered by itself",
@@ -499,6 +516,46 @@ def _led(finding: Finding, cause: Cause, ruled_out: dict[str, str], *facts: Fact
         others.append(other)
     led = replace(finding, cause=cause.cause, causes=(cause, *ordered(others)))
     return _with(led, *facts)
+
+
+def _joined(findings: list[Finding], same: list[tuple[int, int]]) -> list[Finding]:
+    """The findings, those before and behind a proxy that are one and the same told once.
+
+    It is the client's request that is told, with the causes of where it went wrong first: behind.
+    """
+    out: list[Finding | None] = list(findings)
+    for front, back in dict.fromkeys(same):
+        one, two = out[front], out[back]
+        if one is None or two is None or one.kind is not two.kind:
+            continue
+        out[front] = _as_one(one, two)
+        out[back] = None
+    return [finding for finding in out if finding is not None]
+
+
+def _as_one(front: Finding, back: Finding) -> Finding:
+    """Two findings of one exchange, before a proxy and behind it, as one."""
+    own = {fact.fact for fact in front.evidence}
+    behind = tuple(
+        replace(fact, fact=f"{_BEHIND}{fact.fact}")
+        for fact in back.evidence
+        if fact.fact not in own and not fact.fact.startswith("behind the proxy")
+    )
+    stronger = back if back.bits > front.bits else front
+    joined = replace(
+        front,
+        confidence=stronger.confidence,
+        evidence=(*front.evidence, *behind),
+        weighed=stronger.weighed,
+        explanations=stronger.explanations,
+        bits=stronger.bits,
+        filter=f"{front.filter} || {back.filter}",
+    )
+    proxy = next((c for c in front.causes if c.cause == "proxy/crossed"), None)
+    if proxy is None or proxy.verdict is not _RULED_OUT:
+        return joined
+    causes = ordered([*(c for c in back.causes if c.cause != proxy.cause), proxy])
+    return replace(joined, cause=causes[0].cause, causes=tuple(causes))
 
 
 def _one_incident(findings: list[Finding], same: list[tuple[int, int]]) -> list[Finding]:

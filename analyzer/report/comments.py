@@ -1,12 +1,17 @@
 """The comments of a capture on the frames of a finding: what container tools wrote on them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from analyzer.capture.frames import Capture
+from analyzer.findings.frames import Frame, listed
 from analyzer.findings.model import Finding
+from analyzer.findings.view import Tables
+from analyzer.report.escape import shortened
 
 MOST_LISTED = 64  # of one finding
+MOST_TOLD, LONGEST = 12, 400  # of an incident, and characters of one
+MOST_NAMED = 12  # frames of one comment that are named
 
 
 class Comment(NamedTuple):
@@ -28,24 +33,23 @@ def comments(captures: list[Capture], finding: Finding) -> list[Comment]:
     return found
 
 
+def told(captures: list[Capture], findings: Iterable[Finding], tables: Tables) -> list[str]:
+    """The comments on the frames of several findings for a person, the first ones."""
+    every = dict.fromkeys(one for finding in findings for one in comments(captures, finding))
+    return [shortened(line, LONGEST) for line in lines(list(every), tables)][:MOST_TOLD]
+
+
 def _frames(finding: Finding) -> Iterator[tuple[int, int]]:
     """Captures and numbers of the finding's frames."""
-    parts = [p for p in (finding.request, finding.response, finding.owner) if p is not None]
-    places = {part.capture for part in parts}
-    for part in parts:
-        yield part.capture, part.frame
-    if len(places) == 1:
-        # Evidence says of frames only their numbers: with one capture, that is enough.
-        (place,) = places
-        yield from ((place, frame) for fact in finding.evidence for frame in fact.frames)
+    for part in (finding.request, finding.response, finding.owner):
+        if part is not None:
+            yield part.capture, part.frame
+    yield from ((frame.capture, frame.number) for fact in finding.evidence for frame in fact.frames)
 
 
-def lines(found: list[Comment]) -> list[str]:
+def lines(found: list[Comment], tables: Tables) -> list[str]:
     """The comments for a person: each text once, with all its frames."""
-    texts: dict[str, list[int]] = {}
-    for _, frame, text in found:
-        texts.setdefault("; ".join(text.split("\n")), []).append(frame)
-    return [
-        f"frame{'s' if len(frames) > 1 else ''} {', '.join(map(str, frames))}: {text}"
-        for text, frames in texts.items()
-    ]
+    texts: dict[str, list[Frame]] = {}
+    for one in found:
+        texts.setdefault("; ".join(one.comment.split("\n")), []).append(tables.frame(one))
+    return [f"{listed(frames, MOST_NAMED)}: {text}" for text, frames in texts.items()]

@@ -8,19 +8,20 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from pathlib import PurePath
 
 from rich.console import Console
 from rich.text import Text
 
 from analyzer.explain.model import Bodies, Event, Exhibit, Look, Manner, Scale, Step, Story
+from analyzer.findings.frames import listed
 from analyzer.findings.model import Verdict
 from analyzer.report.escape import rfc3339, shortened, visible
 
 WIDEST = 140  # columns; more makes the eye lose the line
 NARROWEST = 60
 MOST_BODIES = 2  # comparisons of one story
-_TIME, _FRAME = 9, 7  # columns of the gutter
+_TIME, _FRAME = 9, 7  # columns of the gutter; frames that have their files have more,
+_WIDEST_FRAME = 5  # no more than this part of all columns
 _PAUSE = 0.08  # share of the whole time that makes a pause worth a line of its own
 _LEAST_PAUSE = 50_000_000  # ns
 _LONGEST_SHAPE = 300
@@ -60,8 +61,8 @@ _UNICODE = Glyphs("│", "┊", "─", "━", "◀", "▶", "┤", "├")
 _ASCII = Glyphs("|", ":", "-", "=", "<", ">", "|", "|")
 
 
-def show(story: Story, console: Console) -> None:
-    """Print a story."""
+def show(story: Story, console: Console, comments: Sequence[str] = ()) -> None:
+    """Print a story; `comments` are those that its captures have on its frames."""
     width = max(NARROWEST, min(console.width, WIDEST))
     out = _Out(console, width)
     heading = Text.assemble((f"Incident {story.id}  ", "bold"), (visible(story.title), "bold red"))
@@ -82,6 +83,10 @@ def show(story: Story, console: Console) -> None:
         out.say(proof.of, style="bold")
         for fact in proof.facts:
             out.say(fact.fact, indent=2, label="-")
+    if comments:
+        out.title("What the capture itself says of these frames")
+    for comment in comments:
+        out.say(comment, indent=2, label="-")
     for scale in story.scales:
         out.title("How sure that is, in bits")
         _scale(out, scale)
@@ -89,8 +94,7 @@ def show(story: Story, console: Console) -> None:
     for cause in story.causes:
         word, style = _VERDICTS[cause.verdict]
         out.say(cause.cause, indent=11, label=word, style=style)
-        frames = ", ".join(map(str, cause.frames))
-        where = f" (frame{'s' if len(cause.frames) > 1 else ''} {frames})" if frames else ""
+        where = f" ({listed(cause.frames, len(cause.frames))})" if cause.frames else ""
         out.say(f"{cause.because}{where}", indent=11)
     if story.steps:
         out.title("To settle what is open")
@@ -148,7 +152,9 @@ class _Out:
 def ladder(story: Story, width: int, *, ascii_only: bool = False) -> Iterator[Text]:
     """The events as lines of `width` columns: a lane for everybody, time going down."""
     glyphs = _ASCII if ascii_only else _UNICODE
-    gutter = _TIME + _FRAME + 2
+    longest = max((len(visible(str(e.frame))) for e in story.events if e.frame), default=0)
+    margin = min(max(_FRAME, longest), max(_FRAME, width // _WIDEST_FRAME))
+    gutter = _TIME + margin + 2
     count = len(story.lanes)
     step = (width - gutter - 1) // max(1, count - 1)
     places = [gutter + n * step for n in range(count)]
@@ -163,36 +169,66 @@ def ladder(story: Story, width: int, *, ascii_only: bool = False) -> Iterator[Te
 
 
 def _headings(story: Story, places: Sequence[int]) -> Iterator[Text]:
+    """Who each lane is, above it; a text that would touch the next one goes on below."""
+    last = len(places) - 1
+    room = [
+        _room(n, places) if 0 < n < last else (places[min(1, last)] - places[0]) * 2 // 3
+        for n in range(len(places))
+    ]
     for style, texts in (
         ("bold", [lane.name for lane in story.lanes]),
         ("dim", [lane.place for lane in story.lanes]),
-        ("dim", _sources(story)),
+        ("dim", [f"inside {lane.inside}" if lane.inside else "" for lane in story.lanes]),
     ):
         if not any(texts):
             continue
-        line = Text(" " * (places[-1] + 1))
-        plain = list(line.plain)
-        for n, text in enumerate(texts):
-            shown = visible(text)
-            if n == len(texts) - 1 and n:
-                start = places[n] + 1 - len(shown)
-            else:
+        columns = [_label(visible(text), width) for text, width in zip(texts, room, strict=True)]
+        for row in zip_longest(*columns, fillvalue=""):
+            plain = [" "] * (places[-1] + 1)
+            for n, shown in enumerate(row):
                 start = places[n] - (len(shown) // 2 if n else 0)
-            start = max(0, start)
-            plain[start : start + len(shown)] = shown
-        yield Text("".join(plain).rstrip(), style=style)
+                if n == last and n:
+                    start = places[n] + 1 - len(shown)
+                plain[max(0, start) : max(0, start) + len(shown)] = shown
+            yield Text("".join(plain).rstrip(), style=style)
 
 
-def _sources(story: Story) -> list[str]:
-    """The files under the lanes, where they differ."""
-    names = [f"in {PurePath(s.path).name}" for s in story.sightings]
-    if len({s.capture for s in story.sightings}) < 2 or len(story.lanes) < 3:
-        return [""] * len(story.lanes)
-    return [names[0], "", names[1]]
+def _room(lane: int, places: Sequence[int]) -> int:
+    """The columns that a heading in the middle may have, so that there is one between any two."""
+    step = min(places[lane] - places[lane - 1], places[lane + 1] - places[lane])
+    at_an_end = lane in (1, len(places) - 2)
+    return max(8, (step * 2 // 3 if at_an_end else step) - 2)
+
+
+def _label(text: str, width: int) -> list[str]:
+    """An `ip:port` and the like in lines of `width` columns, broken at blanks and before ports."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        host, colon, port = word.rpartition(":")
+        if len(word) > width and colon:
+            lines += [*_pieces(host, width), f"{colon}{port}"]
+        elif lines and len(lines[-1]) + 1 + len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines += [word[n : n + width] for n in range(0, len(word), width)] or [""]
+    return lines
+
+
+def _pieces(host: str, width: int) -> Iterator[str]:
+    """An address in lines, broken behind its dots or colons where it has any."""
+    line = ""
+    for part in re.findall("[^.:]*[.:]?", host):
+        if line and len(line) + len(part) > width:
+            yield line
+            line = ""
+        line += part
+    while line:
+        yield line[:width]
+        line = line[width:]
 
 
 def _gutter(time: str, frame: str, places: Sequence[int], lane: str, *, style: str = "") -> Text:
-    line = f"{time:>{_TIME}} {frame:>{_FRAME}} "
+    line = f"{time:>{_TIME}} {frame:>{places[0] - _TIME - 2}} "
     for place in places:
         line = f"{line:<{place}}{lane}"
     return Text(line, style=style)
@@ -214,11 +250,14 @@ def _drawn(event: Event, places: Sequence[int], time: str, glyphs: Glyphs) -> It
         rows = [f"{glyphs.lane}  {text}".ljust(room + 1) + glyphs.lane for text in lines]
         if arrow:
             rows.append(_arrow(event, "", room, places, glyphs))
-    frame = str(event.frame) if event.frame else ""
+    frames = _broken(visible(str(event.frame)), places[0] - _TIME - 2) if event.frame else [""]
+    empty = glyphs.lane + " " * room + glyphs.lane
+    rows = [*[empty] * (len(frames) - len(rows)), *rows]
     mark = "!" if event.manner is Manner.ASTRAY else ""
     for number, drawn in enumerate(rows):
         first = number == 0
-        line = _gutter(time if first else "", frame if first else "", places, glyphs.lane)
+        frame = frames[number] if number < len(frames) else ""
+        line = _gutter(time if first else "", frame, places, glyphs.lane)
         if mark and first:
             line = Text(mark + line.plain[1:])
         out = Text(line.plain[:start] + drawn + line.plain[end + 1 :])
@@ -226,6 +265,14 @@ def _drawn(event: Event, places: Sequence[int], time: str, glyphs: Glyphs) -> It
         if style:
             out.stylize(style, start + 1, end)
         yield out
+
+
+def _broken(frame: str, width: int) -> list[str]:
+    """A frame in lines of `width` columns; its number stays whole, on the last one."""
+    file, colon, number = frame.rpartition(":")
+    if len(frame) <= width or not colon:
+        return [frame]
+    return [*(file[n : n + width] for n in range(0, len(file), width)), f"{colon}{number}"]
 
 
 def _arrow(event: Event, words: str, room: int, places: Sequence[int], glyphs: Glyphs) -> str:
@@ -290,7 +337,9 @@ def _step(out: _Out, number: int, step: Step) -> None:
 def _exhibit(out: _Out, exhibit: Exhibit) -> None:
     out.title(f"Frame {exhibit.frame}: {shortened(visible(exhibit.title), out.width - 20)}")
     for line in "\n\n".join(t for t in (exhibit.head, exhibit.body) if t).split("\n"):
-        out.say(line)
+        text = line.lstrip(" ")
+        depth = min(len(line) - len(text), out.width // 2)
+        out.say(text, indent=depth)
 
 
 def others(stories: Sequence[tuple[str, str, int]], console: Console) -> None:

@@ -1,6 +1,6 @@
 """The one result that every renderer renders: what `analyzer.scan` returns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 from analyzer import limits
 from analyzer.anomalies import FATES, Anomalies
 from analyzer.capture.frames import Capture
-from analyzer.findings.model import Finding, Judgement, Kind, Request, Response, Seen
+from analyzer.findings.frames import Frame
+from analyzer.findings.model import (
+    Cause,
+    Fact,
+    Finding,
+    Judgement,
+    Kind,
+    Request,
+    Response,
+    Seen,
+    Weighed,
+)
 from analyzer.findings.view import Tables, form_text
 from analyzer.report.comments import comments
 from analyzer.report.coverage import Coverage, coverage
@@ -37,13 +48,16 @@ FINDING_COLUMNS: dict[str, str] = {
             ("endpoint", "method and path template"),
             ("client", "ip:port at the vantage nearest the client"),
             ("server", "ip:port"),
+            ("inside", "the server's ip:port nearest to it, where translation makes that another"),
             ("time", "RFC 3339, UTC: its first byte"),
+            ("file", "the capture with its first byte, as given"),
             ("frame", "frame number of its first byte"),
             ("connection", "number of the connection"),
         )
     },
     "response_status": "status code",
     "response_time": "RFC 3339, UTC: its first byte",
+    "response_file": "the capture with its first byte, as given",
     "response_frame": "frame number of its first byte",
     "response_length": "body length in bytes, transfer coding removed",
     "response_shape": "shape of the body",
@@ -207,7 +221,7 @@ def as_dict(report: Report) -> dict[str, Any]:
                 "notice": notice.notice,
                 "request": _timed(notice.request),
                 "response": _timed(notice.response),
-                "weighed": notice.weighed,
+                "weighed": _shown(report, notice.weighed),
                 "explanations": notice.explanations,
             }
             for notice in judged.notices
@@ -271,7 +285,7 @@ def _timed(what: Request | Response | None) -> dict[str, Any] | None:
     return None if what is None else {**_columns(what), "time": rfc3339(what.time)}
 
 
-def _columns(what: Finding | Request | Response) -> dict[str, Any]:
+def _columns(what: Finding | Request | Response | Fact | Cause | Weighed) -> dict[str, Any]:
     return {column.name: getattr(what, column.name) for column in fields(what)}
 
 
@@ -283,8 +297,24 @@ def _finding(report: Report, finding: Finding) -> dict[str, Any]:
         "request": _timed(finding.request),
         "response": _timed(finding.response),
         "owner": _timed(finding.owner),
+        "evidence": _shown(report, finding.evidence),
+        "causes": _shown(report, finding.causes),
+        "weighed": _shown(report, finding.weighed),
         "comments": [one._asdict() for one in found],
     }
+
+
+def _shown(
+    report: Report, every: Sequence[Fact] | Sequence[Cause] | Sequence[Weighed]
+) -> list[dict[str, Any]]:
+    """What names frames: their numbers, or with their captures where several are in play."""
+    return [{**_columns(one), "frames": [_frame(report, f) for f in one.frames]} for one in every]
+
+
+def _frame(report: Report, frame: Frame) -> int | dict[str, int]:
+    if report.tables.files:
+        return {"capture": frame.capture, "frame": frame.number}
+    return frame.number
 
 
 def finding_rows(report: Report) -> Iterator[list[Any]]:
@@ -306,6 +336,8 @@ def finding_rows(report: Report) -> Iterator[list[Any]]:
         for who in ("request", "response", "owner"):
             part = _timed(getattr(finding, who)) or {}
             flat.update({f"{who}_{name}": value for name, value in part.items()})
+            if part:
+                flat[f"{who}_file"] = report.captures[part["capture"]].path
         yield [flat.get(column, "") for column in FINDING_COLUMNS]
 
 
@@ -313,8 +345,14 @@ def seen_text(seen: Seen, report: Report) -> str:
     """What one vantage saw, in a line."""
     name = report.tables.vantages[seen.vantage] or "the capture"
     leg = {"front": "before the proxy, ", "back": "behind the proxy, "}.get(seen.leg, "")
-    asked = f"request {seen.request_frame}" if seen.request_frame else ""
-    said = f"response {seen.response_frame}" if seen.response_frame else ""
+    asked, said = (
+        f"{what} {report.tables.framed(capture << 32 | frame)}" if capture is not None and frame
+        else ""
+        for what, capture, frame in (
+            ("request", seen.request_capture, seen.request_frame),
+            ("response", seen.response_capture, seen.response_frame),
+        )
+    )  # fmt: skip
     parts = [part for part in (asked, said) if part]
     if seen.whole:
         parts += [f"no {what}" for what, known in (("request", asked), ("response", said))

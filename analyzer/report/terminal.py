@@ -8,7 +8,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from analyzer import secrets
 from analyzer.anomalies import READ, SENTENCES, Anomalies, Fates
+from analyzer.findings.frames import Frame
 from analyzer.findings.model import CAUSES, Confidence, Finding, Kind, Request, Response, Verdict
 from analyzer.limits import value
 from analyzer.report.comments import comments, lines
@@ -229,15 +231,15 @@ def _details(report: Report, finding: Finding) -> RenderableType:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     if finding.request is not None:
-        grid.add_row("request", _request(finding.request))
+        grid.add_row("request", _request(report, finding.request))
     response = finding.response
     if response is not None:
-        grid.add_row("response", _response(response))
+        grid.add_row("response", _response(report, response))
         grid.add_row(
             "shape", Text(visible(shortened(response.shape, _LONGEST_SHAPE)), style="cyan")
         )
     if finding.kind is Kind.MISDELIVERED:
-        grid.add_row("belongs to", _owner(finding))
+        grid.add_row("belongs to", _owner(report, finding))
     if finding.cause in CAUSES:
         grid.add_row("it means", Text(finding.causes[0].meaning, style="bold"))
     for cause in finding.causes:
@@ -250,7 +252,7 @@ def _details(report: Report, finding: Finding) -> RenderableType:
         )
     for fact in finding.evidence:
         grid.add_row("evidence", _plain(fact.fact))
-    for line in lines(comments(report.captures, finding))[:MOST_COMMENTS]:
+    for line in lines(comments(report.captures, finding), report.tables)[:MOST_COMMENTS]:
         grid.add_row("comment", _plain(shortened(line, _LONGEST_COMMENT)))
     if len(finding.seen) > 1:
         places = "\n".join(visible(seen_text(seen, report)) for seen in finding.seen)
@@ -260,27 +262,30 @@ def _details(report: Report, finding: Finding) -> RenderableType:
     return Group(headline, grid)
 
 
-def _owner(finding: Finding) -> Text:
+def _owner(report: Report, finding: Finding) -> Text:
     """Whose a response is, as far as that is in sight."""
     if finding.owner is not None:
-        return _request(finding.owner)
+        return _request(report, finding.owner)
     if finding.resembles:
         return Text(f"a request of {visible(finding.resembles)} that is not in this capture")
     return Text("an unknown request")
 
 
-def _response(response: Response) -> str:
+def _response(report: Report, response: Response) -> str:
     status = str(response.status) if response.status else "not HTTP"
     announced = f" of {response.announced:,} announced" if response.announced else ""
     extra = f", and {response.extra:,} behind its end" if response.extra else ""
-    return f"{status}, {response.length:,} bytes{announced}{extra}, frame {response.frame}"
+    frame = report.tables.frame(response)
+    return f"{status}, {response.length:,} bytes{announced}{extra}, frame {frame}"
 
 
-def _request(request: Request) -> Text:
-    target = visible(shortened(request.target, _LONGEST_TARGET))
+def _request(report: Report, request: Request) -> Text:
+    target = visible(shortened(secrets.target(request.target), _LONGEST_TARGET))
     return Text.assemble(
         (f"{visible(request.method)} {target}", "bold"),
-        f"\nfrom {request.client} to {request.server}, frame {request.frame}",
+        f"\nfrom {request.client} to {request.server}"
+        f"{f' (inside {request.inside})' if request.inside else ''}, "
+        f"frame {report.tables.frame(request)}",
     )
 
 
@@ -289,7 +294,7 @@ def _undecided(report: Report) -> RenderableType | None:
     if not total:
         return None
     lines = [
-        (one.request.frame, f"{one.request.endpoint}: {one.why}")
+        (report.tables.frame(one.request), f"{one.request.endpoint}: {one.why}")
         for one in report.judgement.undecided[:MOST_UNDECIDED]
     ]
     return _listed("Not judged, because of what the capture lacks", total, lines)
@@ -301,21 +306,20 @@ def _notices(report: Report) -> RenderableType | None:
         return None
     lines = []
     for notice in notices[:MOST_UNDECIDED]:
-        frame = notice.response.frame if notice.response else 0
-        if not frame and notice.request is not None:
-            frame = notice.request.frame
+        what = notice.response or notice.request
+        frame = report.tables.frame(what) if what is not None else None
         name = f"{notice.request.endpoint}: " if notice.request is not None else ""
         lines.append((frame, f"{name}{notice.notice}"))
     return _listed("Worth a look, though no finding", len(notices), lines)
 
 
-def _listed(title: str, total: int, lines: Sequence[tuple[int, str]]) -> RenderableType:
+def _listed(title: str, total: int, lines: Sequence[tuple[Frame | None, str]]) -> RenderableType:
     """The first of so many things, each with its frame."""
     grid = Table.grid(padding=(0, 1))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for frame, text in lines:
-        grid.add_row(f"  frame {frame}", _plain(text))
+        grid.add_row(f"  frame {visible(str(frame))}" if frame else "  ", _plain(text))
     parts: list[RenderableType] = [Text(f"{title} ({total:,}):", style="bold"), grid]
     if total > len(lines):
         parts.append(Text(f"  and {total - len(lines):,} more; --json lists them", style="dim"))

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from analyzer import pipeline
 from analyzer.explain.model import Event, Lane, Manner, Story
+from analyzer.findings.frames import Frame
 from analyzer.report.ladder import ladder, show, wrapped
 from tests.builder import SECOND
 from tests.recordings import recording, recordings
@@ -66,8 +67,8 @@ def test_a_plain_terminal_gets_plain_letters() -> None:
 
 
 def _story(text: str, *, lanes: int = 3) -> Story:
-    event = Event(0, 0, 0, 1, Manner.REQUEST, text, 0, 7, 0, True)
-    note = Event(SECOND, SECOND, 1, 0, Manner.NOTE, text, 0, 0, 0, False)
+    event = Event(0, 0, 0, 1, Manner.REQUEST, text, Frame(0, 7), 0, True)
+    note = Event(SECOND, SECOND, 1, 0, Manner.NOTE, text, Frame(0, 0), 0, False)
     names = ("client 1", "server", "client 2")[:lanes]
     return Story(
         id="x", title="", findings=(), summary=(), lanes=tuple(Lane(n, "1.2.3.4:5") for n in names),

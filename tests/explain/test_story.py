@@ -1,5 +1,6 @@
 """What a story says: of swaps, slips, silence and losses, on real and on built traffic."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from analyzer import pipeline
 from analyzer.explain.events import MOST_OTHERS
 from analyzer.explain.model import Manner, Story
 from analyzer.explain.words import duration
+from analyzer.report.ladder import ladder
 from tests.builder import (
     CLIENT,
     FIN,
@@ -39,7 +41,7 @@ def told_of(folder: Path, *parts: list) -> list[Story]:  # type: ignore[type-arg
 
 def texts(story: Story, manner: Manner) -> list[tuple[int, str]]:
     """Frames and texts of the story's events of a kind."""
-    return [(e.frame, e.text) for e in story.events if e.manner is manner]
+    return [(e.frame.number, e.text) for e in story.events if e.manner is manner]
 
 
 def test_the_story_has_its_moments() -> None:
@@ -68,8 +70,8 @@ def test_the_story_has_its_moments() -> None:
 def test_crossed_responses_are_both_shown_from_two_captures() -> None:
     (story,) = told(recording("crossed-node14", "client1"), recording("crossed-node14", "client2"))
     assert len(texts(story, Manner.ASTRAY)) == 2
-    assert {e.capture for e in story.events if e.manner is Manner.ASTRAY} == {0, 1}
-    assert any("client1.pcap" in caveat and "in each file" in caveat for caveat in story.caveats)
+    assert {e.frame.capture for e in story.events if e.manner is Manner.ASTRAY} == {0, 1}
+    assert {e.frame.file for e in story.events if e.frame} == {"client1.pcap", "client2.pcap"}
     assert "two were crossed" in story.summary[1]
 
 
@@ -179,3 +181,56 @@ def test_what_one_client_cannot_see_is_not_claimed() -> None:
     assert "wrote to a socket" not in told_so and "client 2" not in told_so
     assert "the process never answered" in told_so
     assert "No capture here was made at the server" in story.steps[0].why
+
+
+def test_a_proxy_has_its_own_lane() -> None:
+    names = ("client1", "client2", "proxy-front", "proxy-back", "container")
+    (story,) = told(*(recording("crossed-behind-nginx-node22", name) for name in names))
+    assert [lane.name for lane in story.lanes] == ["client 1", "client 2", "proxy", "server"]
+    assert len(story.findings) == 2, "each request is told once, though it was seen twice"
+    passed = [e for e in story.events if e.text == "passes it on"]
+    assert [(e.source, e.target) for e in passed] == [(2, 3), (2, 3)]
+    wrong = [(e.source, e.target) for e in story.events if e.manner is Manner.ASTRAY]
+    assert sorted(wrong) == [(2, 0), (2, 1), (3, 2), (3, 2)]
+    assert not any("client 2" in lane.place for lane in story.lanes)
+    assert not any("tcp port FRONT" in line for step in story.steps for line in step.commands)
+
+
+def test_a_response_that_the_proxy_kept_is_said_so() -> None:
+    names = ("client1", "client2", "proxy-front", "proxy-back", "container")
+    (story,) = told(*(recording("proxy-loses-both-sides-node20", name) for name in names))
+    assert [lane.name for lane in story.lanes] == ["client", "proxy", "server"]
+    assert "the proxy was given the response and did not pass it on" in story.summary[-1]
+
+
+def test_a_cache_and_smuggling_are_called_so() -> None:
+    every = ("client1", "client2", "host-any", "proxy", "container")
+    (story,) = told(*(recording("shared-cache-node20", name) for name in every))
+    assert "a cache gave one client what it had given another" in story.summary[-1]
+    every = ("client1", "client2", "proxy-front", "proxy-back", "container")
+    (story,) = told(*(recording("smuggled-node16", name) for name in every))
+    assert "one request was hidden in another" in story.summary[-1]
+    assert "Request smuggling" in story.summary[-1]
+
+
+def test_a_full_accept_queue_says_how_long_and_how_often() -> None:
+    story, _ = told(recording("accept-queue-node14", "client1"))
+    assert "only after 6.711 s, when it had been sent 6 more times" in story.summary[-1]
+    assert "accept queue" in story.summary[-1]
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_headings_of_lanes_do_not_touch(width: int) -> None:
+    names = ("client1", "client2", "proxy-front", "proxy-back", "container")
+    (story,) = told(*(recording("crossed-behind-nginx-node22", name) for name in names))
+    lines = [line.plain for line in ladder(story, width)]
+    head = lines[: next(n for n, line in enumerate(lines) if "time/" in line)]
+    assert re.split(" {2,}", head[0].strip()) == ["client 1", "client 2", "proxy", "server"]
+    assert all(len(line) <= width for line in lines)
+    places = [lane.place for lane in story.lanes]
+    assert story.lanes[-1].inside == "172.17.0.2:3000"
+    # Down each column, its pieces are the address of its lane; below that is what is inside.
+    rows = [re.split(" +", line.strip()) for line in head[1:] if line.strip()]
+    rebuilt = ["".join(row[n] for row in rows if len(row) == len(places)) for n in range(4)]
+    assert rebuilt == places
+    assert "".join("".join(row) for row in rows if len(row) < 4).startswith("inside172.17.0.2:3000")

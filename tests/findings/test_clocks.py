@@ -163,7 +163,7 @@ def test_a_clock_that_is_off_changes_no_finding(
         ("client2", -1, moved == "host-any"),
     ):
         index = next(i for i, c in enumerate(after.captures) if str(paths[name]) == c.path)
-        label = paths[name].name
+        label = paths[name].name.removesuffix(".zst")
         which = next(n for n, v in enumerate(after.tables.vantages) if v.startswith(label))
         clock = after.tables.clocks.of(which)
         assert clock.bound is not None

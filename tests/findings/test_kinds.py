@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.findings.model import Confidence
+from analyzer.findings.model import Confidence, Explained
 from analyzer.report.result import Report
 from tests.builder import (
     ACK,
@@ -448,6 +448,36 @@ def test_an_answer_before_its_request_while_another_one_hangs(tmp_path: Path) ->
     assert ("misdelivered", "connection/desync", OCCUPANCY, "") in found(report)
 
 
+def reasons(explanations: tuple[Explained, ...]) -> tuple[list[str], list[str]]:
+    """The names that were chosen, and those that lost."""
+    return (
+        [one.name for one in explanations if one.verdict == "chosen"],
+        [one.name for one in explanations if one.verdict == "lost"],
+    )
+
+
+def test_what_the_numbers_say_is_held_against_the_other_reasons(tmp_path: Path) -> None:
+    one = asked().answer(ANSWER).wait(MILLISECOND).answer(ANSWER)
+    one.wait(SECOND).ask(request(OCCUPANCY)).answer(response(occupancy())).close()
+    (slipped, _) = judged(tmp_path, one).judgement.findings
+    assert reasons(slipped.explanations) == (
+        ["another request's response"],
+        ["numbers that deceive"],
+    )
+    assert [one.comparison for one in slipped.weighed] == ["numbers"]
+    assert slipped.bits == pytest.approx(20.0)
+
+
+def test_an_answer_before_its_request_where_nobody_waits_is_its_own(tmp_path: Path) -> None:
+    two = talk(2, start=LATER + SECOND).answer(ANSWER).ask(request(OCCUPANCY)).close()
+    report = judged(tmp_path, two)
+    assert found(report) == []
+    (notice,) = report.judgement.notices
+    chosen, lost = reasons(notice.explanations)
+    assert chosen == ["sent ahead of its request"]
+    assert set(lost) == {"another request's response", "numbers that deceive"}
+
+
 # --- a connection that still owes an answer ------------------------------------------------
 
 
@@ -508,6 +538,11 @@ def test_a_connection_used_again_too_early(
     report = judged(tmp_path, *one_at_a_time(), incident())
     told = [(kind, cause) for kind, cause, *_ in found(report)]
     assert told == [("misdelivered", "client/pool-reuse")] * victims
+    for finding in report.judgement.findings:
+        assert reasons(finding.explanations) == (
+            ["the answer to the request before"],
+            ["a pipeline"],
+        )
 
 
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\n\r\n"

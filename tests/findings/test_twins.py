@@ -270,6 +270,14 @@ def test_a_token_in_another_spelling(asked: str, said: str) -> None:
     assert not echoed(token + b"1", said.encode())
 
 
+@pytest.mark.parametrize(
+    "text", [b"a Winter Field 12", b"Midwinter field 1", b"winter / / / field 1"]
+)
+def test_a_slug_is_written_out_in_whole_words(text: bytes) -> None:
+    assert echoed(b"Winter-field_1", b"the WINTER  field #1.")
+    assert not echoed(b"Winter-field_1", text)
+
+
 @pytest.mark.parametrize("token", [b"2026-11-25", b"a1-b2", b"1b4e28ba-2fa1-11d2", b"word"])
 def test_what_has_no_words_is_no_slug(token: bytes) -> None:
     assert in_words(token) is None

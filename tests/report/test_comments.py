@@ -9,6 +9,9 @@ from jsonschema import Draft202012Validator
 from rich.console import Console
 
 import analyzer
+from analyzer import pipeline
+from analyzer.report import ladder
+from analyzer.report.comments import told
 from analyzer.report.files import json_text
 from analyzer.report.result import Report
 from analyzer.report.terminal import show
@@ -71,3 +74,18 @@ def test_terminal_shows_them_harmless(report: Report) -> None:
     assert "the story" in text
     assert "\x1b" not in text
     assert "\x07" not in text
+
+
+def test_explain_has_them_too(report: Report) -> None:
+    findings = report.judgement.findings
+    texts = told(report.captures, findings, report.tables)
+    out = io.StringIO()
+    examined = pipeline.examine([report.captures[0].path])
+    story = examined.story(examined.incidents()[0])
+    ladder.show(story, Console(file=out, width=120, force_terminal=False), texts)
+    text = out.getvalue()
+    assert "What the capture itself says of these frames" in text
+    request = findings[0].request
+    assert request is not None
+    assert f"frame {request.frame}: PID: {request.frame}; Cmd: node \\x1b[31mred" in text
+    assert "\x1b" not in text and "\x07" not in text
