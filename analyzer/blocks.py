@@ -125,6 +125,18 @@ def _redundant(columns: dict[str, Ints], group: Ints) -> Mask:
     return redundant
 
 
+def _covered(rows: Ints, last: Ints, count: int) -> Mask:
+    """Which of `count` rows lie behind one of `rows`, up to the `last` row of the same element.
+
+    The spans must not overlap.
+    """
+    edges = np.zeros(count + 1, dtype=np.int8)
+    edges[rows + 1] += 1
+    edges[last + 1] -= 1
+    covered: Mask = np.cumsum(edges, dtype=np.int8)[:-1] > 0
+    return covered
+
+
 def _following(chosen: Mask) -> Ints:
     """For each row the index of the first chosen one from it on; the number of rows if none."""
     index = np.where(chosen, np.arange(len(chosen)), len(chosen))
@@ -199,8 +211,11 @@ def _pairs(
     start = octets[at[:, None] + np.arange(4)].view(">u4")[:, 0]
     response = whole & (size >= 16) & (start == _HTTP)
     answer = np.minimum(final + 1, len(flags) - 1)
+    # What lies inside a message begins none, whatever it looks like: a body may be a request.
+    joined = np.flatnonzero(final > np.arange(len(final)))
+    inside = _covered(joined, final[joined], len(final))
     found: Mask = (
-        (whole & ~response)
+        (whole & ~response & ~inside)
         & (final < len(flags) - 1)
         & response[answer]
         & (group[answer] == group)
@@ -377,10 +392,7 @@ def walk(block: Arranged, ordinary: Mask, brief: Mask) -> Walk:
         & (columns["seq"][after] == columns["ack"][block.answer(before)])
         & (columns["ack"][after] == _ends(columns, block.behind(before) - 1))
     )
-    inside = np.zeros(len(ordinary) + 1, dtype=np.int64)
-    np.add.at(inside, asked + 1, 1)
-    np.add.at(inside, block.behind(asked), -1)
-    step = stays & (np.cumsum(inside)[:-1] == 0)
+    step = stays & ~_covered(asked, block.behind(asked) - 1, len(ordinary))
     step[asked[goes_on]] = False
     row = np.flatnonzero(step)
     first = np.flatnonzero(~goes_on)
