@@ -4,8 +4,8 @@ Law: extraction is pure per connection, so it may be split by connection over pr
 (`Extraction.join`); what is judged later is in the tables alone.
 """
 
-from bisect import bisect_right
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
 
@@ -111,12 +111,8 @@ class Recorder:
         self._connections = 0
         # The block's ordinary exchanges, and its brief connections: their numbers, here and there.
         self._taken: list[Piece] = []
-        self._taken_count = 0
-        # Ordinary exchanges are numbered as they are taken, from -2 down; by block, the count of
-        # those before it and the number of the first row of its own.
-        self._ordinary = 0
-        self._written: list[tuple[int, int]] = []
-        self._later: list[tuple[int, int]] = []  # exchanges not written yet, and their extra bytes
+        self._takers: list[HttpConnection | None] = []  # beside `_taken`; none: it is brief
+        self._extra: list[tuple[int, Message]] = []  # behind which of `_taken`, bytes of no message
         self._brief: list[tuple[int, int]] = []
 
     # --- the http stage's Recorder -------------------------------------------------------------
@@ -194,22 +190,11 @@ class Recorder:
 
     def extra(self, exchange: int, stray: Message) -> None:
         """Behind the response of a row came bytes that begin no message."""
-        size = min(stray.length, 0xFFFFFFFF)
-        if exchange >= 0:
-            self._extra(exchange, size)
-        elif (ordinal := -2 - exchange) >= self._ordinary:
-            self._later.append((ordinal, size))
-        else:
-            self._extra(self._row(ordinal), size)
-
-    def _extra(self, row: int, size: int) -> None:
-        self.into.exchanges.change(row, "flags", int(Flag.EXTRA_BYTES))
-        self.into.exchanges.change(row, "response_extra", size)
-
-    def _row(self, ordinal: int) -> int:
-        """The row of an ordinary exchange that has been written."""
-        before, first = self._written[bisect_right(self._written, (ordinal, _NO_ROW)) - 1]
-        return first + ordinal - before
+        if exchange < 0:
+            self._extra.append((_UNWRITTEN - exchange, stray))
+            return
+        self.into.exchanges.change(exchange, "flags", int(Flag.EXTRA_BYTES))
+        self.into.exchanges.change(exchange, "response_extra", min(stray.length, 0xFFFFFFFF))
 
     def _form(
         self, response: Message, route: int, request: Message | None, position: Position | None
@@ -235,14 +220,17 @@ class Recorder:
 
     # --- ordinary exchanges --------------------------------------------------------------------
 
-    def take_ordinary(self, connection: int, row: int, count: int) -> int:
-        """Take ordinary exchanges of a connection, two rows of the block each, from `row` on.
+    def take_ordinary(
+        self, connection: int, row: int, count: int, taker: HttpConnection | None = None
+    ) -> int:
+        """Take ordinary exchanges of a connection, from this row of the block on.
 
-        Returns the number of the last one (see `extra`).
+        Returns what stands for the last one's number until the block is written; `taker` is then
+        told the number.
         """
         self._taken.append((connection, row, count))
-        self._taken_count += count
-        return -1 - self._ordinary - self._taken_count
+        self._takers.append(taker)
+        return _UNWRITTEN - len(self._taken) + 1
 
     def take_brief(self, brief: Brief, which: int) -> None:
         """Take a brief connection of the block, and its exchanges."""
@@ -254,18 +242,24 @@ class Recorder:
         """The end of a block: write the ordinary exchanges and brief connections taken from it."""
         if self._taken:
             taken, self._taken = self._taken, []
-            self._written.append((self._ordinary, self.into.exchanges.length))
+            number = self.into.exchanges.length - 1
             self._bulk.write(taken, block, glance)
-            self._ordinary += self._taken_count
-            self._taken_count = 0
-            later, self._later = self._later, []
-            for ordinal, size in later:
-                self._extra(self._row(ordinal), size)
+            self._number(taken, number)
         if self._brief:
             numbers, which = np.array(self._brief, dtype=np.int64).T
             self._brief.clear()
             rows = connection_rows(numbers, which, block, brief, self._address)
             self.into.connections.append_many(rows, [])
+
+    def _number(self, taken: list[Piece], before: int) -> None:
+        """Exchanges taken have been written behind the row `before`: the last ones' numbers."""
+        last = list(accumulate((count for *_, count in taken), initial=before))[1:]
+        for which, stray in self._extra:
+            self.extra(last[which], stray)
+        for which, taker in enumerate(self._takers):
+            if taker is not None:
+                taker.wrote_ordinary(_UNWRITTEN - which, last[which])
+        self._extra, self._takers = [], []
 
     def finish(self) -> None:
         """The end of the capture: what was learned is complete."""
@@ -340,7 +334,7 @@ class Recorder:
 
 
 _NOTHING = (0, 0, 0, 0, 0)
-_NO_ROW = 1 << 62  # more than any
+_UNWRITTEN = -2  # and below: exchanges of the block that have no number yet
 _EXTRA_BYTES = int(ConnectionFlag.EXTRA_BYTES)
 
 
@@ -402,7 +396,7 @@ class HttpSink:
             assert self.connection.initiator is not None
             self._begin(self.connection.initiator)
         assert self.http is not None
-        last = self.recorder.take_ordinary(self._number, row, count)
+        last = self.recorder.take_ordinary(self._number, row, count, self.http)
         self.http.took_ordinary(count, seq, ack, last)
 
     def data(self, side: int, piece: bytes, frame: int, time: int, seq: int, ack: int) -> None:
