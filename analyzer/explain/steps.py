@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from analyzer.explain.model import Step
-from analyzer.findings.model import Cause, Verdict
+from analyzer.findings.model import Cause, How, Verdict
 from analyzer.second_pass.model import CLIENT, SERVER, Reread
 
 _FULL_TTLS = (64, 128, 255)  # what hosts send with, before any router has taken one off
@@ -62,7 +62,7 @@ def steps(
     # What is only possible without a response that strayed is not worth a trace of all descriptors.
     if not swapped and "server/descriptor" not in supported:
         open_causes = [cause for cause in open_causes if cause != "server/descriptor"]
-    idle = any(c.is_idle_close for c in causes)
+    idle = any(c.how is How.IDLE_CLOSE for c in causes)
     for cause in open_causes:
         recipe = _idle if idle and cause == "server/closed" else _RECIPES.get(cause)
         if cause == "proxy/crossed" and both_sides:

@@ -82,8 +82,9 @@ class Scene:
     def both_sides(self) -> bool:
         """Whether both sides of a proxy were captured."""
         findings = self.incident.findings
-        return any(seen.leg for finding in findings for seen in finding.seen) or any(
-            "behind the proxy" in cause.because for finding in findings for cause in finding.causes
+        return any(
+            any(seen.leg for seen in finding.seen) or any(c.both_sides for c in finding.causes)
+            for finding in findings
         )
 
     @property
@@ -318,7 +319,7 @@ def _summary(scene: Scene, causes: Sequence[Cause]) -> Iterable[str]:
 
 def _how(scene: Scene, cause: Cause) -> str:
     """How it comes about where that is known, else what speaks for it."""
-    how = None if cause.is_named else words.HOW_IT_COMES.get(cause.cause)
+    how = None if cause.how else words.HOW_IT_COMES.get(cause.cause)
     if how is None or all(f.kind is Kind.INCOMPLETE or f.is_extra for f in scene.incident.findings):
         return _sentence(cause.because)
     one, two = ("client 1", "client 2") if len(scene.shown) > 1 else ("the client", "another")

@@ -14,18 +14,7 @@ from analyzer.findings.assignment import CACHED, COPIED, CROSSED, LATE
 from analyzer.findings.evidence import Case
 from analyzer.findings.frames import Frame
 from analyzer.findings.idle import Race
-from analyzer.findings.model import (
-    CACHE,
-    CLOSED_BEHIND,
-    CLOSED_WITHIN,
-    IDLE_CLOSE,
-    RESET_WITHIN,
-    SMUGGLING,
-    STOPPED_WITHIN,
-    UNACCEPTED,
-    Cause,
-    Verdict,
-)
+from analyzer.findings.model import Cause, How, Verdict
 from analyzer.findings.sides import Side, missed_fin, strange_reset
 from analyzer.findings.swaps import Swap
 from analyzer.findings.view import Row
@@ -152,12 +141,12 @@ def _of_cached(case: Case, owner: Row, recipient: Row) -> list[Cause]:
     """Causes of a response that another client had been given before."""
     frames = (case.tables.came(owner), case.tables.came(recipient))
     why = (
-        f"{CACHE} kept what one client was given, and gave it to another who asked later; whether "
+        "a cache kept what one client was given, and gave it to another who asked later; whether "
         "that is the server's own or stands in front of it, a capture behind it would show"
     )
     network = "the response was sent again when the later request came; a network keeps none"
     return [
-        Cause(OPEN, _SUPPORTED, why, frames),
+        Cause(OPEN, _SUPPORTED, why, frames, How.CACHE),
         Cause("proxy/crossed", _POSSIBLE, "a proxy in between may keep responses", frames),
         Cause("server/crossed", _POSSIBLE, "the server may keep responses itself", frames),
         Cause("network/lost", _RULED_OUT, network, frames),
@@ -167,6 +156,7 @@ def _of_cached(case: Case, owner: Row, recipient: Row) -> list[Cause]:
 def _of_slipped_path(case: Case, owner: Row, recipient: Row, how: str) -> list[Cause]:
     """Causes of responses that come one request late, on whatever connection."""
     frames = (case.tables.asked(owner), case.tables.came(recipient))
+    named = None if how == LATE else How.SMUGGLING
     if how == LATE:
         why = (
             "the request that it answers had been given an earlier request's response: somewhere "
@@ -174,14 +164,14 @@ def _of_slipped_path(case: Case, owner: Row, recipient: Row, how: str) -> list[C
         )
     else:
         why = (
-            f"{SMUGGLING}: a request before the rightful one on its connection has an ambiguous "
-            "end (both Content-Length and Transfer-Encoding, or an invalid one). Whoever reads it "
-            "the other way takes the rightful request for a part of it, and hands its response to "
-            "the next request"
+            "request smuggling: a request before the rightful one on its connection has an "
+            "ambiguous end (both Content-Length and Transfer-Encoding, or an invalid one). Whoever "
+            "reads it the other way takes the rightful request for a part of it, and hands its "
+            "response to the next request"
         )
     network = "a network cannot move a response to another connection"
     return [
-        Cause("connection/desync", _SUPPORTED, why, frames),
+        Cause("connection/desync", _SUPPORTED, why, frames, named),
         Cause("proxy/crossed", _POSSIBLE, "a proxy in between may have mixed them up", frames),
         Cause("server/crossed", _POSSIBLE, "the server may have mixed them up", frames),
         Cause("network/lost", _RULED_OUT, network, frames),
@@ -339,17 +329,18 @@ def of_silence(case: Case, row: Row, *, refused: bool, lost: bool) -> list[Cause
 
 def _of_race(case: Case, row: Row, race: Race) -> list[Cause]:
     """Causes of a request on a connection that its server had closed before it could see it."""
-    how = "reset" if race.closing.flags & _RST else "FIN"
+    end = "reset" if race.closing.flags & _RST else "FIN"
     closing = case.tables.frame(race.closing)
     at = (closing, case.tables.asked(row))
     found = [
         Cause(
             "server/closed",
             _SUPPORTED,
-            f"{IDLE_CLOSE}: its {how} in frame {closing} acknowledges nothing of the "
-            "request. Clients have to expect that of a connection kept for later, and may ask "
-            "again on another one (RFC 9112 §9.5)",
+            "the server had closed the idle connection before it could see the request: its "
+            f"{end} in frame {closing} acknowledges nothing of the request. Clients have to expect "
+            "that of a connection kept for later, and may ask again on another one (RFC 9112 §9.5)",
             at,
+            How.IDLE_CLOSE,
         )
     ]
     if race.closing.flags & _RST:
@@ -478,7 +469,8 @@ def _unsent(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
             kept,
         ]
     gave_up = Cause("client/gave-up", _POSSIBLE, "the client was the first to close", at)
-    silent = _taken(case, row) or (
+    slow = _taken(case, row)
+    silent = slow or (
         "the server's host acknowledged the request, and the server had sent nothing when the "
         f"client left after {seconds(waited)} s"
         if left
@@ -499,7 +491,9 @@ def _unsent(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
             gave_up,
             kept,
         ]
-    found = [Cause("server/silent", _SUPPORTED, silent + _asked_for(case, row), at), gave_up, kept]
+    silent += _asked_for(case, row)
+    how = How.UNACCEPTED if slow else None
+    found = [Cause("server/silent", _SUPPORTED, silent, at, how), gave_up, kept]
     if verdict is _SUPPORTED:
         # A thread that works on a request does not look at its socket: no FIN proves nothing.
         why = (
@@ -530,8 +524,9 @@ def _taken(case: Case, row: Row) -> str:
         else " So it does where the accept queue is full, because the process accepts no connection"
     )
     return (
-        f"{UNACCEPTED} after {seconds(ack.time - row['request_time'])} s, when it had been sent "
-        f"{tries}, and the server sent nothing.{full}"
+        "the server's host acknowledged the request only after "
+        f"{seconds(ack.time - row['request_time'])} s, when it had been sent {tries}, and the "
+        f"server sent nothing.{full}"
     )
 
 
@@ -619,13 +614,15 @@ def of_break(case: Case, row: Row) -> list[Cause]:
     part = "the head" if row["flags"] & _HEAD_CUT else "the body"
     if close is Close.SERVER_FIN:
         at: tuple[Frame, ...] = (begun, _end(case, row, "server_fin"))
-        why = f"{CLOSED_WITHIN} {part}, before the end of the response"
+        how = How.CLOSED_WITHIN
+        why = f"the server closed in the middle of {part}, before the end of the response"
         if row["flags"] & _BODY_WHOLE:
-            why = f"{CLOSED_BEHIND}, before the end of the message"
-        return [Cause("server/closed", _SUPPORTED, why, at)]
+            how = How.CLOSED_BEHIND
+            why = "the server closed when the body was whole, before the end of the message"
+        return [Cause("server/closed", _SUPPORTED, why, at, how)]
     if close is Close.SERVER_RST:
-        said = f"{RESET_WITHIN} {part}"
-        return _of_reset(case, row, _end(case, row, "reset"), said)
+        said = f"a reset came from the server's side in the middle of {part}"
+        return _of_reset(case, row, _end(case, row, "reset"), said, How.RESET_WITHIN)
     at = tuple(f for f in (begun, _end(case, row, "client_fin")) if f)
     if connection["flags"] & _ZERO_WINDOW:
         why = "the client stopped reading (zero window)"
@@ -637,16 +634,17 @@ def of_break(case: Case, row: Row) -> list[Cause]:
             Cause(
                 "server/silent",
                 _SUPPORTED,
-                f"{STOPPED_WITHIN} {part}: it sent nothing for {seconds(silent)} s, though the "
-                "client had acknowledged all and waited",
+                f"the server stopped in the middle of {part}: it sent nothing for "
+                f"{seconds(silent)} s, though the client had acknowledged all and waited",
                 at,
+                How.STOPPED_WITHIN,
             ),
             Cause("client/gave-up", _POSSIBLE, gave_up, at),
         ]
     return [Cause("client/gave-up", _SUPPORTED, gave_up, at)]
 
 
-def _of_reset(case: Case, row: Row, reset: Frame, said: str) -> list[Cause]:
+def _of_reset(case: Case, row: Row, reset: Frame, said: str, how: How | None = None) -> list[Cause]:
     """A reset from the server's side, which is `said` so: its own, or of something in between."""
     strange = strange_reset(case.packets(row), SERVER)
     why = (
@@ -661,6 +659,7 @@ def _of_reset(case: Case, row: Row, reset: Frame, said: str) -> list[Cause]:
                 _POSSIBLE if strange else _SUPPORTED,
                 said,
                 (reset,),
+                how,
             ),
             Cause("network/reset", _SUPPORTED if strange else _POSSIBLE, why, (reset,)),
         ]

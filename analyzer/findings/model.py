@@ -27,6 +27,9 @@ class Confidence(StrEnum):
     POSSIBLE = "possible"
 
 
+# Of a field that is for the program alone: the report does not have it.
+UNTOLD = {"told": False}
+
 # What each cause means, for a person who does not know the names: layer/mechanism -> a sentence.
 CAUSES: dict[str, str] = {
     "server/descriptor": "the process wrote to a socket that was no longer this request's: its "
@@ -48,37 +51,24 @@ CAUSES: dict[str, str] = {
     "proxy/crossed": "right on one side of a proxy, wrong on the other",
 }
 
-# How a cause's sentence begins where the server had not seen the request when it closed.
-IDLE_CLOSE = "the server had closed the idle connection before it could see the request"
 
+class How(StrEnum):
+    """How a cause came about, where that says more than its mechanism; the value says what it
+    means, for a person.
+    """
 
-# The same of others that are better known by another name than that of their mechanism.
-CACHE = "a cache"
-SMUGGLING = "request smuggling"
-KEPT = "the response came back to the proxy"
-UNACCEPTED = "the server's host acknowledged the request only"
-# Of responses that began.
-CLOSED_WITHIN = "the server closed in the middle of"
-CLOSED_BEHIND = "the server closed when the body was whole"
-RESET_WITHIN = "a reset came from the server's side in the middle of"
-STOPPED_WITHIN = "the server stopped in the middle of"
-NOT_HTTP = "the server answered, and not with HTTP/1.x"
-BAD_STATUS_LINE = "the server answered with a status line that cannot be read"
-
-# How a cause's sentence begins, and what that means; with nothing known of it, see CAUSES.
-_MEANINGS = {
-    IDLE_CLOSE: "the client asked on a connection that the server had just closed as idle",
-    CACHE: "a cache gave one client what it had given another",
-    SMUGGLING: "one request was hidden in another, and only one of proxy and server saw it",
-    KEPT: "the proxy was given the response and did not pass it on",
-    UNACCEPTED: "the server was slow to take the connection, and never answered",
-    CLOSED_WITHIN: "the process ended the connection in the middle of its answer",
-    CLOSED_BEHIND: "the body came whole, and what ends the message is missing",
-    RESET_WITHIN: "the server's side broke the connection off in the middle of its answer",
-    STOPPED_WITHIN: "the process began to answer, and stopped",
-    BAD_STATUS_LINE: "no client can tell the status of what the server answered",
-    NOT_HTTP: "something that is not HTTP/1.x came where the answer had to begin",
-}
+    IDLE_CLOSE = "the client asked on a connection that the server had just closed as idle"
+    CACHE = "a cache gave one client what it had given another"
+    SMUGGLING = "one request was hidden in another, and only one of proxy and server saw it"
+    KEPT = "the proxy was given the response and did not pass it on"
+    UNACCEPTED = "the server was slow to take the connection, and never answered"
+    # Of responses that began.
+    CLOSED_WITHIN = "the process ended the connection in the middle of its answer"
+    CLOSED_BEHIND = "the body came whole, and what ends the message is missing"
+    RESET_WITHIN = "the server's side broke the connection off in the middle of its answer"
+    STOPPED_WITHIN = "the process began to answer, and stopped"
+    BAD_STATUS_LINE = "no client can tell the status of what the server answered"
+    NOT_HTTP = "something that is not HTTP/1.x came where the answer had to begin"
 
 
 class Verdict(StrEnum):
@@ -143,25 +133,13 @@ class Cause:
     because: str
     frames: tuple[Frame, ...] = ()
 
+    how: How | None = field(default=None, metadata=UNTOLD)
+    both_sides: bool = field(default=False, metadata=UNTOLD)  # of a proxy were captured, and tell
+
     @property
     def meaning(self) -> str:
         """What it means, for a person who does not know the name."""
-        return self._named or CAUSES.get(self.cause, self.cause)
-
-    @property
-    def is_named(self) -> bool:
-        """Whether its sentence says how it came about better than its mechanism would."""
-        return bool(self._named)
-
-    @property
-    def _named(self) -> str:
-        said = (what for begin, what in _MEANINGS.items() if self.because.startswith(begin))
-        return next(said, "")
-
-    @property
-    def is_idle_close(self) -> bool:
-        """Whether an idle connection was closed, rather than a request left unanswered."""
-        return self.because.startswith(IDLE_CLOSE)
+        return self.how or CAUSES.get(self.cause, self.cause)
 
 
 @dataclass(frozen=True, slots=True)

@@ -361,25 +361,26 @@ class Tables:
 
     def frame(self, what: Located) -> Frame:
         """The frame in which something begins."""
-        return self._frame(what.capture, what.frame)
+        return self.frame_at(what.capture, what.frame)
 
     def frame_of(self, record: "Row | np.void", name: str) -> Frame:
         """The frame in a table's columns `NAME_capture` and `NAME_frame`."""
-        return self._frame(int(record[f"{name}_capture"]), int(record[f"{name}_frame"]))
+        return self.frame_at(int(record[f"{name}_capture"]), int(record[f"{name}_frame"]))
 
     def asked(self, row: Row) -> Frame:
         """The frame with the first byte of a row's request."""
-        return self._frame(row["request_capture"], row["request_frame"])
+        return self.frame_at(row["request_capture"], row["request_frame"])
 
     def came(self, row: Row) -> Frame:
         """The frame with the first byte of a row's response."""
-        return self._frame(row["response_capture"], row["response_frame"])
+        return self.frame_at(row["response_capture"], row["response_frame"])
 
     def framed(self, id: int) -> Frame:
         """The frame of an id (capture << 32 | number)."""
-        return self._frame(id >> 32, id & 0xFFFFFFFF)
+        return self.frame_at(id >> 32, id & 0xFFFFFFFF)
 
-    def _frame(self, capture: int, number: int) -> Frame:
+    def frame_at(self, capture: int, number: int) -> Frame:
+        """A frame by its capture and its number there."""
         return Frame(capture, number, self.files[capture] if self.files else "")
 
     def place(self, address: int, port: int) -> str:

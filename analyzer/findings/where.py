@@ -12,12 +12,10 @@ from analyzer.echoes import Position
 from analyzer.findings.causes import OPEN, ordered
 from analyzer.findings.frames import Frame
 from analyzer.findings.model import (
-    CACHE,
-    KEPT,
-    SMUGGLING,
     Cause,
     Fact,
     Finding,
+    How,
     Judgement,
     Kind,
     Seen,
@@ -437,9 +435,9 @@ class _Where:
         if finding.cause.startswith("client/") or finding.cause == "network/lost":
             return finding
         frame = self.tables.came(answered[-1])
-        why = f"{KEPT}, in frame {frame}, and never left it"
+        why = f"the response came back to the proxy, in frame {frame}, and never left it"
         ruled = f"the server answered the proxy, in frame {frame}"
-        cause = Cause("proxy/crossed", _SUPPORTED, why, (frame,))
+        cause = Cause("proxy/crossed", _SUPPORTED, why, (frame,), How.KEPT)
         return _led(finding, cause, dict.fromkeys(_SERVERS, ruled), Fact(why, (frame,)))
 
     def _kept_back(self, finding: Finding, row: Row, behind: list[Leg]) -> Finding:
@@ -469,12 +467,13 @@ class _Where:
             f"behind the proxy the request in frame {frame} was never seen, as nearly all others "
             "were"
         )
+        how = None
         if finding.kind is Kind.MISDELIVERED:
-            first = finding.causes[0].because
-            if first.startswith(SMUGGLING):
+            first = finding.causes[0].how
+            if first is How.SMUGGLING:
                 return _with(finding, Fact(why, (frame,)))  # it was taken for a part of another
-            if first.startswith(CACHE):
-                why = f"{CACHE} answered: {why}"
+            if first is How.CACHE:
+                how, why = first, f"a cache answered: {why}"
             out = dict.fromkeys(
                 ("server/crossed", "server/stolen", "server/descriptor"),
                 "the server never saw this request: the proxy answered by itself",
@@ -483,9 +482,8 @@ class _Where:
             out = dict.fromkeys(_SERVERS, "the server never saw this request")
         else:
             return finding
-        return _led(
-            finding, Cause("proxy/crossed", _SUPPORTED, why, (frame,)), out, Fact(why, (frame,))
-        )
+        cause = Cause("proxy/crossed", _SUPPORTED, why, (frame,), how, both_sides=True)
+        return _led(finding, cause, out, Fact(why, (frame,)))
 
 
 def _with(finding: Finding, *facts: Fact) -> Finding:
@@ -510,7 +508,7 @@ def _led(finding: Finding, cause: Cause, ruled_out: dict[str, str], *facts: Fact
             continue
         if other.cause in ruled_out:
             why = ruled_out[other.cause]
-            other = replace(other, verdict=_RULED_OUT, because=why, frames=frames)
+            other = replace(other, verdict=_RULED_OUT, because=why, frames=frames, how=None)
         elif other.verdict is _SUPPORTED:
             other = replace(other, verdict=_POSSIBLE)
         others.append(other)

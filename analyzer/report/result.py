@@ -287,7 +287,8 @@ def _timed(what: Request | Response | None) -> dict[str, Any] | None:
 
 
 def _columns(what: Finding | Request | Response | Fact | Cause | Weighed) -> dict[str, Any]:
-    return {column.name: getattr(what, column.name) for column in fields(what)}
+    told = (column.name for column in fields(what) if column.metadata.get("told", True))
+    return {name: getattr(what, name) for name in told}
 
 
 def _finding(report: Report, finding: Finding) -> dict[str, Any]:
@@ -347,7 +348,7 @@ def seen_text(seen: Seen, report: Report) -> str:
     name = report.tables.vantages[seen.vantage] or "the capture"
     leg = {"front": "before the proxy, ", "back": "behind the proxy, "}.get(seen.leg, "")
     asked, said = (
-        f"{what} {report.tables.framed(capture << 32 | frame)}" if capture is not None and frame
+        f"{what} {report.tables.frame_at(capture, frame)}" if capture is not None and frame
         else ""
         for what, capture, frame in (
             ("request", seen.request_capture, seen.request_frame),

@@ -73,6 +73,10 @@ def test_crossed_responses_are_both_shown_from_two_captures() -> None:
     assert {e.frame.capture for e in story.events if e.manner is Manner.ASTRAY} == {0, 1}
     assert {e.frame.file for e in story.events if e.frame} == {"client1.pcap", "client2.pcap"}
     assert "two were crossed" in story.summary[1]
+    # Nobody saw a proxy: that there may be one is a step to take, not somebody who takes part.
+    assert [lane.name for lane in story.lanes] == ["client 1", "server", "client 2"]
+    assert "asked the server for" in story.summary[0]
+    assert any("tcp port FRONT" in line for step in story.steps for line in step.commands)
 
 
 def test_a_client_that_gives_up_on_a_silent_server() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.findings.model import Confidence, Explained
+from analyzer.findings.model import Confidence, Explained, How
 from analyzer.report.result import Report
 from tests.builder import (
     ACK,
@@ -198,7 +198,7 @@ def test_a_request_that_met_the_close_of_an_idle_connection(tmp_path: Path) -> N
     (finding,) = judged(tmp_path, raced()).judgement.findings
     assert (finding.kind, finding.cause) == ("unanswered", "server/closed")
     assert finding.confidence is Confidence.CERTAIN
-    assert finding.causes[0].is_idle_close
+    assert finding.causes[0].how is How.IDLE_CLOSE
     assert finding.causes[0].meaning.startswith("the client asked on a connection")
 
 
@@ -223,7 +223,7 @@ def test_a_close_that_covers_the_request_is_no_race(tmp_path: Path) -> None:
     one = asked().answer(ANSWER).wait(5 * SECOND).ask(request(OCCUPANCY)).close(SERVER)
     (finding,) = judged(tmp_path, one).judgement.findings
     assert finding.cause == "server/closed"
-    assert not finding.causes[0].is_idle_close
+    assert finding.causes[0].how is not How.IDLE_CLOSE
 
 
 # --- incomplete ----------------------------------------------------------------------------
