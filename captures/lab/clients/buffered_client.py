@@ -6,11 +6,10 @@ its client cannot read that, closes, and goes on with another connection.
 
 import hashlib
 import select
-import threading
 import time
 from typing import Any
 
-from captures.lab.clients.journal import Journal, delay, failed, opening, read_plan
+from captures.lab.clients.journal import Journal, delay, failed, in_threads, opening
 from captures.lab.clients.raw_client import Reader, address, connect, encode, read_into
 
 LOOK = 0.02  # seconds in which bytes behind a response are waited for
@@ -50,16 +49,5 @@ def work(plan: dict[str, Any], worker: dict[str, Any], journal: Journal) -> None
         reader.sock.close()
 
 
-def main() -> None:
-    """Carry out the plan."""
-    plan = read_plan()
-    journal = Journal(plan)
-    threads = [threading.Thread(target=work, args=(plan, one, journal)) for one in plan["workers"]]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
 if __name__ == "__main__":
-    main()
+    in_threads(work)

@@ -2,12 +2,11 @@
 
 import subprocess
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from captures.lab.clients.journal import Journal, answered, delay, failed, opening, read_plan
+from captures.lab.clients.journal import Journal, answered, delay, failed, in_threads, opening
 
 OUTCOMES = {7: "refused", 18: "closed", 28: "timeout", 52: "closed", 56: "reset"}
 
@@ -42,16 +41,5 @@ def work(plan: dict[str, Any], worker: dict[str, Any], journal: Journal) -> None
             journal.write(exchange(plan, step, Path(directory) / "body"))
 
 
-def main() -> None:
-    """Carry out the plan."""
-    plan = read_plan()
-    journal = Journal(plan)
-    threads = [threading.Thread(target=work, args=(plan, one, journal)) for one in plan["workers"]]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
 if __name__ == "__main__":
-    main()
+    in_threads(work)

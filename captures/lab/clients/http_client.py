@@ -1,11 +1,10 @@
 """Python's own http.client: a thread per worker, a connection per request or one kept alive."""
 
 import http.client
-import threading
 import time
 from typing import Any
 
-from captures.lab.clients.journal import Journal, answered, delay, failed, opening, read_plan
+from captures.lab.clients.journal import Journal, answered, delay, failed, in_threads, opening
 
 
 def connect(plan: dict[str, Any], step: dict[str, Any]) -> http.client.HTTPConnection:
@@ -74,18 +73,5 @@ def work(plan: dict[str, Any], worker: dict[str, Any], journal: Journal) -> None
         connection.close()
 
 
-def main() -> None:
-    """Carry out the plan."""
-    plan = read_plan()
-    journal = Journal(plan)
-    threads = [
-        threading.Thread(target=work, args=(plan, worker, journal)) for worker in plan["workers"]
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
 if __name__ == "__main__":
-    main()
+    in_threads(work)

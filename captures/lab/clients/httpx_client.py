@@ -1,13 +1,12 @@
 """httpx: a thread and a Client per worker, with one connection that is kept, or one each time."""
 
 # mypy: disable-error-code="import-not-found"
-import threading
 import time
 from typing import Any
 
 import httpx
 
-from captures.lab.clients.journal import Journal, answered, delay, failed, opening, read_plan
+from captures.lab.clients.journal import Journal, answered, delay, failed, in_threads, opening
 
 LIMITS = {"max_connections": 1, "max_keepalive_connections": 1}
 
@@ -61,16 +60,5 @@ def work(plan: dict[str, Any], worker: dict[str, Any], journal: Journal) -> None
                     break
 
 
-def main() -> None:
-    """Carry out the plan."""
-    plan = read_plan()
-    journal = Journal(plan)
-    threads = [threading.Thread(target=work, args=(plan, one, journal)) for one in plan["workers"]]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
 if __name__ == "__main__":
-    main()
+    in_threads(work)

@@ -5,6 +5,7 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,22 @@ def read_plan() -> dict[str, Any]:
     """The plan named on the command line."""
     plan: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
     return plan
+
+
+Work = Callable[[dict[str, Any], dict[str, Any], Journal], None]
+
+
+def in_threads(work: Work) -> None:
+    """Carry out the plan named on the command line: `work`, given plan, worker and journal, does
+    each worker's steps in a thread of their own.
+    """
+    plan = read_plan()
+    journal = Journal(plan)
+    threads = [threading.Thread(target=work, args=(plan, one, journal)) for one in plan["workers"]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def delay(plan: dict[str, Any], step: dict[str, Any]) -> float:

@@ -5,10 +5,11 @@ Workers of one style share a session, which the first of them that needs it begi
 
 import threading
 import time
+from functools import partial
 from typing import Any
 
 from captures.lab.clients import http_client
-from captures.lab.clients.journal import Journal, answered, delay, opening, read_plan
+from captures.lab.clients.journal import Journal, answered, delay, in_threads, opening
 from captures.lab.reported import call
 
 START = (
@@ -74,18 +75,5 @@ def work(plan: dict[str, Any], worker: dict[str, Any], journal: Journal, all_: S
         connection.close()
 
 
-def main() -> None:
-    """Carry out the plan."""
-    plan = read_plan()
-    journal, all_ = Journal(plan), Sessions()
-    threads = [
-        threading.Thread(target=work, args=(plan, one, journal, all_)) for one in plan["workers"]
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
 if __name__ == "__main__":
-    main()
+    in_threads(partial(work, all_=Sessions()))

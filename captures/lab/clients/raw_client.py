@@ -10,11 +10,10 @@ A worker's `style` is one of
 """
 
 import socket
-import threading
 import time
 from typing import Any
 
-from captures.lab.clients.journal import Journal, answered, delay, failed, opening, read_plan
+from captures.lab.clients.journal import Journal, answered, delay, failed, in_threads, opening
 
 WITHOUT_BODY = (204, 304)
 
@@ -229,20 +228,13 @@ def upgrade(plan: dict[str, Any], worker: dict[str, Any], journal: Journal) -> N
             time.sleep(0.1)
 
 
-def main() -> None:
-    """Carry out the plan."""
-    plan = read_plan()
-    journal = Journal(plan)
-    styles = {"pipeline": pipeline, "upgrade": upgrade, "listen": listen}
-    threads = [
-        threading.Thread(target=styles.get(one["style"], serial), args=(plan, one, journal))
-        for one in plan["workers"]
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+STYLES = {"pipeline": pipeline, "upgrade": upgrade, "listen": listen}
+
+
+def work(plan: dict[str, Any], worker: dict[str, Any], journal: Journal) -> None:
+    """One worker's steps, in its style."""
+    STYLES.get(worker["style"], serial)(plan, worker, journal)
 
 
 if __name__ == "__main__":
-    main()
+    in_threads(work)

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from captures.lab.servers.python import clinic, ledger, mixups, warehouse
 from captures.lab.servers.python.common import CONFIG, Log, Request, matches, slowness
+from captures.lab.servers.python.serving import by_aiohttp
 
 HANDLE = {
     "warehouse": warehouse.handle,
@@ -57,17 +58,5 @@ async def handle(got: Any) -> Any:
     return web.Response(status=answer.status, body=body, headers=headers)
 
 
-async def listen() -> None:
-    """Listen until the lab ends the process."""
-    app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", handle)
-    options: dict[str, Any] = CONFIG.get("options", {})
-    runner = web.AppRunner(app, access_log=None, **options)
-    await runner.setup()
-    await web.TCPSite(runner, "0.0.0.0", CONFIG["port"]).start()
-    print("ready", flush=True)
-    await asyncio.Event().wait()
-
-
 if __name__ == "__main__":
-    asyncio.run(listen())
+    by_aiohttp(handle, access_log=None, **CONFIG.get("options", {}))

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import flask
-from gunicorn.app.base import BaseApplication
 
 from captures.lab.asked import about
 from captures.lab.servers.python.common import CONFIG, Log, code, matches, number, pick
+from captures.lab.servers.python.serving import by_gunicorn
 
 LOG = Log()
 FAULT: dict[str, Any] = CONFIG.get("fault") or {}
@@ -277,26 +277,5 @@ def missing(_: Exception) -> flask.Response:
     return problem(404, "no such thing")
 
 
-class Served(BaseApplication):
-    """gunicorn without its command line."""
-
-    def load_config(self) -> None:
-        """A worker of threads; the line that says that it is there is what the lab waits for."""
-        settings = {
-            "bind": f"0.0.0.0:{CONFIG['port']}",
-            "worker_class": "gthread",
-            "threads": 12,
-            "keepalive": 15,
-            "loglevel": "error",
-            "post_worker_init": lambda worker: print("ready", flush=True),
-        }
-        for key, value in settings.items():
-            self.cfg.set(key, value)
-
-    def load(self) -> flask.Flask:
-        """The application."""
-        return app
-
-
 if __name__ == "__main__":
-    Served().run()
+    by_gunicorn(app, worker_class="gthread", threads=12)

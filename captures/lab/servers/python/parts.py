@@ -17,6 +17,7 @@ from captures.lab.asked import about
 from captures.lab.reported import FILES, LOG_SIZE
 from captures.lab.servers.python import mixups
 from captures.lab.servers.python.common import CONFIG, Log, Request, matches, number, pick, slowness
+from captures.lab.servers.python.serving import by_aiohttp
 
 FAULT: dict[str, Any] = CONFIG.get("fault") or {}
 LOG = Log()
@@ -84,16 +85,5 @@ async def handle(got: Any) -> Any:
     return web.Response(status=status, body=body, headers=fields)
 
 
-async def listen() -> None:
-    """Listen until the lab ends the process."""
-    app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", handle)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "0.0.0.0", CONFIG["port"]).start()
-    print("ready", flush=True)
-    await asyncio.Event().wait()
-
-
 if __name__ == "__main__":
-    asyncio.run(listen())
+    by_aiohttp(handle, access_log=None)

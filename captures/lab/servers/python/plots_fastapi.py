@@ -9,13 +9,13 @@ import asyncio
 from typing import Any
 
 import fastapi
-import uvicorn
 from fastapi_cache import FastAPICache
 from fastapi_cache.backends.inmemory import InMemoryBackend
 from fastapi_cache.decorator import cache
 
 from captures.lab.servers.python import plots
-from captures.lab.servers.python.common import CONFIG, Answer, Request
+from captures.lab.servers.python.common import Answer, Request
+from captures.lab.servers.python.serving import by_uvicorn
 
 app = fastapi.FastAPI()
 FastAPICache.init(InMemoryBackend())
@@ -52,16 +52,5 @@ async def other(request: fastapi.Request) -> Any:
     return fastapi.Response(made.encoded(), made.status, media_type=made.media_type)
 
 
-async def serve() -> None:
-    """Listen; the line that says so is what the lab waits for."""
-    config = uvicorn.Config(app, host="0.0.0.0", port=CONFIG["port"], log_level="warning")
-    server = uvicorn.Server(config)
-    waiting = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    print("ready", flush=True)
-    await waiting
-
-
 if __name__ == "__main__":
-    asyncio.run(serve())
+    by_uvicorn(app)

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import flask
-from gunicorn.app.base import BaseApplication
 
 from captures.lab.servers.python import plots
 from captures.lab.servers.python.common import CONFIG, Answer, Request
+from captures.lab.servers.python.serving import by_gunicorn
 
 FORKED = plots.FAULT.get("name") == "forked-memcache"
 SOCKET = Path(CONFIG["directory"]) / "memcached.sock"
@@ -96,28 +96,11 @@ def store() -> Any:
 STORE: Any = store() if FORKED else None
 
 
-class Served(BaseApplication):
-    """gunicorn without its command line."""
-
-    def load_config(self) -> None:
-        """The line that says that a worker is there is what the lab waits for."""
-        settings = {
-            "bind": f"0.0.0.0:{CONFIG['port']}",
-            "worker_class": "sync" if FORKED else "gthread",
-            "workers": 1,
-            "threads": 1 if FORKED else 6,  # more than one would not be `sync`
-            "keepalive": 15,
-            "preload_app": True,
-            "loglevel": "error",
-            "post_worker_init": lambda worker: print("ready", flush=True),
-        }
-        for key, value in settings.items():
-            self.cfg.set(key, value)
-
-    def load(self) -> flask.Flask:
-        """The application."""
-        return app
-
-
 if __name__ == "__main__":
-    Served().run()
+    by_gunicorn(
+        app,
+        worker_class="sync" if FORKED else "gthread",
+        workers=1,
+        threads=1 if FORKED else 6,  # more than one would not be `sync`
+        preload_app=True,
+    )

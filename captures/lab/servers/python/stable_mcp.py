@@ -12,10 +12,10 @@ import json
 import time
 from typing import Any
 
-import uvicorn
 from mcp.server.fastmcp import FastMCP
 
 from captures.lab.servers.python.common import CONFIG, Log, Request, code, number, pick
+from captures.lab.servers.python.serving import by_uvicorn
 
 LOG = Log()
 STABLE = FastMCP(
@@ -140,17 +140,5 @@ class Told:
         LOG.answer(row["peer"], row["request"], row["target"], row["received"], status, body)
 
 
-async def serve() -> None:
-    """Listen; the line that says so is what the lab waits for."""
-    app = Told(STABLE.streamable_http_app())
-    config = uvicorn.Config(app, host="0.0.0.0", port=CONFIG["port"], log_level="warning")
-    server = uvicorn.Server(config)
-    waiting = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    print("ready", flush=True)
-    await waiting
-
-
 if __name__ == "__main__":
-    asyncio.run(serve())
+    by_uvicorn(Told(STABLE.streamable_http_app()))
