@@ -19,17 +19,23 @@ def form(value: Any) -> Form:
     return Form(JSON, shape_of(value))
 
 
-def model(*rows: tuple[int, Any, int], endpoint: list[int] | None = None) -> FormModel:
-    """A model of (variant, body, how many); every variant is an endpoint unless told otherwise."""
+def model(
+    *rows: tuple[int, Any, int],
+    endpoint: list[int] | None = None,
+    neighbours: list[int] | None = None,
+) -> FormModel:
+    """A model of (variant, body, how many); every variant is an endpoint unless told otherwise, and
+    all are neighbours.
+    """
     forms = list(dict.fromkeys(form(body) for _, body, _ in rows))
-    variants = max(variant for variant, *_ in rows) + 1
+    variants = len(neighbours or ()) or max(variant for variant, *_ in rows) + 1
     columns = np.array(
         [(variant, 200, forms.index(form(body)), count) for variant, body, count in rows]
     ).T
     of = np.array(endpoint if endpoint is not None else range(variants))
     variant, status, number, count = columns
-    neighbours = np.zeros(variants, np.int64)
-    return FormModel(forms, Counted(variant, status, number, count, of, neighbours))
+    around = np.array(neighbours or [0] * variants)
+    return FormModel(forms, Counted(variant, status, number, count, of, around))
 
 
 def bits(learned: FormModel, variant: int, body: Any, *, own: bool = False) -> float:
@@ -42,6 +48,14 @@ def test_an_endpoints_own_form_speaks_for_it_and_anothers_against() -> None:
     assert bits(learned, 0, VET, own=True) > 0
     assert bits(learned, 1, VET) < -8
     assert bits(learned, 0, VET) > 0
+
+
+def test_neighbours_speak_for_an_endpoint_of_which_nothing_was_seen() -> None:
+    """Endpoints 0 to 5 answer alike and 6 to 11 do, each once; the last one has not yet."""
+    rows = [(n, VET if n < 6 else STALLS, 1) for n in range(12)]
+    learned = model(*rows, neighbours=[0] * 6 + [1] * 6 + [0])
+    assert bits(learned, 12, VET) > 0
+    assert bits(learned, 12, STALLS) < -1
 
 
 @pytest.mark.parametrize("many", [2, 3, 10, 100])
