@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import log2
+from operator import eq, itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -90,20 +91,23 @@ class Repeats:
         endpoints = np.array(sorted({endpoint for _, endpoint, _ in wanted}), dtype=np.int64)
         if not len(endpoints):
             return out
-        last: dict[tuple[int, int, bytes], int] = {}
+        asked: dict[tuple[int, int, bytes], list[tuple[int, int, Id | None]]] = {}
         for chunk, targets in tables.judged():
             of = tables.endpoint_of[chunk["route"]]
             server = tables.joined.service[chunk["connection"]]
             for at in np.flatnonzero(_usable(chunk) & np.isin(of, endpoints)).tolist():
-                endpoint, said = int(of[at]), int(chunk["response_sum"][at])
-                key = int(server[at]), endpoint, targets[at]
-                out.bytes.setdefault(endpoint, Counter())[said] += 1
-                if key in last:
-                    out.again[endpoint] += 1
-                    out.alike[endpoint] += last[key] == said
-                last[key] = said
-                if key in wanted:
-                    out.given.setdefault(key, []).append((Row(chunk[at], targets[at]).id, said))
+                said = int(chunk["response_sum"][at])
+                key = int(server[at]), int(of[at]), targets[at]
+                out.bytes.setdefault(key[1], Counter())[said] += 1
+                one = Row(chunk[at], targets[at]).id if key in wanted else None
+                asked.setdefault(key, []).append((int(chunk["request_time"][at]), said, one))
+        for key, times in asked.items():
+            times.sort(key=itemgetter(0, 1))  # the tables have them as shares brought them
+            given = [said for _, said, _ in times]
+            out.again[key[1]] += len(given) - 1
+            out.alike[key[1]] += sum(map(eq, given, given[1:]))
+            if key in wanted:
+                out.given[key] = [(one, said) for _, said, one in times if one]
         return out
 
     def bits(self, request: Row, response: Row) -> float:

@@ -42,7 +42,9 @@ def ordinary() -> list[Conversation]:
         for ask, say in ((f"/horses/{number}/vet-report", vet_report(number)),
                          (f"/paddocks/{number}/occupancy", occupancy(number)),
                          (f"/grooms?user=groom{number:03d}",
-                          as_json({"user": f"groom{number:03d}", "age": 30}))):  # fmt: skip
+                          as_json({"user": f"groom{number:03d}", "age": 30})),
+                         ("/grooms?user=ada01",
+                          as_json({"user": "ada01", "age": 30 + number // 3 % 4}))):  # fmt: skip
             one.ask(request(ask)).wait(20 * MILLISECOND).answer(response(say))
         found.append(one.close())
     return found
