@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analyzer import compiled, echoes, limits, operations
+from analyzer import compiled, demanded, echoes, limits, operations
 from analyzer.blocks import Arranged, Brief, Ints
 from analyzer.bodies import Bodies
 from analyzer.echoes import SHORTEST_TOKEN, Echoes, Position
@@ -64,7 +64,7 @@ class Bulk:
         rows = np.zeros(len(taken.row), dtype=self._into.dtype)
         rows["connection"] = taken.connection
         rows["outcome"] = int(Outcome.ANSWERED)
-        rows["flags"] = looks.flags
+        rows["flags"] = looks.flags | _demanded(taken)
         rows["request_length"] = glance.request_length[taken.row]
         rows["response_length"] = taken.length
         rows["response_sum"] = looks.checksum
@@ -190,6 +190,17 @@ def _with_tokens(taken: "_Taken") -> Mask:
     """Which requests have field lines that may have tokens, or say that the body is a form."""
     said = [_TOKEN_LINE.search(t.telling) is not None for t in taken.templates]
     found: Mask = np.array(said, dtype=np.bool_)[taken.asked]
+    return found
+
+
+def _demanded(taken: "_Taken") -> Ints:
+    """Whether the responses repeat what the protocol demands, as flags."""
+    found = np.zeros(len(taken.row), dtype=np.int64)
+    telling = taken.of_answer(lambda t: t.status in demanded.STATUSES) != 0
+    for at in np.flatnonzero(telling).tolist():
+        asked, said = taken.templates[taken.asked[at]], taken.templates[taken.answered[at]]
+        lines = taken.asked_of(at)[0], taken.answer_lines(at)
+        found[at] = demanded.flags(asked.method, lines[0], said.status, lines[1])
     return found
 
 
@@ -367,6 +378,7 @@ def connection_rows(
     words = np.where(swapped[:, None], key[:, [2, 3, 0, 1]], key[:, :4])
     ends = [(address(a, b), address(c, d)) for a, b, c, d in words.tolist()]
     rows["client"], rows["server"] = np.array(ends).T
+    rows["source"] = rows["client"]
     rows["client_port"] = np.where(swapped, high_port, low_port)
     rows["server_port"] = np.where(swapped, low_port, high_port)
     acked = brief.acked[which]
