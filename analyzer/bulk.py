@@ -188,7 +188,7 @@ class Bulk:
 
 def _with_tokens(taken: "_Taken") -> Mask:
     """Which requests have field lines that may have tokens, or say that the body is a form."""
-    said = [_TOKEN_LINE.search(b"".join(t.literals)) is not None for t in taken.templates]
+    said = [_TOKEN_LINE.search(t.telling) is not None for t in taken.templates]
     found: Mask = np.array(said, dtype=np.bool_)[taken.asked]
     return found
 
@@ -266,7 +266,7 @@ class _Taken:
         template = self.templates[which]
         method, fields = template.method, template.fields
         every: list[int] = rows.tolist()
-        if any(operations.names_one(method, literal) for literal in template.literals):
+        if operations.names_one(method, template.telling):
             return every
         if not operations.may_tell(method, fields.media_type):
             return []

@@ -30,26 +30,32 @@ def brief_connections(
     server's FIN, and up to where the client's and the server's bytes were acknowledged.
     """
 
-def fit(
+def head_keys(
     data: Bytes,
     start: Ints,
     end: Ints,
-    literals: Bytes,
-    parts: Ints,
-    templates: Ints,
+    names: Bytes,
+    table: Ints,
+    is_response: bool,
     longest: int,
+    keys: Words,
     out: Ints,
 ) -> None:
-    """Fit the head at the start of each text start..end to the first template that it fits.
+    """A word for the head at the start of each text start..end, 0 where it is not plain.
 
-    `parts` (n, 3): begin and size of a literal, and what follows it; `templates` (n, 3): first and
-    last part (exclusive), framing; `longest`: bytes of a target. `out` (n, 5): number of the
-    template or -1, where the head ends, bytes of the body without transfer coding or -1 where the
-    message does not end with the text, the target (two).
+    Equal words: the same method, or the same status line to the letter, and of the fields in
+    `table` (n, 4: begin and size of a name in small letters in `names`, how it counts, whether
+    longer names that end so count as well) the same in the same order: 1 the whole line, 2 that it
+    is there, a number of one to nine digits, once; 3 its name. `longest`: bytes of a head.
+    `out` (n, 4): where the head ends, the number or -1, the target (two).
     """
 
+def chunked_lengths(data: Bytes, start: Ints, end: Ints, out: Ints) -> None:
+    """The bytes of each chunked body start..end without its framing; -1 where it is not plain, or
+    does not end there."""
+
 def unchunked(data: Bytes, at: int, end: int) -> bytes:
-    """A chunked body that `fit` has accepted, without its framing."""
+    """A chunked body that `chunked_lengths` has accepted, without its framing."""
 
 def path_codes(
     data: Bytes, start: Ints, end: Ints, shortest: int, codes: Words, tokens: Ints

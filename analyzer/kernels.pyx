@@ -265,19 +265,21 @@ cdef void sip_bytes(Sip *sip, Text *text, Py_ssize_t at, Py_ssize_t end) noexcep
 # --- heads -----------------------------------------------------------------------------------
 
 cdef enum:
-    # What stands behind a literal of a template.
-    NOTHING = 0
-    VALUE = 1
-    TARGET = 2
-    LENGTH = 3
-    # How the body is framed.
-    BY_LENGTH = 0
-    BODYLESS = 1
-    CHUNKED = 2
+    # How a field counts in the key of a head; any other only has to be plain.
+    WHOLE = 1
+    LENGTH = 2
+    NAMED = 3
+
+cdef uint8_t[256] TOKEN  # which bytes a token is made of (RFC 9110 section 5.6.2)
+_TCHAR = frozenset(
+    b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+for _byte in range(256):
+    TOKEN[_byte] = _byte in _TCHAR
 
 
 cdef struct Head:
-    Py_ssize_t end, length, target, target_end
+    Py_ssize_t end, number, target, target_end
 
 
 cdef Py_ssize_t value_end(Text *text, Py_ssize_t at, int last) noexcept nogil:
@@ -332,79 +334,124 @@ cdef Py_ssize_t chunks_end(Text *text, Py_ssize_t at, Py_ssize_t *length) noexce
     return at
 
 
-cdef int fits(
-    Text *text, Py_ssize_t at, Head *head, Text *literals, const int64_t[:, ::1] parts,
-    Py_ssize_t part, Py_ssize_t last, int framing, Py_ssize_t longest,
+cdef int64_t kind_of(
+    Text *text, Py_ssize_t at, Py_ssize_t size, Text *names, const int64_t[:, ::1] table
 ) except -1 nogil:
-    """Whether the text from `at` on has a head that fits a template.
+    """How the field whose name is the `size` bytes from `at` counts; 0: not at all."""
+    cdef Py_ssize_t row, place, begin, wanted
+    for row in range(table.shape[0]):
+        begin, wanted = table[row, 0], table[row, 1]
+        # Either the whole name, or what it ends with.
+        if size != wanted and not (table[row, 3] and size > wanted):
+            continue
+        place = 0
+        while place < wanted and lower(octet(text, at + size - wanted + place)) == octet(
+            names, begin + place
+        ):
+            place += 1
+        if place == wanted:
+            return table[row, 2]
+    return 0
 
-    The length of the body is left at -1 where the message does not end with the text.
-    """
-    cdef Py_ssize_t begin, size, stop
+
+cdef uint64_t head_key(
+    Text *text, Py_ssize_t at, Head *head, Text *names, const int64_t[:, ::1] table,
+    bint is_response, Py_ssize_t longest,
+) except? 0 nogil:
+    """The key of the head at `at`; 0: it is not plain."""
+    cdef Sip sip
+    cdef Py_ssize_t begin = at, stop = at, name
     cdef int64_t kind
-    head.length = head.target = head.target_end = 0
-    while part < last:
-        begin, size, kind = parts[part, 0], parts[part, 1], parts[part, 2]
-        if not same(text, at, literals, begin, size):
-            return False
-        at += size
-        part += 1
-        if kind == NOTHING:
-            break
-        if kind == LENGTH:
-            stop = number_end(text, at, &head.length)
-            if octet(text, stop) != 0x0D:
-                return False
-        elif kind == TARGET:
-            stop = value_end(text, at, 0x20)
-            if not 0 < stop - at <= longest:
-                return False
-            head.target, head.target_end = at, stop
-        else:
-            stop = value_end(text, at, 0x0D)
+    head.number, head.target, head.target_end = -1, 0, 0
+    sip_begin(&sip)
+    if is_response:
+        stop = value_end(text, at, 0x0D)
         if stop < 0:
-            return False
+            return 0
+        sip_bytes(&sip, text, at, stop)
         at = stop
-    head.end = at
-    if framing == CHUNKED:
-        stop = chunks_end(text, at, &head.length)
-    elif framing == BODYLESS:
-        # A 304 may say how long the body would be; there is none (RFC 9112 §6.3).
-        head.length = 0
-        stop = at
     else:
-        stop = at + head.length
-    if stop != text.end:
-        head.length = -1
-    return at <= text.end
+        while 0x41 <= octet(text, stop) <= 0x5A:
+            stop += 1
+        if octet(text, stop) != 0x20:
+            return 0
+        sip_bytes(&sip, text, at, stop)
+        head.target = stop + 1
+        head.target_end = at = value_end(text, head.target, 0x20)
+        if head.target_end <= head.target or not is_version(text, at):
+            return 0
+        at += 9
+    while True:
+        if octet(text, at) != 0x0D or octet(text, at + 1) != 0x0A or at - begin > longest - 4:
+            return 0
+        at += 2
+        if octet(text, at) == 0x0D:
+            break
+        name = at
+        while at < text.end and TOKEN[text.bytes[at]]:
+            at += 1
+        if at == name or octet(text, at) != 0x3A:
+            return 0
+        kind = kind_of(text, name, at - name, names, table)
+        stop = at + 1
+        if kind == LENGTH:
+            while octet(text, stop) == 0x20:
+                stop += 1
+            at = number_end(text, stop, &stop)
+            if at < 0 or head.number >= 0:
+                return 0
+            head.number = stop
+            sip_word(&sip, kind)
+            continue
+        at = value_end(text, stop, 0x0D)
+        if at < 0:
+            return 0
+        if kind:
+            sip_word(&sip, kind)
+            sip_bytes(&sip, text, name, at if kind == WHOLE else stop)
+    if octet(text, at + 1) != 0x0A:
+        return 0
+    head.end = at + 2
+    return sip_end(&sip) | 1
 
 
-def fit(
+cdef bint is_version(Text *text, Py_ssize_t at) noexcept nogil:
+    """Whether the bytes from `at` are ` HTTP/1.1`."""
+    return 0 <= at <= text.end - 9 and memcmp(text.bytes + at, b" HTTP/1.1", 9) == 0
+
+
+def head_keys(
     const uint8_t[::1] data,
     const int64_t[::1] start,
     const int64_t[::1] end,
-    const uint8_t[::1] literals,
-    const int64_t[:, ::1] parts,
-    const int64_t[:, ::1] templates,
+    const uint8_t[::1] names,
+    const int64_t[:, ::1] table,
+    bint is_response,
     Py_ssize_t longest,
+    uint64_t[::1] keys,
     int64_t[:, ::1] out,
 ):
-    cdef Text text, literal = text_of(literals, literals.shape[0])
+    cdef Text text, wanted = text_of(names, names.shape[0])
     cdef Head head
-    cdef Py_ssize_t row, which
+    cdef Py_ssize_t row
     with nogil:
         for row in range(start.shape[0]):
             text = text_of(data, end[row])
-            for which in range(templates.shape[0]):
-                if fits(
-                    &text, start[row], &head, &literal, parts,
-                    templates[which, 0], templates[which, 1], templates[which, 2], longest,
-                ):
-                    out[row, 0], out[row, 1], out[row, 2] = which, head.end, head.length
-                    out[row, 3], out[row, 4] = head.target, head.target_end
-                    break
-            else:
-                out[row, 0] = -1
+            keys[row] = head_key(&text, start[row], &head, &wanted, table, is_response, longest)
+            if keys[row]:
+                out[row, 0], out[row, 1] = head.end, head.number
+                out[row, 2], out[row, 3] = head.target, head.target_end
+
+
+def chunked_lengths(
+    const uint8_t[::1] data, const int64_t[::1] start, const int64_t[::1] end, int64_t[::1] out
+):
+    cdef Text text
+    cdef Py_ssize_t row, length = 0
+    with nogil:
+        for row in range(start.shape[0]):
+            text = text_of(data, end[row])
+            out[row] = length if chunks_end(&text, start[row], &length) == text.end else -1
 
 
 def unchunked(const uint8_t[::1] data, Py_ssize_t at, Py_ssize_t end):

@@ -361,20 +361,24 @@ def test_positions_beyond_the_data_do_no_harm() -> None:
             np.zeros((2, 3), np.int64), np.full((2, 4), 2**32 - 1, np.uint32),
             np.zeros(1, np.uint8),
         )  # fmt: skip
-        parts = ints((0, 2, 2), (rng.choice(edges), rng.choice(edges), rng.choice([0, 1, 3])))
-        kernels.fit(
-            data, one, two, b"{}", parts, ints((0, 2, rng.choice([0, 1, 2]))), 99,
-            np.zeros((1, 5), np.int64),
-        )  # fmt: skip
+        table = ints((0, 2, 1, 1), (rng.choice(edges), rng.choice(edges), rng.choice([0, 2, 3]), 0))
+        kernels.head_keys(
+            data, one, two, b"a:", table, rng.random() < 0.5, 99, words, np.zeros((1, 4), np.int64)
+        )
+        kernels.chunked_lengths(data, one, two, np.zeros(1, np.int64))
 
 
 def test_arrays_that_are_too_short_are_refused() -> None:
     one, words, places = ints(0), np.zeros(0, np.uint64), np.zeros((1, 2), np.int64)
     with pytest.raises(IndexError):
         kernels.path_codes(b"/a", one, ints(2), 3, words, places)
-    out = np.zeros((1, 5), np.int64)
     with pytest.raises(IndexError):
-        kernels.fit(b"a\r\n", one, ints(3), b"", ints((0, 0, 1)), ints((0, 2, 0)), 9, out)
+        kernels.head_keys(
+            b"A / HTTP/1.1\r\n\r\n", one, ints(16), b"", ints((0, 0, 1, 0)), False, 99, words,
+            np.zeros((1, 4), np.int64),
+        )  # fmt: skip
+    with pytest.raises(IndexError):
+        kernels.chunked_lengths(b"0\r\n\r\n", one, ints(5), np.zeros(0, np.int64))
     with pytest.raises(IndexError):
         kernels.search_tokens(
             b"/abc/def", ints((0, 8, 8, 8, 8, 8, 8)), ints((0, 2**62, 0)),

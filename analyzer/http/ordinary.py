@@ -6,10 +6,11 @@ numbers: the response begins where the request's ack points, and acknowledges ex
 end, so that order and causality agree. Most traffic is ordinary; reading its heads a block at a
 time, without a state machine, is what makes a scan several times as fast.
 
-A head is told by a *template* learned from an example: the lines that matter to the letter (but for
-the number in a Content-Length), of the other lines only their names, in the same order. So every
-head that fits a template has the same method or status and the same fields. Fitting is a compiled
-kernel; without it nothing is ordinary.
+A head is told by its *key*: a compiled kernel makes one word of the method or the status line and
+of those fields that anything depends on (`WANTED`, `TELLING`), and declines what is not plain. The
+first head of each key is read by the functions that read all others, and what they say holds for
+all heads with that key (a `Template`), but for the number in a Content-Length. Without the kernel
+nothing is ordinary.
 """
 
 import re
@@ -19,39 +20,49 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from analyzer import compiled
+from analyzer import compiled, limits
 from analyzer.http import grammar
-from analyzer.http.grammar import LONGEST_TARGET, Fields
+from analyzer.http.grammar import LONGEST_TARGET, WANTED, Fields
 
 _METHOD = re.compile(rb"(?:GET|POST|PUT|PATCH|DELETE|OPTIONS)\Z")
-_NAME = re.compile(rb"[!-9;-~]+\Z")
-_LENGTH = re.compile(rb"[0-9]{1,9}\Z")
-_MOST_TEMPLATES = 48  # kept for requests, and for responses
-_LEARNED_AT_ONCE = 6  # new templates in one block
+_REST = re.compile(rb"[^ \r\n]+ HTTP/1\.1\Z")
+_MOST_KEYS = 4_096  # remembered, of requests and of responses
+_MOST_TEMPLATES = 128  # of requests and of responses in one block; the most frequent
 
-# As the kernel knows them: what stands behind a literal, and how the body is framed.
-NOTHING, VALUE, TARGET, LENGTH = range(4)
+# Fields of a request whose presence tells where to look for tokens, or an operation.
+TELLING = (
+    b"cookie",
+    b"authorization",
+    b"idempotency-key",
+    b"traceparent",
+    b"soapaction",
+    b"x-amz-target",
+)
+TELLING_END = b"-id"  # the end of further names
+
+# How the kernel counts a field, and how a body is framed.
+_WHOLE, _LENGTH, _NAMED = 1, 2, 3
 BY_LENGTH, BODYLESS, CHUNKED = range(3)
 
 Ints = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(slots=True)
 class Template:
-    """What a kind of head looks like: literals, and what stands behind each.
+    """What heads of one key have in common.
 
-    `start` is the length of a response's start line with its CR LF, in bytes.
+    `start` is the length of a response's start line with its CR LF, in bytes; `telling` has, of a
+    request, the lines that count in the key, or their names, each behind a line feed.
     """
 
-    literals: list[bytes]
-    values: list[int]
     fields: Fields
     framing: int
     method: bytes = b""
     status: int = 0
     start: int = 0
-    hits: int = 0
+    telling: bytes = b""
 
 
 @dataclass(slots=True)
@@ -81,11 +92,11 @@ class Glance:
 
 
 class OrdinaryReader:
-    """Reads ordinary exchanges; what it remembers is what heads look like, nothing else."""
+    """Reads ordinary exchanges; what it remembers is what heads say, by their keys."""
 
     def __init__(self) -> None:
-        self._requests: list[Template] = []
-        self._responses: list[Template] = []
+        self._requests = _Heads(request_template, is_response=False)
+        self._responses = _Heads(response_template, is_response=True)
 
     def glance(
         self, data: bytes, start: Ints, end: Ints, pair: Mask, answer: Ints | None = None
@@ -101,131 +112,140 @@ class OrdinaryReader:
         rows = np.flatnonzero(pair)
         if compiled.kernels is None or not len(rows):
             return out
-        heads = _fit_all(
-            data, start[rows], end[rows], self._requests, out.templates, request_template
-        )
-        whole = (heads[:, 0] >= 0) & (heads[:, 2] >= 0)
-        rows, asked = rows[whole], heads[whole]
-        heads = _fit_all(
-            data,
-            start[answer[rows]],
-            end[answer[rows]],
-            self._responses,
-            out.templates,
-            response_template,
-        )
-        whole = (heads[:, 0] >= 0) & (heads[:, 2] >= 0)
-        rows, asked, answered = rows[whole], asked[whole], heads[whole]
+        asked = self._requests.read(data, start[rows], end[rows], out.templates)
+        whole = asked.length >= 0
+        rows, asked = rows[whole], asked.of(whole)
+        replies = answer[rows]
+        answered = self._responses.read(data, start[replies], end[replies], out.templates)
+        whole = answered.length >= 0
+        rows, asked, answered = rows[whole], asked.of(whole), answered.of(whole)
         out.ordinary[rows] = True
-        out.asked[rows], out.request_length[rows] = asked[:, 0], asked[:, 2]
-        out.target[rows], out.target_end[rows] = asked[:, 3], asked[:, 4]
-        out.answered[rows], out.body[rows] = answered[:, 0], answered[:, 1]
-        out.length[rows] = answered[:, 2]
+        out.asked[rows], out.request_length[rows] = asked.template, asked.length
+        out.target[rows], out.target_end[rows] = asked.target, asked.target_end
+        out.answered[rows], out.body[rows] = answered.template, answered.end
+        out.length[rows] = answered.length
         return out
 
 
-def _fit_all(
-    data: bytes,
-    start: Ints,
-    end: Ints,
-    known: list[Template],
-    templates: list[Template],
-    learn: Callable[[bytes], Template | None],
-) -> Ints:
-    """Fit every message to a template, learning new ones from those that fit none so far.
+@dataclass(slots=True)
+class _Read:
+    """What the heads of some texts say, an element each.
 
-    Returns what the kernel `fit` says of each; templates are numbered as in `templates`.
+    `template` is -1 where a head is not ordinary, `length` also where the message does not end with
+    the text; it is that of the body without transfer coding.
     """
-    found = _fit(data, start, end, known)
-    left = np.flatnonzero(found[:, 0] < 0)
-    learned: list[Template] = []
-    for _ in range(_LEARNED_AT_ONCE):
-        if not len(left):
-            break
-        first = int(left[0])
-        template = learn(data[int(start[first]) : int(end[first])])
-        if template is None:
-            # Not an ordinary head; one of the others may be.
-            left = left[1:]
-            continue
-        again = _fit(data, start[left], end[left], [template])
-        again[again[:, 0] == 0, 0] = len(known) + len(learned)
-        found[left] = again
-        learned.append(template)
-        rest = left[again[:, 0] < 0]
-        left = rest[1:] if len(rest) and rest[0] == first else rest
-    known += learned
-    hits = np.bincount(found[:, 0] + 1, minlength=len(known) + 1)[1:]
-    for template, count in zip(known, hits.tolist(), strict=True):
-        template.hits += count
-    found[found[:, 0] >= 0, 0] += len(templates)
-    templates += known
-    # The most frequent are tried first, and the rarest make room.
-    known.sort(key=lambda t: -t.hits)
-    del known[_MOST_TEMPLATES:]
-    return found
+
+    template: Ints
+    end: Ints
+    length: Ints
+    target: Ints
+    target_end: Ints
+
+    def of(self, chosen: Mask) -> "_Read":
+        """Some of them."""
+        columns = self.template, self.end, self.length, self.target, self.target_end
+        return _Read(*(column[chosen] for column in columns))
 
 
-def _fit(data: bytes, start: Ints, end: Ints, templates: list[Template]) -> Ints:
-    """What the kernel `fit` says of each message, shape (n, 5)."""
-    parts: list[tuple[int, int, int]] = []
-    bounds: list[tuple[int, int, int]] = []
-    literals = bytearray()
-    for template in templates:
-        first = len(parts)
-        for literal, value in zip(template.literals, template.values, strict=True):
-            parts.append((len(literals), len(literal), value))
-            literals += literal
-        bounds.append((first, len(parts), template.framing))
-    out = np.full((len(start), 5), -1, dtype=np.int64)
-    compiled.kernels.fit(
-        data,
-        start,
-        end,
-        bytes(literals),
-        np.array(parts, dtype=np.int64).reshape(-1, 3),
-        np.array(bounds, dtype=np.int64).reshape(-1, 3),
-        LONGEST_TARGET,
-        out,
-    )
-    return out
+class _Heads:
+    """The heads of requests, or of responses."""
+
+    def __init__(self, learn: Callable[[bytes], Template | None], *, is_response: bool) -> None:
+        self._learn = learn
+        self._is_response = is_response
+        self._known: dict[int, Template | None] = {}
+        names = [(name, _WHOLE, False) for name in WANTED if name != b"content-length"]
+        names.append((b"content-length", _LENGTH, False))
+        if not is_response:
+            names += [(name, _NAMED, False) for name in TELLING]
+            names.append((TELLING_END, _NAMED, True))
+        self._names = b"".join(name for name, *_ in names)
+        rows, begin = [], 0
+        for name, kind, ends_so in names:
+            rows.append((begin, len(name), kind, ends_so))
+            begin += len(name)
+        self._table = np.array(rows, dtype=np.int64)
+
+    def read(self, data: bytes, start: Ints, end: Ints, templates: list[Template]) -> _Read:
+        """Read the head at the start of each text start..end; `templates` grows."""
+        count = len(start)
+        keys = np.zeros(count, dtype=np.uint64)
+        found = np.zeros((count, 4), dtype=np.int64)
+        longest = min(LONGEST_TARGET, limits.HEAD)
+        compiled.kernels.head_keys(
+            data, start, end, self._names, self._table, self._is_response, longest, keys, found
+        )
+        template = self._templates(data, start, end, keys, templates)
+        head_end, number, target, target_end = found.T
+        framing = np.array([t.framing for t in templates] + [BODYLESS])[template]
+        length = np.where(framing == BODYLESS, 0, number)
+        length[(template < 0) | (head_end + length != end)] = -1
+        chunked = np.flatnonzero((framing == CHUNKED) & (template >= 0))
+        if len(chunked):
+            sizes = np.zeros(len(chunked), dtype=np.int64)
+            compiled.kernels.chunked_lengths(data, head_end[chunked], end[chunked], sizes)
+            length[chunked] = sizes
+        return _Read(template, head_end, length, target, target_end)
+
+    def _templates(
+        self, data: bytes, start: Ints, end: Ints, keys: Words, templates: list[Template]
+    ) -> Ints:
+        """The template of each key, as a number in `templates`, which grows; -1: none."""
+        kinds, first, kind, count = np.unique(
+            keys, return_index=True, return_inverse=True, return_counts=True
+        )
+        numbers = np.full(len(kinds), -1, dtype=np.int64)
+        left = _MOST_TEMPLATES
+        for at in np.argsort(-count, kind="stable").tolist():
+            key, example = int(kinds[at]), int(first[at])
+            if not key:
+                continue
+            if key not in self._known:
+                if len(self._known) >= _MOST_KEYS:
+                    self._known.clear()
+                head = data[int(start[example]) : int(end[example])][:LONGEST_TARGET]
+                self._known[key] = self._learn(head)
+            template = self._known[key]
+            if template is not None:
+                numbers[at] = len(templates)
+                templates.append(template)
+                left -= 1
+                if not left:
+                    break
+        chosen: Ints = numbers[kind]
+        return chosen
 
 
 # --- learning ------------------------------------------------------------------------------
 
 
 def request_template(request: bytes) -> Template | None:
-    """The template of a request's head; None when it asks for the state machine."""
+    """The template of a request with a plain head; None when it asks for the state machine."""
     head, end, _ = request[:LONGEST_TARGET].partition(b"\r\n\r\n")
     first, _, block = head.partition(b"\r\n")
     method, _, rest = first.partition(b" ")
     fields = grammar.fields(block)
-    lines = _lines(block)
     if (
         not end
-        or lines is None
         or not _METHOD.match(method)
-        or not re.fullmatch(rb"[^ \r\n]+ HTTP/1\.1", rest)
+        or not _REST.match(rest)
         or fields.upgrade
         or fields.expect
         or fields.transfer_codings
         or fields.oddities
     ):
         return None
-    literals, values = lines
-    literals[0] = b" HTTP/1.1" + literals[0]
     framing = BODYLESS if fields.content_length is None else BY_LENGTH
-    return Template([method + b" ", *literals], [TARGET, *values], fields, framing, method=method)
+    return Template(fields, framing, method=method, telling=_telling(block))
 
 
 def response_template(response: bytes) -> Template | None:
-    """The template of a response's head; None when it asks for the state machine."""
+    """The template of a response with a plain head; None when it asks for the state machine."""
     head, end, _ = response[:LONGEST_TARGET].partition(b"\r\n\r\n")
     first, _, block = head.partition(b"\r\n")
     status = grammar.status_line(first)
     fields = grammar.fields(block)
-    lines = _lines(block)
-    if not end or lines is None or status is None or status[0] < 200 or b"\n" in first:
+    if not end or status is None or status[0] < 200:
         return None
     if fields.oddities or grammar.odd_start_line(first):
         return None
@@ -237,36 +257,17 @@ def response_template(response: bytes) -> Template | None:
         framing = BY_LENGTH
     else:
         return None
-    literals, values = lines
-    literals[0] = first + literals[0]
-    return Template(literals, values, fields, framing, status=status[0], start=len(first) + 2)
+    return Template(fields, framing, status=status[0], start=len(first) + 2)
 
 
-def _lines(block: bytes) -> tuple[list[bytes], list[int]] | None:
-    """The literals of a head's fields, from the CR behind the start line on, and what follows each.
-
-    None where a line is not plain. At most one value is a Content-Length.
-    """
-    literals = [b""]
-    values: list[int] = []
-    for line in block.split(b"\r\n") if block else ():
-        name, colon, value = line.partition(b":")
-        if not colon or not _NAME.match(name) or b"\n" in line or b"\r" in line:
-            return None
-        literals[-1] += b"\r\n"
+def _telling(block: bytes) -> bytes:
+    """The lines of a request's fields that count in its key, or their names, as in `Template`."""
+    lines = []
+    for line in block.split(b"\r\n"):
+        name, colon, _ = line.partition(b":")
         low = name.lower()
-        if low == b"content-length":
-            digits = value.lstrip(b" ")
-            if not _LENGTH.match(digits):
-                return None
-            literals[-1] += name + b":" + value[: len(value) - len(digits)]
-            values.append(LENGTH)
-            literals.append(b"")
-        elif low in grammar.WANTED:
-            literals[-1] += line
-        else:
-            literals[-1] += name + b":"
-            values.append(VALUE)
-            literals.append(b"")
-    literals[-1] += b"\r\n\r\n"
-    return (literals, [*values, NOTHING]) if values.count(LENGTH) < 2 else None
+        if low in WANTED:
+            lines.append(b"\n" + line)
+        elif low in TELLING or low.endswith(TELLING_END):
+            lines.append(b"\n" + name + colon)
+    return b"".join(lines)

@@ -1,5 +1,6 @@
 """Ordinary exchanges read at once: what is taken, and that the state machine says the same."""
 
+import random
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -153,6 +154,34 @@ def test_leaves_what_is_not(asked: bytes, answered: bytes) -> None:
     reader = OrdinaryReader()
     for _ in range(2):
         assert read(reader, (GET, OK), (asked, answered), (GET, OK))[1] is None
+
+
+def test_fields_that_come_and_go_are_ordinary() -> None:
+    reader = OrdinaryReader()
+    names = [f"X-{letter}-Info" for letter in "ABCDEFGHIJKLMN"]
+    rng = random.Random(3)
+    for _ in range(50):
+        lines = "".join(f"{n}: {rng.random()}\r\n" for n in rng.sample(names, rng.randrange(14)))
+        one = request("/a", fields=lines), response(b"{}", fields=lines)
+        assert read(reader, one) == [by_state_machine(*one)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"SOAPAction", b"x-amz-target", b"Cookie", b"Authorization", b"Idempotency-Key",
+     b"traceparent", b"X-Request-Id"],
+)  # fmt: skip
+def test_fields_that_tell_are_of_the_key(name: bytes) -> None:
+    """With one first and with one last."""
+    plain, telling = request("/a", "POST"), request("/a", "POST", fields=f"{name.decode()}: 1\r\n")
+    for exchanges in ([plain, telling], [telling, plain]):
+        reader, glances = OrdinaryReader(), []
+        for asked in exchanges:
+            data = asked + OK
+            start, end = np.array([0, len(asked)]), np.array([len(asked), len(data)])
+            glances.append(reader.glance(data, start, end, np.array([True, False])))
+        told = [name + b":" in one.templates[one.asked[0]].telling for one in glances]
+        assert told == [asked is telling for asked in exchanges]
 
 
 def test_the_end_of_the_block_is_no_end_of_a_value() -> None:
