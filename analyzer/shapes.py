@@ -7,8 +7,10 @@ in the same language (`forms.py` has the table of who reads which).
 """
 
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, reduce
+from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
@@ -162,6 +164,26 @@ def merge(a: Shape, b: Shape) -> Shape:
     if isinstance(a, Map) and isinstance(b, Map):
         return Map(_merge_inner(a.values, b.values))
     return _unite([*_alternatives(a), *_alternatives(b)])
+
+
+def merge_many(shapes: Sequence[Shape]) -> Shape | None:
+    """The shape that covers all of these, whatever their order; None where there are none.
+
+    The work grows with the fields that they have, and not with what has been merged so far.
+    """
+    if len(shapes) < 3 or not all(isinstance(shape, Object) for shape in shapes):
+        return reduce(merge, shapes) if shapes else None
+    met: dict[str, dict[Shape, None]] = {}
+    always: Counter[str] = Counter()
+    for shape in shapes:
+        assert isinstance(shape, Object)
+        for name, value, may_miss in shape.fields:
+            met.setdefault(name, {})[value] = None
+            always[name] += not may_miss
+    if len(met) > MOST_KEYS:
+        return Map(merge_many([*dict.fromkeys(chain.from_iterable(met.values()))]))
+    fields = [(name, merge_many([*met[name]]), always[name] < len(shapes)) for name in sorted(met)]
+    return Object(tuple(fields))  # type: ignore[arg-type]  # of none there is nothing to merge
 
 
 def _merge_inner(a: Shape | None, b: Shape | None) -> Shape | None:
