@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 
 from analyzer import echoes
 from analyzer.findings.view import Row, Tables
-from analyzer.second_pass.excerpts import Place
-from analyzer.second_pass.model import CLIENT, SERVER, Message, Packet, Reread
+from analyzer.second_pass.model import CLIENT, SERVER, Message, Packet, Place, Reread
 
 # Connections by their numbers, each with the time in ns since 1970 from which and until which it
 # matters, to what was seen of them.

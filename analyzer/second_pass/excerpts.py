@@ -6,7 +6,6 @@ bytes do not come one after the other, or that can be read in two ways, is left 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,21 +17,9 @@ from analyzer.http.messages import MessageReader
 from analyzer.intervals import distance
 from analyzer.packets.segments import FIN, RST, SYN, Ints
 from analyzer.second_pass.kept import plain
-from analyzer.second_pass.model import CLIENT, Message
+from analyzer.second_pass.model import CLIENT, Message, Place
 
 NEAR = 512  # segments of a block that are searched for the next one of a connection, at first
-
-
-class Place(NamedTuple):
-    """Where a message begins: the id of its frame, the number of its first byte, and its sender.
-
-    `method` is that of the request that a response answers.
-    """
-
-    frame: int
-    seq: int
-    side: int
-    method: bytes = b""
 
 
 @dataclass(slots=True)
