@@ -42,6 +42,7 @@ ALIKE = 3.0
 ALIKE_FITS = 0.05  # what fits differ by that are as good as equal
 LEAST_MASS = 1.0  # bits of weight that a comparison must rest on to say anything
 ENDPOINT = 1  # the level of `FormModel` that has endpoints; 0: their neighbours, 2: their variants
+AT_ONCE = 2_048  # pairs that are compared at once, since each has many features
 MOST_PAIRS = 20_000  # pairs of endpoints that are compared to learn how alike strangers are
 
 Key = tuple[int, int, int]  # variant, status, number of the form
@@ -327,6 +328,14 @@ class FormModel:
 
         With `own` each is one of the variant's own and left out of what it is held against.
         """
+        if len(kind) > AT_ONCE:
+            parts = [slice(at, at + AT_ONCE) for at in range(0, len(kind), AT_ONCE)]
+            fits = [self.fit(variant[part], kind[part], own=own) for part in parts]
+            return Fit(
+                np.concatenate([fit.share for fit in fits]),
+                np.concatenate([fit.mass for fit in fits]),
+                np.concatenate([fit.known for fit in fits]),
+            )
         has = self._has
         feature, whose = _ragged(kind, has.feature, has.feature_start)
         container, opener = _ragged(kind, has.container, has.container_start)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from analyzer import echoes
-from analyzer.findings.view import Row, Tables
+from analyzer.findings.view import Id, Row, Tables
 from analyzer.second_pass.model import CLIENT, SERVER, Message, Packet, Place, Reread
 
 # Connections by their numbers, each with the time in ns since 1970 from which and until which it
@@ -22,13 +22,6 @@ Read = Callable[[dict[Place, int]], dict[Place, Message]]
 MARGIN = 60_000_000_000  # ns before and after an exchange that are looked at too
 MOST_CONNECTIONS = 400  # looked at in one scan, beyond which findings have fewer facts
 MOST_WHOLE = 5_000  # requests of connections that are looked at before anything is found
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a request says: its tokens by place."""
-
-    tokens: dict[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +43,7 @@ class Messages:
     # By connection, side, and capture and frame of the first byte.
     _messages: dict[tuple[int, int, int, int], list[Message]] = field(default_factory=dict)
     _alone: dict[Place, Message] = field(default_factory=dict)
+    _tokens: dict[Id, dict[str, bytes]] = field(default_factory=dict)
     _later: Windows = field(default_factory=dict)  # not looked at as a whole so far
 
     def take(self, rows: list[Row], silent: list[Row], beside: list[Row]) -> None:
@@ -91,6 +85,7 @@ class Messages:
             return
         self.rereads |= self.look(windows)
         self._messages = {}
+        self._tokens = {}
         for number, reread in self.rereads.items():
             for m in reread.messages:
                 if _final(m):
@@ -108,6 +103,7 @@ class Messages:
                     places[place] = int(connection["interface"])
                     where[place] = row["connection"]
         self._alone = read(places)
+        self._tokens = {}
         return {number for place, number in where.items() if place not in self._alone}
 
     def _place(self, row: Row, side: int) -> Place | None:
@@ -129,24 +125,22 @@ class Messages:
         first_end = [min(ends)] if ends else []
         return min(times) - MARGIN, max(times + first_end) + MARGIN
 
-    def asked(self, row: Row) -> Asked | None:
-        """What the request of `row` says."""
-        if self.message(row, CLIENT) is None:
-            return None
-        return Asked(self.tokens(row))
-
     def tokens(self, row: Row) -> dict[str, bytes]:
         """The tokens of the request of `row` by place; none if it was not seen."""
-        message = self.message(row, CLIENT)
-        if message is None:
-            return {}
-        return {
-            place: value
-            for place, value in echoes.tokens(
-                message.target, _field_lines(message), message.body or b""
+        found = self._tokens.get(row.id)
+        if found is None:
+            message = self.message(row, CLIENT)
+            every = (
+                echoes.tokens(message.target, _field_lines(message), message.body or b"")
+                if message is not None
+                else ()
             )
-            if echoes.SHORTEST_TOKEN <= len(value) <= echoes.LONGEST_TOKEN
-        }
+            found = self._tokens[row.id] = {
+                place: value
+                for place, value in every
+                if echoes.SHORTEST_TOKEN <= len(value) <= echoes.LONGEST_TOKEN
+            }
+        return found
 
     def said(self, row: Row) -> Said | None:
         """What the response of `row` says; None where its body is not all there."""
