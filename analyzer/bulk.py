@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analyzer import compiled, echoes, limits, operations
+from analyzer import compiled, demanded, echoes, limits, operations
 from analyzer.blocks import Arranged, Brief, Ints
 from analyzer.bodies import Bodies
 from analyzer.echoes import SHORTEST_TOKEN, Echoes, Position
@@ -64,22 +64,23 @@ class Bulk:
         rows = np.zeros(len(taken.row), dtype=self._into.dtype)
         rows["connection"] = taken.connection
         rows["outcome"] = int(Outcome.ANSWERED)
-        rows["flags"] = looks.flags
+        rows["flags"] = looks.flags | _demanded(taken)
         rows["request_length"] = glance.request_length[taken.row]
         rows["response_length"] = taken.length
         rows["response_sum"] = looks.checksum
         rows["status"] = taken.of_answer(lambda t: t.status)
         rows["route"] = routes
         rows["form"] = looks.form
-        for side, at in (("request", taken.row), ("response", taken.row + 1)):
+        for side, at in (("request", taken.row), ("response", taken.response)):
             frame = block.columns["frame"][at]
             rows[f"{side}_capture"] = frame >> 32
             rows[f"{side}_frame"] = frame & 0xFFFFFFFF
             rows[f"{side}_time"] = block.columns["time"][at]
             rows[f"{side}_seq"] = block.columns["seq"][at]
             rows[f"{side}_ack"] = block.columns["ack"][at]
-        rows["response_end_frame"] = rows["response_frame"]
-        rows["response_end_time"] = rows["response_time"]
+        over = block.final[taken.response]
+        rows["response_end_frame"] = block.columns["frame"][over] & 0xFFFFFFFF
+        rows["response_end_time"] = block.columns["time"][over]
         data = taken.data
         bounds = zip(taken.target.tolist(), taken.target_end.tolist(), strict=True)
         self._into.append_many(rows, [data[start:end] for start, end in bounds])
@@ -192,6 +193,17 @@ def _with_tokens(taken: "_Taken") -> Mask:
     return found
 
 
+def _demanded(taken: "_Taken") -> Ints:
+    """Whether the responses repeat what the protocol demands, as flags."""
+    found = np.zeros(len(taken.row), dtype=np.int64)
+    telling = taken.of_answer(lambda t: t.status in demanded.STATUSES) != 0
+    for at in np.flatnonzero(telling).tolist():
+        asked, said = taken.templates[taken.asked[at]], taken.templates[taken.answered[at]]
+        lines = taken.asked_of(at)[0], taken.answer_lines(at)
+        found[at] = demanded.flags(asked.method, lines[0], said.status, lines[1])
+    return found
+
+
 @dataclass(slots=True)
 class _Looks:
     """What the bodies of the exchanges taken say; `plain`: whether one is a text.
@@ -213,7 +225,8 @@ class _Taken:
     data: bytes
     templates: list[Template]
     block: Arranged
-    row: Ints  # of the request in the block; the response's is the next
+    row: Ints  # where the request begins in the block
+    response: Ints  # where the response begins
     connection: Ints
     asked: Ints
     answered: Ints
@@ -276,7 +289,7 @@ class _Taken:
 
     def answer_lines(self, at: int) -> bytes:
         """The field lines of a response."""
-        start = int(self.block.columns["payload"][self.row[at] + 1])
+        start = int(self.block.text[self.response[at]])
         start += self.templates[self.answered[at]].start
         return self.data[start : int(self.body[at])]
 
@@ -296,7 +309,7 @@ class _Taken:
         """For the kernel `search_tokens`."""
         begin, end = self.request_body[rows], self.request_end[rows]
         end = np.where(end - begin <= content.LONGEST_REQUEST_BODY, end, begin)
-        lines = self.block.columns["payload"][self.row[rows] + 1]
+        lines = self.block.text[self.response[rows]]
         lines = lines + self.of_answer(lambda t: t.start)[rows]
         spans: Ints = np.stack(
             [self.target[rows], self.target_end[rows], begin, end,
@@ -308,10 +321,12 @@ class _Taken:
 
 def _taken(pieces: Ints, block: Arranged, glance: Glance) -> _Taken:
     counts = pieces[:, 2]
-    # Row numbers of the requests: from each run's first row on, every second one.
+    # Row numbers of the requests: from each run's first row on, so many that are ordinary.
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    row = np.repeat(pieces[:, 1], counts) + 2 * within
-    end = block.columns["payload"] + block.columns["wire"]
+    asked = np.flatnonzero(glance.ordinary)
+    row = asked[np.repeat(np.searchsorted(asked, pieces[:, 1]), counts) + within]
+    response = block.answer(row)
+    end = block.text + block.size
     answered = glance.answered[row]
     framing = np.array([t.framing for t in glance.templates], dtype=np.int64)
     chunked = framing[answered] == CHUNKED
@@ -320,6 +335,7 @@ def _taken(pieces: Ints, block: Arranged, glance: Glance) -> _Taken:
         templates=glance.templates,
         block=block,
         row=row,
+        response=response,
         connection=np.repeat(pieces[:, 0], counts),
         asked=glance.asked[row],
         answered=answered,
@@ -328,7 +344,7 @@ def _taken(pieces: Ints, block: Arranged, glance: Glance) -> _Taken:
         request_body=end[row] - glance.request_length[row],
         request_end=end[row],
         body=glance.body[row],
-        body_end=end[row + 1],
+        body_end=end[response],
         length=glance.length[row],
         chunked=chunked,
     )
@@ -362,6 +378,7 @@ def connection_rows(
     words = np.where(swapped[:, None], key[:, [2, 3, 0, 1]], key[:, :4])
     ends = [(address(a, b), address(c, d)) for a, b, c, d in words.tolist()]
     rows["client"], rows["server"] = np.array(ends).T
+    rows["source"] = rows["client"]
     rows["client_port"] = np.where(swapped, high_port, low_port)
     rows["server_port"] = np.where(swapped, low_port, high_port)
     acked = brief.acked[which]

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
+from typing import NamedTuple
 
 import orjson
 
@@ -69,47 +70,69 @@ def _parts(body: bytes, depth: int = 0) -> Shape | None:
     return sequences.parts_shape(body, part)
 
 
-# The first that a media type matches reads it; None: it is not looked into.
-_READERS: tuple[tuple[re.Pattern[str], Reader | None], ...] = tuple(
-    (re.compile(pattern + r"\Z"), reader)
-    for pattern, reader in (
-        (r"text/html|application/xhtml\+xml", markup.html_shape),
-        (r"image/svg\+xml", _drawing),
-        (r"text/xml|application/xml|[\w.\-]+/[\w.\-]+\+xml", markup.xml_shape),
-        (r"(?:text|application)/(?:csv|tab-separated-values)", texts.csv_shape),
-        (r"application/x-www-form-urlencoded", texts.form_shape),
-        (r"text/event-stream", sequences.events_shape),
+class Reading(NamedTuple):
+    """How bodies of some media types are looked into."""
+
+    reader: Reader | None  # of their form; None: they are not looked into
+    repeats: bool = False  # whether they are searched for what the request named
+
+
+# The first that a media type matches says how; JSON is read before any of these is asked.
+_READINGS: tuple[tuple[re.Pattern[str], Reading], ...] = tuple(
+    (re.compile(pattern + r"\Z"), reading)
+    for pattern, reading in (
+        (r"text/html|application/xhtml\+xml", Reading(markup.html_shape, repeats=True)),
+        (r"image/svg\+xml", Reading(_drawing)),
+        (
+            r"text/xml|application/xml|[\w.\-]+/[\w.\-]+\+xml",
+            Reading(markup.xml_shape, repeats=True),
+        ),
+        (
+            r"(?:text|application)/(?:csv|tab-separated-values)",
+            Reading(texts.csv_shape, repeats=True),
+        ),
+        (r"application/x-www-form-urlencoded", Reading(texts.form_shape, repeats=True)),
+        (r"text/event-stream", Reading(sequences.events_shape, repeats=True)),
         (
             r"application/(?:(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines|json-stream)"
             r"|json-seq|stream\+json)|text/(?:x-)?(?:ndjson|jsonl)",
-            sequences.lines_shape,
+            Reading(sequences.lines_shape, repeats=True),
         ),
-        (r"multipart/.*", _parts),
-        (r"application/grpc(?:-web)?(?:\+proto)?", _grpc),
+        (r"multipart/.*", Reading(_parts, repeats=True)),
+        (r"application/grpc(?:-web)?(?:\+proto)?", Reading(_grpc, repeats=True)),
         (
             r"application/(?:x-|vnd\.google\.)?(?:protobuf|protobuffer)"
             r"|application/[\w.\-]+\+proto(?:buf)?",
-            _message,
+            Reading(_message, repeats=True),
         ),
-        (r"text/(?:css|(?:java|ecma|x-java)script)|application/(?:x-)?(?:java|ecma)script", None),
-        (r"(?:audio|video|font)/.*|application/(?:x-)?font.*", None),
-        (r"image/.*", _file),
-        (r"text/.*", _text),
-        (r".*", _guessed),
+        (
+            r"text/(?:css|(?:java|ecma|x-java)script)|application/(?:x-)?(?:java|ecma)script",
+            Reading(None),
+        ),
+        (r"(?:audio|video|font)/.*|application/(?:x-)?font.*", Reading(None)),
+        (r"image/.*", Reading(_file)),
+        (r"text/.*", Reading(_text, repeats=True)),
+        (r".*", Reading(_guessed)),
     )
 )
 
 
 @lru_cache(1024)
-def reader(media_type: str) -> Reader | None:
-    """What reads a body of this media type that is not JSON; None: nothing does."""
-    return next(read for pattern, read in _READERS if pattern.match(media_type))
+def reading(media_type: str) -> Reading:
+    """How a body of this media type is looked into that is not JSON."""
+    return next(how for pattern, how in _READINGS if pattern.match(media_type))
+
+
+@lru_cache(1024)
+def may_repeat(media_type: str) -> bool:
+    """Whether a body of this media type may say whose it is, by what its request named."""
+    return may_be_json(media_type) or reading(media_type).repeats
 
 
 @lru_cache(1024)
 def is_read(media_type: str) -> bool:
     """Whether a body of this media type is looked into at all."""
-    return may_be_json(media_type) or reader(media_type) is not None
+    return may_be_json(media_type) or reading(media_type).reader is not None
 
 
 def unread(media_type: str) -> Form | None:
@@ -132,7 +155,7 @@ def shape_as(media_type: str, body: bytes) -> Shape | None:
                 return None
         else:
             return shape_of(value)
-    read = reader(media_type)
+    read = reading(media_type).reader
     return None if read is None else read(body)
 
 

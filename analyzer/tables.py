@@ -85,6 +85,8 @@ class Flag(IntFlag):
     # It was sent after no more than an interim response to the request before it, as is all that
     # follows on its connection.
     AFTER_INTERIM = 1 << 24
+    DEMAND_KEPT = 1 << 25  # the response repeats what the protocol demands (`demanded`)
+    DEMAND_BROKEN = 1 << 26  # it repeats it as another request's would
 
     LOSS = GAP_REQUEST | GAP_RESPONSE | AFTER_GAP | MIDSTREAM | OPEN_AT_END | ONE_WAY
 
@@ -156,6 +158,8 @@ CONNECTIONS: tuple[Column, ...] = (
     Column("server", "I", "", "index of the server's address"),
     Column("client_port", "H", "", "TCP port"),
     Column("server_port", "H", "", "TCP port"),
+    Column("source", "I", "", "index of the client's address by a PROXY header; else the client's"),
+    Column("source_port", "H", "", "TCP port by that header; 0: none"),
     Column("flags", "H", "ConnectionFlag", "what is known about the connection"),
     Column("first_close", "B", "Close", "which end closed first, and how"),
     Column("first_time", "q", "ns", "time of the first frame"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from analyzer import limits
 from analyzer.anomalies import Anomalies
 from analyzer.bodies import Bodies
-from analyzer.forms import Forms, is_read, reader, shape_as
+from analyzer.forms import Forms, is_read, may_repeat, reading, shape_as
 from analyzer.http import grammar
 from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form, paths, text
 
@@ -280,5 +280,29 @@ def test_every_media_type_has_one_reader() -> None:
     assert not is_read("text/css")
     assert not is_read("video/mp4")
     assert is_read("anything/else")
-    assert reader("application/atom+xml") is reader("text/xml")
-    assert reader("text/markdown") is reader("text/plain")
+    assert reading("application/atom+xml") == reading("text/xml")
+    assert reading("text/markdown") == reading("text/plain")
+
+
+@pytest.mark.parametrize(
+    ("media_type", "expected"),
+    [
+        ("application/json", True),
+        ("text/html", True),
+        ("application/soap+xml", True),
+        ("text/csv", True),
+        ("application/x-www-form-urlencoded", True),
+        ("application/x-ndjson", True),
+        ("text/event-stream", True),
+        ("multipart/mixed", True),
+        ("text/markdown", True),
+        ("application/x-protobuf", True),
+        # files, and programs
+        ("image/png", False),
+        ("image/svg+xml", False),
+        ("text/css", False),
+        ("application/octet-stream", False),
+    ],
+)
+def test_bodies_that_may_say_whose_they_are(media_type: str, expected: bool) -> None:
+    assert may_repeat(media_type) is expected

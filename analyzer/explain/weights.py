@@ -15,6 +15,7 @@ LEAST_TOLD = 0.5  # bits of a kind of comparison that is told at all
 _ABOUT = {
     "form": "its shape",
     "token": "what it repeats of what requests name",
+    "demanded": "what the protocol demands that a response repeat",
     "time": "when it came",
     "again": "what the same requests are given at other times",
     "unserved": "a request was left without a response, as few are",

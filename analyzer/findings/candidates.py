@@ -24,6 +24,7 @@ SAYS = 3.0  # bits from which on a response fits its own request badly
 # Bits that speak for a pair before its messages are looked at: tokens may add what is missing, and
 # in a circle the other pairs.
 PROMISING = 3.0
+MOST_ALONE = 64  # responses without a candidate whose messages are looked at all the same
 MOST_LOOKED_UP = 64  # responses whose copies are looked for among all exchanges
 
 
@@ -43,14 +44,19 @@ class Candidates:
     given: Counter[tuple[int, int, int, int]] = field(default_factory=Counter)
 
     def rows(self) -> list[Row]:
-        """All exchanges whose messages decide, the responses with most candidates' worth first."""
+        """All exchanges whose messages decide; some of those that may be nobody's come last."""
         found: dict[Id, Row] = {}
+        alone: list[Row] = []
         for row in self.responses:
             others = [*self.of[row.id], *self.copies.get(row.id, ())]
             if others or row.id in self.before:
                 before = [self.before[row.id]] if row.id in self.before else []
                 for one in (row, *others, *before):
                     found.setdefault(one.id, one)
+            elif row["request_frame"]:
+                alone.append(row)
+        for row in alone[:MOST_ALONE]:
+            found.setdefault(row.id, row)
         return list(found.values())
 
 
@@ -97,7 +103,7 @@ def _best(
     tables: Tables, weigher: Weigher, response: Row, some: list[Row], left: set[Id]
 ) -> list[Row]:
     """Those that speak for themselves before anything is read, the best first."""
-    lacks = weigher.echoes.lacking_bits(tables.endpoint(response), response.position)
+    lacks = weigher.lacking_bits(response)
     own = weigher.form_bits(response, response)
     rated = []
     for one in some:
@@ -109,7 +115,7 @@ def _best(
         if one.id in left:
             bits += weigher.rates.unserved(tables.endpoint(one))
         else:
-            its = _oddness(tables, weigher, one)
+            its = _oddness(weigher, one)
             # One that had been answered well by then has no answer to come.
             if its < SAYS and one["response_end_time"] <= response["request_time"]:
                 continue
@@ -120,10 +126,9 @@ def _best(
     return [one for _, _, one in rated[:MOST_CANDIDATES]]
 
 
-def _oddness(tables: Tables, weigher: Weigher, row: Row) -> float:
+def _oddness(weigher: Weigher, row: Row) -> float:
     """How little a response fits its own request, before anything is read."""
-    lacks = weigher.echoes.lacking_bits(tables.endpoint(row), row.position)
-    return lacks + max(0.0, -weigher.form_bits(row, row))
+    return weigher.lacking_bits(row) + max(0.0, -weigher.form_bits(row, row))
 
 
 def _by_worth(rated: tuple[float, int, Row]) -> tuple[float, int]:

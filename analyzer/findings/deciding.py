@@ -31,6 +31,7 @@ from analyzer.findings.triage import Odd
 from analyzer.findings.view import Id, Row, Tables
 from analyzer.findings.weights import (
     AT_ONCE,
+    DEMANDED,
     EQUAL,
     FORM,
     NUMBERS,
@@ -51,7 +52,10 @@ NOTABLE = 7.0  # bits, at least, by which a response is odd before anybody is to
 OTHERWISE = "a shape that its endpoint seldom or never has otherwise, with no owner in sight"
 ALIKE = "the same bytes as another request of its endpoint was given, which was under way as well"
 BEFORE = "sent before its request had arrived, and no request went without an answer"
+UNASKED = "a response that its request cannot have been given, by the protocol"
 
+# Of one exchange by itself, what may speak against it.
+_OF_ONE = (FORM, TOKEN, DEMANDED)
 # Reasons that leave open whether both were meant.
 _NOT_SURE = ("its own, in a new form", "another name of the same thing")
 _OPEN_AT_END = int(Flag.OPEN_AT_END)
@@ -197,9 +201,11 @@ class _Deciding:
         if row.id in self.settled or limited(self.tables, row):
             return
         own = self.weigher.weight(row, row)
-        against = [c._replace(bits=-c.bits) for c in own.comparisons if c.name in (FORM, TOKEN)]
-        form = max(0.0, sum(c.bits for c in against if c.name == FORM))
-        bits = form + max(0.0, sum(c.bits for c in against if c.name == TOKEN))
+        against = [c._replace(bits=-c.bits) for c in own.comparisons if c.name in _OF_ONE]
+        form, token, broken = (
+            max(0.0, sum(c.bits for c in against if c.name == name)) for name in _OF_ONE
+        )
+        bits = form + token
         failure = tells_failure(self.tables.forms[row["form"]])
         if form >= NOTABLE and not failure and self._unseen(row, against):
             return
@@ -207,6 +213,10 @@ class _Deciding:
         if event is not None and event.copied and name in _NOT_SURE and self._is_notable(event):
             self.out.oddities.append(Oddity(row, ALIKE, tuple(event.comparisons), every))
             self.settled |= {move.request.id for move in event.moves}
+            return
+        if broken >= LIKELY:
+            told = event.comparisons if event is not None else against
+            self.out.oddities.append(Oddity(row, UNASKED, tuple(told), every))
             return
         everybody = self.weigher.forms.total
         if failure or bits < max(NOTABLE if form > 0 else LIKELY, log2(everybody + 1.0) - 1.0):

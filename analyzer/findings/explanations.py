@@ -22,6 +22,7 @@ from analyzer.findings.swaps import EARLY_FINAL, REUSED, SURPLUS, UNSEEN
 from analyzer.findings.view import Row, Tables
 from analyzer.findings.weights import (
     AGAIN,
+    DEMANDED,
     EQUAL,
     FORM,
     NUMBERS,
@@ -121,6 +122,8 @@ def _one_endpoint(judging: Judging) -> bool:
 
 
 def _two_names(judging: Judging) -> bool:
+    if judging.told(DEMANDED) > 0:
+        return False  # what the protocol demands has no second name
     return _one_endpoint(judging) and judging.event.copied and judging.told(PROXY) <= 0
 
 
@@ -269,7 +272,16 @@ def confidence(judging: Judging, bits: float) -> Confidence:
 
 
 def _twice_told(judging: Judging) -> bool:
-    """Whether a token and something else tell it: one kind of content alone has two readings."""
+    """Whether a token and something else tell it: one kind of content alone has two readings.
+
+    What the protocol demands has not, where it is kept and broken both ways, by two responses.
+    """
+    event = judging.event
+    kept = {c.frames for c in event.comparisons if c.name == DEMANDED and c.bits >= TOLD}
+    tables = judging.tables
+    moved = {(tables.asked(request), tables.came(response)) for response, request in judging.pairs}
+    if len(moved) > 1 and moved <= kept:
+        return True
     hits = {
         c.place for c in judging.event.comparisons if c.name == TOKEN and c.bits >= TOLD and c.place
     }

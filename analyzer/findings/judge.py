@@ -16,6 +16,7 @@ from analyzer.findings import broken, reuse, telling
 from analyzer.findings.candidates import Candidates, candidates
 from analyzer.findings.capture_limits import limited, only_doubtful, why
 from analyzer.findings.deciding import decide
+from analyzer.findings.demands import Demands
 from analyzer.findings.evidence import Case, outstanding
 from analyzer.findings.form_model import Counted, FormModel
 from analyzer.findings.habits import habits
@@ -31,7 +32,7 @@ from analyzer.findings.swaps import Verdicts
 from analyzer.findings.tokens import Echoes
 from analyzer.findings.triage import REQUEST_TIMEOUT, Odd, longest_waits, triage
 from analyzer.findings.view import ERROR, Counts, Id, Row, Tables
-from analyzer.findings.weights import Weigher
+from analyzer.findings.weights import Weigher, breaks_demand
 from analyzer.shapes import UNKNOWN_FORM
 from analyzer.tables import Flag, Outcome
 
@@ -55,9 +56,12 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
     echoes = _echoes(tables, counts)
     waits = longest_waits(tables)
     asking = reuse.Habits.of(tables)
-    odd = triage(tables, forms, echoes, asking.serial(), waits, shared(tables))
+    demands = Demands(counts.kept, counts.broken)
+    habitual = demands.habitual()
+    odd = triage(tables, forms, echoes, asking.serial(), waits, shared(tables), habitual)
+    messages = Messages(tables, look, read)
     weigher = Weigher(
-        tables, forms, echoes, Rates.of(tables), Messages(tables, look, read), {}, Repeats(tables)
+        tables, forms, echoes, Rates.of(tables), messages, {}, Repeats(tables), demands
     )
     found = candidates(tables, weigher, odd)
     _look_closer(weigher, found, odd)
@@ -214,7 +218,9 @@ def _look_closer(weigher: Weigher, found: Candidates, odd: Odd) -> None:
         if _is_silent(row, odd) and row["request_frame"] and not limited(tables, row)
     ]
     beside = [row for some in weigher.examples.values() for row in some]
-    weigher.messages.take(rows, silent[:MOST_LOOKED_AT], beside)
+    broken = [row for row in odd.suspects if breaks_demand(row)]
+    whole = [*silent[:MOST_LOOKED_AT], *broken[:MOST_LOOKED_AT]]
+    weigher.messages.take(rows, whole, beside)
     weigher.named.update(_named(weigher, rows))
     weigher.repeats = Repeats.around(tables, rows)
 

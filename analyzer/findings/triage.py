@@ -24,7 +24,7 @@ MOST_SLIGHTLY_ODD = 256
 
 _SURPLUS, _PIPELINED = int(Flag.SURPLUS), int(Flag.PIPELINED)
 _REQUEST_OPEN = int(Flag.REQUEST_OPEN)
-_EXTRA_BYTES = int(Flag.EXTRA_BYTES)
+_EXTRA_BYTES, _DEMAND_BROKEN = int(Flag.EXTRA_BYTES), int(Flag.DEMAND_BROKEN)
 _CLIENT_REPEATS = int(ConnectionFlag.CLIENT_REPEATS)
 _SERVER_REPEATS = int(ConnectionFlag.SERVER_REPEATS)
 _SERVER_RESET = int(ConnectionFlag.SERVER_RESET)
@@ -63,17 +63,26 @@ def triage(
     asks_early: npt.NDArray[np.bool_],
     waits: dict[int, int],
     shared: npt.NDArray[np.int64],
+    habitual: set[int],
 ) -> Odd:
     """Pick the odd exchanges.
 
     `asks_early` marks the connections whose pipelining is out of the ordinary (see `reuse`),
     `waits` has the longest that each endpoint's requests waited, in ns, and `shared` the frame ids
-    of requests that were given what another one was given at the time.
+    of requests that were given what another one was given at the time. Of the endpoints `habitual`
+    a response that breaks what the protocol demands is nothing odd.
     """
     odd_keys = odd_forms(forms)
     strange = _codes(odd_keys)
     missed = np.array(sorted({frame for _, frame, _ in echoes.missed}), dtype=np.int64)
     missed = np.union1d(missed, shared)
+    heedless = np.array(sorted(habitual), dtype=np.int64)
+
+    def breaks(rows: Array) -> np.ndarray:
+        broken: np.ndarray = rows["flags"] & _DEMAND_BROKEN != 0
+        if broken.any():
+            broken &= ~np.isin(tables.endpoint_of[rows["route"]], heedless)
+        return broken
 
     def odd(rows: Array) -> np.ndarray:
         frame = rows["request_capture"].astype(np.int64) << 32 | rows["request_frame"]
@@ -83,6 +92,7 @@ def triage(
             | ((rows["flags"] & _PIPELINED != 0) & asks_early[rows["connection"]])
             | np.isin(tables.keys(rows), strange)
             | np.isin(frame, missed)
+            | breaks(rows)
             | (tables.connections["flags"][rows["connection"]] & _SERVER_REPEATS != 0)
         )
         return found
@@ -102,7 +112,7 @@ def triage(
         elif row["outcome"] == Outcome.UNANSWERED and row["flags"] & _SURPLUS:
             out.unanswered += 1
             out.not_answered += 1
-        which = _list_of(tables, out, row, odd_keys, echoes, asks_early, given)
+        which = _list_of(tables, out, row, odd_keys, echoes, asks_early, given, habitual)
         if which is not None:
             which.append(row)
     return out
@@ -116,6 +126,7 @@ def _list_of(
     echoes: Echoes,
     asks_early: npt.NDArray[np.bool_],
     given: set[int],
+    habitual: set[int],
 ) -> list[Row] | None:
     """Where an odd exchange belongs; None: it is odd in no way that concerns whose it is."""
     if row["outcome"] == Outcome.UNSOLICITED:
@@ -127,6 +138,8 @@ def _list_of(
     if row["flags"] & _SURPLUS:
         return out.surplus
     if tables.key(row) in odd_keys or row.position in echoes.missed or row.position[1] in given:
+        return out.suspects
+    if row["flags"] & _DEMAND_BROKEN and tables.endpoint(row) not in habitual:
         return out.suspects
     if row["flags"] & _PIPELINED and asks_early[row["connection"]]:
         return out.early

@@ -28,7 +28,8 @@ from analyzer.tables import EXCHANGES, Array, Flag, Outcome, Refusal, Store
 _MAPPED = 0xFFFF00000000
 _SURPLUS = int(Flag.SURPLUS)
 _AFTER_CLIENT_CLOSE = int(Flag.AFTER_CLIENT_CLOSE)
-_NOTABLE = 0xFFFFFFFF & ~int(Flag.HAS_TOKEN | Flag.ECHOES | Flag.INTERIM)
+_DEMAND_KEPT, _DEMAND_BROKEN = int(Flag.DEMAND_KEPT), int(Flag.DEMAND_BROKEN)
+_NOTABLE = 0xFFFFFFFF & ~int(Flag.HAS_TOKEN | Flag.ECHOES | Flag.INTERIM | Flag.DEMAND_KEPT)
 
 
 # What tells exchanges apart: connection, frame id and seq of the request, frame of the response.
@@ -122,7 +123,8 @@ class Counts:
 
     `keys`: answered ones, `early` of them those sent before their requests had come: these cannot
     be their own. `asked`: requests by endpoint. `outcomes`: all. `late`: responses that
-    began when their clients had closed, by server (`Tables.server`).
+    began when their clients had closed, by server (`Tables.server`). `kept` and `broken`: the
+    responses of an endpoint that repeat what the protocol demands, and those that don't.
     """
 
     keys: Counter[Key] = field(default_factory=Counter)
@@ -130,6 +132,8 @@ class Counts:
     asked: Counter[int] = field(default_factory=Counter)
     outcomes: Counter[int] = field(default_factory=Counter)
     late: Counter[int] = field(default_factory=Counter)
+    kept: Counter[int] = field(default_factory=Counter)
+    broken: Counter[int] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -213,6 +217,8 @@ class Tables:
             _add(out.outcomes, rows["outcome"])
             late = rows["connection"][rows["flags"] & _AFTER_CLIENT_CLOSE != 0]
             _add(out.late, self.joined.service[late])
+            for counter, bit in ((out.kept, _DEMAND_KEPT), (out.broken, _DEMAND_BROKEN)):
+                _add(counter, endpoint[rows["flags"] & bit != 0])
             answered = rows["outcome"] == Outcome.ANSWERED
             keys = self.keys(rows)
             _add_keys(out.keys, keys[answered])
@@ -298,6 +304,14 @@ class Tables:
         members = self.joined.members(row["connection"])
         return max(self.ends[int(self.connections["interface"][n])] for n in members)
 
+    def _source(self, members: Sequence[int]) -> str:
+        """The client that a PROXY header names at any of the sightings of a connection."""
+        rows = (self.connections[number] for number in members)
+        named = (
+            self.place(int(r["source"]), int(r["source_port"])) for r in rows if r["source_port"]
+        )
+        return next(named, "")
+
     def request(self, row: Row) -> Request:
         """The request of a row, as the report names it."""
         connection = self.connection(row)
@@ -315,6 +329,7 @@ class Tables:
             client=self.place(int(client["client"]), int(client["client_port"])),
             server=server,
             inside=inside if inside != server else "",
+            source=self._source(members),
             time=row["request_time"],
             frame=row["request_frame"],
             connection=int(connection["stream"]),

@@ -8,6 +8,7 @@ out. What cannot be compared is worth nothing, and is left out.
 |---|---|
 | form | status, media type and fields of the response with the endpoint's others (`form_model`) |
 | token | values that the request names with what the response repeats (`tokens`) |
+| demanded | what the protocol demands that a response repeat of its request (`demanded`) |
 | again | the response with what the same request is given at other times (`repeats`) |
 | time | how long the request had waited with how long its endpoint takes (`rates`) |
 | unserved | that the request was left without a response of its own, where few are (`rates`) |
@@ -29,8 +30,10 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 
-from analyzer import echoes
+from analyzer import demanded, echoes
+from analyzer.demanded import NOTED, Agreement
 from analyzer.echoes import repeats, says_who
+from analyzer.findings.demands import Demands
 from analyzer.findings.form_model import FormModel
 from analyzer.findings.frames import Frame
 from analyzer.findings.messages import Messages, Said
@@ -39,11 +42,13 @@ from analyzer.findings.repeats import Repeats
 from analyzer.findings.tokens import MOST_UNLEARNED, UNLEARNED, Echoes, Rate, accident
 from analyzer.findings.view import ERROR, Id, Row, Tables
 from analyzer.findings.words import place_text
-from analyzer.second_pass.model import CLIENT
+from analyzer.second_pass.model import CLIENT, SERVER
+from analyzer.tables import Flag
 
 FORM, TOKEN, TIME, UNSERVED, EQUAL = "form", "token", "time", "unserved", "equal bytes"
 AT_ONCE, PROXY, AGAIN, LATER = "at once", "proxy", "again", "later"
 NUMBERS, HABIT, SURPLUS, ENDED = "numbers", "habit", "surplus", "ended"
+DEMANDED = "demanded"
 # Tokens of one request are seldom independent of each other: together they are worth no more.
 MOST_TOKENS = 20.0
 # What a wait is worth: at most; at least where the endpoint never answers so soon; at least where
@@ -54,6 +59,7 @@ HEADER, TEXT = "(header)", "(text)"
 _AT = {HEADER: "in its head", TEXT: "in its text"}
 ALIKE = 0.75  # of two words, from which on they differ in their spelling only
 _DIGIT = re.compile(rb"\d")
+_DEMAND_BROKEN = int(Flag.DEMAND_BROKEN)
 
 
 # Variant, kind of form, whether it is the variant's own, and whether it is counted there.
@@ -102,10 +108,12 @@ class Weigher:
     messages: Messages
     examples: dict[int, list[Row]]
     repeats: Repeats
+    demands: Demands = field(default_factory=Demands)
     # How many requests of an endpoint name a value in their targets.
     named: Counter[tuple[int, bytes]] = field(default_factory=Counter)
     apart: frozenset[Id] = frozenset()  # exchanges that nothing is learned from
     lacking: Counter[tuple[int, str]] = field(default_factory=Counter)  # of them: without a token
+    breaking: Counter[int] = field(default_factory=Counter)  # of them: that break a demand
     _usual: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)
     _known: dict[tuple[Id, Id], Weight] = field(default_factory=dict)
     _forms: dict[FormKey | None, float] = field(default_factory=dict)
@@ -120,8 +128,16 @@ class Weigher:
             for row in left_out
             for place in self.echoes.missed.get(row.position, ())
         )
+        breaking = Counter(self.tables.endpoint(row) for row in left_out if breaks_demand(row))
         return replace(
-            self, forms=forms, apart=ids, lacking=lacking, _known={}, _forms={}, _usual=self._usual
+            self,
+            forms=forms,
+            apart=ids,
+            lacking=lacking,
+            breaking=breaking,
+            _known={},
+            _forms={},
+            _usual=self._usual,
         )
 
     def weight(self, request: Row, response: Row) -> Weight:
@@ -130,7 +146,8 @@ class Weigher:
         found = self._known.get(key)
         if found is None:
             every = [*self.form(request, response), *self.tokens(request, response)]
-            every += [*self.given(request, response, every), *self.time(request, response)]
+            every += [*self.given(request, response, every), *self.met(request, response)]
+            every += self.time(request, response)
             found = self._known[key] = Weight(tuple(every))
         return found
 
@@ -291,6 +308,63 @@ class Weigher:
             self._usual[key] = frozenset(common or ())
         return self._usual[key]
 
+    # --- what the protocol demands ----------------------------------------------------------
+
+    def met(self, request: Row, response: Row) -> Iterator[Comparison]:
+        """What the response must repeat of its request, whatever the endpoint."""
+        if response["status"] not in demanded.STATUSES or not request["request_frame"]:
+            return
+        asked = self._head(request, CLIENT)
+        said = self._head(response, SERVER)
+        frames = (self.tables.asked(request), self.tables.came(response))
+        if asked is None or said is None:
+            if request.id == response.id and breaks_demand(request):
+                text = f"the response in frame {frames[1]} is none that its request could be given"
+                yield Comparison(DEMANDED, -self.breach(request), text, frames)
+            return
+        for demand, agreement in demanded.agreements(asked, said):
+            if agreement is Agreement.OPEN:
+                continue
+            kept = agreement is Agreement.KEPT
+            bits = demand.kept if kept else -self.breach(request, response, demand.broken)
+            how = "fits" if kept else "does not fit"
+            one, two = (
+                demanded.field_name(name) + (f": {head.fields[name]}" if demand.shown else "")
+                if name in head.fields
+                else f"no {demanded.field_name(name)}"
+                for head, name in ((said, demand.said), (asked, demand.asked))
+            )
+            yield Comparison(
+                DEMANDED,
+                bits,
+                f"the response in frame {frames[1]} ({one}) {how} what the request in frame "
+                f"{frames[0]} asks for ({two}; {demand.source})",
+                frames,
+                demand.name,
+            )
+
+    def breach(self, request: Row, response: Row | None = None, stated: float = NOTED) -> float:
+        """What it is worth that a demand is broken, by how the request's endpoint heeds them.
+
+        Without a `response` of the exchange's own.
+        """
+        own = response is None or request.id == response.id
+        endpoint = self.tables.endpoint(request)
+        but = self.breaking[endpoint]
+        but += own and breaks_demand(request) and request.id not in self.apart
+        return self.demands.breach(endpoint, stated, but=but)
+
+    def _head(self, row: Row, side: int) -> demanded.Head | None:
+        message = self.messages.message(row, side)
+        if message is None:
+            return None
+        return demanded.head_of(message.headers, method=message.method, status=message.status)
+
+    def lacking_bits(self, row: Row) -> float:
+        """How odd it is that a response lacks what its request names, or repeats another's."""
+        bits = self.echoes.lacking_bits(self.tables.endpoint(row), row.position)
+        return bits + (self.breach(row) if breaks_demand(row) else 0.0)
+
     # --- time, and what became of the request ------------------------------------------------
 
     def time(self, request: Row, response: Row) -> Iterator[Comparison]:
@@ -358,6 +432,8 @@ class Weigher:
         asked = [self.messages.message(row, CLIENT) for row in (one, other)]
         if asked[0] is None or asked[1] is None or asked[0].body != asked[1].body:
             return False
+        if 206 in (one["status"], other["status"]) and self._asks_for_other_parts(one, other):
+            return False
         every = set(self.echoes.places(endpoint))
         shown = {p for p in every if says_who(p) or not p.startswith("header:")}
         said = [
@@ -365,6 +441,10 @@ class Weigher:
             for row in (one, other)
         ]
         return said[0] == said[1]
+
+    def _asks_for_other_parts(self, one: Row, other: Row) -> bool:
+        heads = [self._head(row, CLIENT) for row in (one, other)]
+        return heads[0] is None or heads[1] is None or demanded.differ(heads[0], heads[1])
 
     def repeated(self, one: Row, other: Row) -> bool:
         """Whether one of two such requests repeats the other, which may have been in vain.
@@ -384,6 +464,11 @@ class Weigher:
         apart = [(mine[p], theirs[p]) for p in mine if p in theirs and mine[p] != theirs[p]]
         apart = [(a, b) for a, b in apart if not (_is_request_id(a) and _is_request_id(b))]
         return bool(apart) and all(spelt(a, b) for a, b in apart)
+
+
+def breaks_demand(row: Row) -> bool:
+    """Whether an exchange's response was seen to break what the protocol demands of it."""
+    return bool(row["flags"] & _DEMAND_BROKEN)
 
 
 def _is_request_id(value: bytes) -> bool:
