@@ -47,7 +47,18 @@ from analyzer.packets.decode import Decoder, Found
 from analyzer.packets.headers import INTERFACE
 from analyzer.packets.segments import Segments
 from analyzer.report.result import Report
-from analyzer.second_pass import Copied, Copier, Limits, Reread, Wanted, Watch, wanted
+from analyzer.second_pass import (
+    Copied,
+    Copier,
+    Excerpts,
+    Limits,
+    Message,
+    Place,
+    Reread,
+    Wanted,
+    Watch,
+    wanted,
+)
 from analyzer.shapes import UNKNOWN_FORM, Form, text
 from analyzer.stopping import Pace
 from analyzer.streams import Tracker
@@ -268,9 +279,31 @@ def look(
     if not connections or (spool is not None and spool.lost):
         return {}
     watch = Watch(connections, limits or Limits())
-    for frames, link_types, found, rows in _again(captures, interfaces, connections, block, spool):
+    seen_at = {w.interface for w in connections}
+    for frames, link_types, found, rows in _again(captures, interfaces, seen_at, block, spool):
         watch.block(frames, link_types, found.segments, rows)
     return watch.finish()
+
+
+def read(
+    captures: list[Capture],
+    interfaces: Interfaces,
+    places: dict[Place, int],
+    *,
+    limits: Limits | None = None,
+    block: int = BLOCK,
+    spool: files.Spool | None = None,
+) -> dict[Place, Message]:
+    """Read single messages again, by their places, each with its interface; otherwise as `look`.
+
+    Those that cannot be read without all of their connection are not in the result.
+    """
+    if not places or (spool is not None and spool.lost):
+        return {}
+    excerpts = Excerpts(places, (limits or Limits()).bytes)
+    for _, _, _, rows in _again(captures, interfaces, set(places.values()), block, spool):
+        excerpts.block(rows)
+    return excerpts.finish()
 
 
 def copy(
@@ -290,7 +323,8 @@ def copy(
     if not connections or (spool is not None and spool.lost):
         return {}
     copier = Copier(connections, most)
-    for frames, _, found, rows in _again(captures, interfaces, connections, block, spool):
+    seen_at = {w.interface for w in connections}
+    for frames, _, found, rows in _again(captures, interfaces, seen_at, block, spool):
         copier.block(frames, found.segments, rows, found.parts)
     every = zip(connections, copier.finish(), strict=True)
     return {wanted.number: copies for wanted, copies in every if copies is not None}
@@ -299,12 +333,12 @@ def copy(
 def _again(
     captures: list[Capture],
     interfaces: Interfaces,
-    connections: list[Wanted],
+    seen_at: set[int],
     block: int,
     spool: files.Spool | None,
 ) -> Iterator[tuple[Frames, np.ndarray, Found, Rows]]:
-    """The captures that have any of the connections, a block at a time, read once more."""
-    series = {interfaces.series[w.interface] for w in connections}
+    """The captures that have any of these interfaces, a block at a time, read once more."""
+    series = {interfaces.series[interface] for interface in seen_at}
     halves = Halves()
     for known in captures:
         if known.series not in series:
@@ -490,7 +524,12 @@ def examine(
         seen = look(captures, interfaces, chosen, spool=spool)
         return {number: by_reference(reread, tables.clocks) for number, reread in seen.items()}
 
-    judgement = locate(tables, judge(tables, closer))
+    def alone(places: dict[Place, int]) -> dict[Place, Message]:
+        if any(capture.partial for capture in captures):
+            return {}
+        return read(captures, interfaces, places, spool=spool)
+
+    judgement = locate(tables, judge(tables, closer, alone))
     extraction.anomalies.count("odd-limit", tables.left_out)
     report = Report(captures, extraction.anomalies, judgement, tables)
     return Examination(report, interfaces, spool, closer)

@@ -7,8 +7,10 @@ in the same language (`forms.py` has the table of who reads which).
 """
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
@@ -164,6 +166,50 @@ def merge(a: Shape, b: Shape) -> Shape:
     return _unite([*_alternatives(a), *_alternatives(b)])
 
 
+def merge_many(shapes: Iterable[Shape]) -> Shape | None:
+    """The shape that covers all of these, whatever their order; None where there are none.
+
+    The work grows with the fields that they have, and not with what has been merged so far.
+    """
+    kinds: dict[str, dict[Shape, None]] = {}
+    for shape in shapes:
+        for one in _alternatives(shape):
+            kinds.setdefault(_name(one), {})[one] = None
+    objects = [one for one in kinds.pop("Object", {}) if isinstance(one, Object)]
+    merged = [_merge_objects(objects)] if objects else []
+    if objects and isinstance(merged[0], Map):
+        kinds.setdefault("Map", {})[merged.pop()] = None
+    for alike in kinds.values():
+        first = next(iter(alike))
+        if isinstance(first, Items):
+            first = Items(merge_many(s.item for s in alike if isinstance(s, Items) and s.item))
+        elif isinstance(first, Map):
+            first = Map(merge_many(s.values for s in alike if isinstance(s, Map) and s.values))
+        merged.append(first)
+    return Union(tuple(sorted(merged, key=text))) if len(merged) > 1 else next(iter(merged), None)
+
+
+def _merge_objects(objects: list[Object]) -> Shape:
+    met: dict[str, dict[Shape, None]] = {}
+    always: Counter[str] = Counter()
+    for one in objects:
+        for name, value, may_miss in one.fields:
+            met.setdefault(name, {})[value] = None
+            always[name] += not may_miss
+    if len(met) > MOST_KEYS:
+        return Map(merge_many(chain.from_iterable(met.values())))
+    fields = []
+    for name in sorted(met):
+        merged = merge_many(met[name])
+        assert merged is not None
+        fields.append((name, merged, always[name] < len(objects)))
+    return Object(tuple(fields))
+
+
+def _name(shape: Shape) -> str:
+    return shape if isinstance(shape, str) else type(shape).__name__
+
+
 def _merge_inner(a: Shape | None, b: Shape | None) -> Shape | None:
     return (b if a is None else a) if a is None or b is None else merge(a, b)
 
@@ -176,17 +222,18 @@ def _unite(shapes: list[Shape]) -> Shape:
     """One shape for several: at most one object, one array and one map among them."""
     by_kind: dict[str, Shape] = {}
     for shape in shapes:
-        kind = shape if isinstance(shape, str) else type(shape).__name__
+        kind = _name(shape)
         by_kind[kind] = merge(by_kind[kind], shape) if kind in by_kind else shape
     return Union(tuple(sorted(by_kind.values(), key=text)))
 
 
 def text(shape: Shape | None) -> str:
     """The shape as a person reads it: `{id: number, tags: [string], note?: string}`."""
-    if shape is None:
-        return ""
-    if isinstance(shape, str):
-        return shape
+    return shape or "" if shape is None or isinstance(shape, str) else _text(shape)
+
+
+@lru_cache(8_192)  # bodies differ in few of their parts
+def _text(shape: Object | Map | Items | Union) -> str:
     if isinstance(shape, Items):
         return f"[{text(shape.item)}]"
     if isinstance(shape, Map):

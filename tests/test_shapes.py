@@ -3,6 +3,7 @@
 import json
 import math
 import string
+from functools import reduce
 from typing import Any
 
 import orjson
@@ -26,6 +27,7 @@ from analyzer.shapes import (
     Shape,
     may_be_json,
     merge,
+    merge_many,
     paths,
     shape_of,
     text,
@@ -127,6 +129,11 @@ SHAPES = JSON.map(shape_of)
 @given(SHAPES, SHAPES)
 def test_merging_is_commutative(a: Shape, b: Shape) -> None:
     assert text(merge(a, b)) == text(merge(b, a))
+
+
+@given(st.lists(SHAPES, min_size=1, max_size=6))
+def test_many_at_once_are_merged_as_one_after_the_other(shapes: list[Shape]) -> None:
+    assert merge_many(shapes) == reduce(merge, shapes)
 
 
 @given(SHAPES, SHAPES)

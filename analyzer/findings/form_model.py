@@ -25,6 +25,7 @@ and among random ones (Fellegi and Sunter, 1969); issue 11.
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from itertools import chain, zip_longest
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,7 @@ ALIKE = 3.0
 ALIKE_FITS = 0.05  # what fits differ by that are as good as equal
 LEAST_MASS = 1.0  # bits of weight that a comparison must rest on to say anything
 ENDPOINT = 1  # the level of `FormModel` that has endpoints; 0: their neighbours, 2: their variants
+AT_ONCE = 2_048  # pairs that are compared at once, since each has many features
 MOST_PAIRS = 20_000  # pairs of endpoints that are compared to learn how alike strangers are
 
 Key = tuple[int, int, int]  # variant, status, number of the form
@@ -74,122 +76,104 @@ class _Incidence:
         opens: list[int] = []
         has_start, opens_start = [0], [0]
         for status, form in kinds:
-            found, inside = namer.features(forms[form], status)
-            has += found
-            opens += inside
+            entries = namer.features(forms[form], status)
+            has += [feature for feature, _ in entries]
+            opens += [opened for _, opened in entries if opened != _NOTHING]
             has_start.append(len(has))
             opens_start.append(len(opens))
-        container_of = [namer.place(container) for _, container in namer.pairs]
         return cls(
             feature=np.array(has, dtype=np.int64),
             feature_start=np.array(has_start, dtype=np.int64),
-            container_of=np.array(container_of, dtype=np.int64),
+            container_of=np.array(namer.container_of, dtype=np.int64),
             container=np.array(opens, dtype=np.int64),
             container_start=np.array(opens_start, dtype=np.int64),
-            features=len(namer.pairs),
-            containers=len(namer.places),
+            features=len(namer.container_of),
+            containers=namer.containers,
         )
 
 
-# A feature as a number, the same in its container as another one, and what it opens; -1: nothing.
-_Entry = tuple[int, int, int]
+_Entry = tuple[int, int]  # a feature, and the container that it opens
+_Levels = tuple[tuple[_Entry, ...], ...]  # what a shape has at a place, by depth
+_NOTHING, _RESPONSE = -1, 0  # containers: none, and the one that every response opens
 
 
 @dataclass(slots=True)
 class _Place:
-    """A place in bodies, below others: all forms share these, so that each is named once."""
+    """A place in bodies, below others: all forms share these, so that each is named once.
 
-    path: str
+    `known` are the shapes that were met there: most of a body is as in another one.
+    """
+
     itself: _Entry  # as a feature: that there is something
     types: dict[str, _Entry] = field(default_factory=dict)
-    below: dict[str, "_Place"] = field(default_factory=dict)  # fields
-    items: "_Place | None" = None
-    values: "_Place | None" = None  # of a map
+    below: dict[tuple[str, str], "_Place"] = field(default_factory=dict)  # by type, and field
+    known: dict[Shape, _Levels] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
 class _Namer:
     """Numbers features and containers."""
 
-    names: dict[str, int] = field(default_factory=dict)  # features
-    pairs: dict[tuple[str, str], int] = field(default_factory=dict)  # features in their containers
-    places: dict[str, int] = field(default_factory=dict)  # containers
-    _root: _Place | None = None
+    def __init__(self) -> None:
+        self.container_of: list[int] = []  # of every feature
+        self.containers = _RESPONSE + 1
+        self._heads: dict[str, int] = {}
+        self._root = _Place(self._feature(_RESPONSE))
 
-    def place(self, container: str) -> int:
-        """The number of a container."""
-        return self.places.setdefault(container, len(self.places))
+    def _feature(self, container: int) -> _Entry:
+        """A new feature, and a container for what it may hold."""
+        self.container_of.append(container)
+        self.containers += 1
+        return len(self.container_of) - 1, self.containers - 1
 
-    def _entry(self, feature: str, container: str, opened: str = "") -> _Entry:
-        return (
-            self.names.setdefault(feature, len(self.names)),
-            self.pairs.setdefault((feature, container), len(self.pairs)),
-            self.place(opened) if opened else -1,
-        )
-
-    def features(self, form: Form, status: int) -> tuple[list[int], list[int]]:
-        """The features of a form in their containers, and the containers that it opens.
-
-        Of more than MOST_FEATURES those nearest its root.
-        """
+    def features(self, form: Form, status: int) -> list[_Entry]:
+        """The features of a form: of more than MOST_FEATURES those nearest its root."""
         first = [f"={status}", f"={form.media_type or 'no body'}"]
         if form.shape is None and form.media_type and may_be_json(form.media_type):
             first.append("=unreadable")
-        found: dict[int, int] = {}
-        for feature in first:
-            name, pair, _ = self._entry(feature, "")
-            found.setdefault(name, pair)
-        inside = {self.place(""): None}
-        self._root = self._root or self._at("$", "")
-        level = [] if form.shape is None else [(self._root, form.shape)]
-        while level:
-            deeper: list[tuple[_Place, Shape]] = []
-            entries: list[_Entry] = []
-            for place, shape in level:
-                for kind in shape.shapes if isinstance(shape, Union) else (shape,):
-                    if kind != NULL:
-                        entries.append(self._type(place, kind, deeper))
-            # Fields and their types: that a field is there at all is known even where it is null.
-            entries += [
-                (*place.itself[:2], -1) if shape == NULL else place.itself for place, shape in level
-            ]
-            for name, pair, opened in entries:
-                if len(found) >= MOST_FEATURES:
-                    return list(found.values()), list(inside)
-                found.setdefault(name, pair)
-                if opened >= 0:
-                    inside[opened] = None
-            level = deeper
-        return list(found.values()), list(inside)
+        for name in first:
+            if name not in self._heads:
+                self._heads[name] = self._feature(_RESPONSE)[0]
+        found = [(self._heads[name], _NOTHING) for name in first]
+        found[0] = self._heads[first[0]], _RESPONSE
+        if form.shape is not None:
+            found += chain.from_iterable(self._levels(self._root, form.shape))
+        return found[:MOST_FEATURES]
 
-    def _at(self, path: str, container: str) -> _Place:
-        return _Place(path, self._entry(path, container, f"{path}?"))
-
-    def _type(self, place: _Place, kind: Shape, deeper: list[tuple[_Place, Shape]]) -> _Entry:
-        """A type at a place; what is below it goes to `deeper`."""
-        name, opened, path = kind if isinstance(kind, str) else type(kind).__name__, "", place.path
-        if isinstance(kind, Object):
-            opened = f"{path}."
-            for key, value, _ in kind.fields:
-                inner = place.below.get(key)
+    def _levels(self, place: _Place, shape: Shape) -> _Levels:
+        # Fields and their types: that a field is there at all is known even where it is null.
+        if shape == NULL:
+            return (((place.itself[0], _NOTHING),),)
+        here = [place.itself]
+        deeper: list[_Levels] = []
+        for kind in shape.shapes if isinstance(shape, Union) else (shape,):
+            if kind == NULL:
+                continue
+            name = kind if isinstance(kind, str) else type(kind).__name__
+            entry = place.types.get(name)
+            if entry is None:
+                entry = place.types[name] = self._feature(place.itself[1])
+            inside = _inside(kind)
+            here.append(entry if inside or isinstance(kind, Object) else (entry[0], _NOTHING))
+            for key, value in inside:
+                inner = place.below.get((name, key))
                 if inner is None:
-                    inner = place.below[key] = self._at(opened + key, opened)
-                deeper.append((inner, value))
-        elif isinstance(kind, Items) and kind.item is not None:
-            opened = f"{path}[]"
-            place.items = place.items or self._at(f"{path}[", opened)
-            deeper.append((place.items, kind.item))
-        elif isinstance(kind, Map) and kind.values is not None:
-            opened = f"{path}{{]"
-            place.values = place.values or self._at(f"{path}{{", opened)
-            deeper.append((place.values, kind.values))
-        elif not isinstance(kind, str):
-            name += " "  # with nothing inside
-        entry = place.types.get(name)
-        if entry is None:
-            feature = f"{path}:{name.rstrip()}"
-            entry = place.types[name] = self._entry(feature, f"{path}?", opened)
-        return entry
+                    inner = place.below[name, key] = _Place(self._feature(entry[1]))
+                known = inner.known.get(value)
+                if known is None:
+                    known = inner.known[value] = self._levels(inner, value)
+                deeper.append(known)
+        levels = zip_longest(*deeper, fillvalue=())
+        return tuple(here), *(tuple(chain.from_iterable(level)) for level in levels)
+
+
+def _inside(shape: Shape) -> Sequence[tuple[str, Shape]]:
+    """What stands in a shape: the fields of an object by name, what items or values are."""
+    if isinstance(shape, Object):
+        return [(key, value) for key, value, _ in shape.fields]
+    if not isinstance(shape, Items | Map):
+        return []
+    within = shape.item if isinstance(shape, Items) else shape.values
+    return [] if within is None else [("", within)]
 
 
 def _ragged(rows: Ints, values: Ints, start: Ints) -> tuple[Ints, Ints]:
@@ -344,6 +328,14 @@ class FormModel:
 
         With `own` each is one of the variant's own and left out of what it is held against.
         """
+        if len(kind) > AT_ONCE:
+            parts = [slice(at, at + AT_ONCE) for at in range(0, len(kind), AT_ONCE)]
+            fits = [self.fit(variant[part], kind[part], own=own) for part in parts]
+            return Fit(
+                np.concatenate([fit.share for fit in fits]),
+                np.concatenate([fit.mass for fit in fits]),
+                np.concatenate([fit.known for fit in fits]),
+            )
         has = self._has
         feature, whose = _ragged(kind, has.feature, has.feature_start)
         container, opener = _ragged(kind, has.container, has.container_start)

@@ -23,7 +23,7 @@ from analyzer.findings.habits import habits
 from analyzer.findings.history import History, histories
 from analyzer.findings.idle import Race, races
 from analyzer.findings.incidents import finding_id, grouped
-from analyzer.findings.messages import Look, Messages
+from analyzer.findings.messages import Look, Messages, Read
 from analyzer.findings.model import Judgement, Notice, Undecided, expected_false
 from analyzer.findings.rates import Rates
 from analyzer.findings.repeats import Repeats, shared
@@ -47,8 +47,10 @@ _OPEN_AT_END, _EXTRA_BYTES = int(Flag.OPEN_AT_END), int(Flag.EXTRA_BYTES)
 _AFTER_INTERIM = int(Flag.AFTER_INTERIM)
 
 
-def judge(tables: Tables, look: Look | None = None) -> Judgement:
-    """Judge all exchanges; `look` gives a closer look at the few connections that matter."""
+def judge(tables: Tables, look: Look | None = None, read: Read | None = None) -> Judgement:
+    """Judge all exchanges; `look` gives a closer look at the few connections that matter, and
+    `read` single messages.
+    """
     counts = tables.counts()
     forms = FormModel(tables.forms, _counted(tables, counts))
     echoes = _echoes(tables, counts)
@@ -57,13 +59,15 @@ def judge(tables: Tables, look: Look | None = None) -> Judgement:
     demands = Demands(counts.kept, counts.broken)
     habitual = demands.habitual()
     odd = triage(tables, forms, echoes, asking.serial(), waits, shared(tables), habitual)
-    messages = Messages(tables, look)
+    messages = Messages(tables, look, read)
     weigher = Weigher(
         tables, forms, echoes, Rates.of(tables), messages, {}, Repeats(tables), demands
     )
     found = candidates(tables, weigher, odd)
     _look_closer(weigher, found, odd)
     verdicts = decide(tables, weigher, odd, found, asking)
+    told = [row for swap in verdicts.swaps for row in (swap.recipient, swap.owner) if row]
+    weigher.messages.settle([*told, *(row for row in odd.rows if _is_silent(row, odd))])
     out = Judgement(
         answered=counts.outcomes[Outcome.ANSWERED] - odd.not_answered,
         unanswered=counts.outcomes[Outcome.UNANSWERED] + odd.unanswered,
@@ -211,20 +215,20 @@ def _look_closer(weigher: Weigher, found: Candidates, odd: Odd) -> None:
     silent = [
         row
         for row in odd.rows
-        if (
-            row["outcome"] != Outcome.ANSWERED
-            or row.id in odd.refused
-            or row["flags"] & (_EXTRA_BYTES | _AFTER_INTERIM)
-        )
-        and row["request_frame"]
-        and not limited(tables, row)
+        if _is_silent(row, odd) and row["request_frame"] and not limited(tables, row)
     ]
     beside = [row for some in weigher.examples.values() for row in some]
     broken = [row for row in odd.suspects if breaks_demand(row)]
-    looked_at = [*rows, *silent[:MOST_LOOKED_AT], *broken[:MOST_LOOKED_AT]]
-    weigher.messages.take(looked_at, beside)
+    whole = [*silent[:MOST_LOOKED_AT], *broken[:MOST_LOOKED_AT]]
+    weigher.messages.take(rows, whole, beside)
     weigher.named.update(_named(weigher, rows))
     weigher.repeats = Repeats.around(tables, rows)
+
+
+def _is_silent(row: Row, odd: Odd) -> bool:
+    """Whether an odd exchange is told of, whoever's its response is."""
+    flags = row["flags"] & (_EXTRA_BYTES | _AFTER_INTERIM)
+    return bool(row["outcome"] != Outcome.ANSWERED or row.id in odd.refused or flags)
 
 
 def _named(weigher: Weigher, rows: list[Row]) -> Counter[tuple[int, bytes]]:

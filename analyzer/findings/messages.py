@@ -1,30 +1,27 @@
 """The messages and packets of the few exchanges that matter, as the second look saw them.
 
-Law: judging asks once, for all that it may need, so that a capture is read at most twice. What the
-second look could not give (standard input that was not kept, a limit) is missing here, and whoever
-asks must do without.
+Law: judging asks once for all that it may need, and where that is much, first for the messages that
+decide, and for whole connections of what is found. What the second look could not give (standard
+input that was not kept, a limit) is missing here, and whoever asks must do without.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from analyzer import echoes
-from analyzer.findings.view import Row, Tables
-from analyzer.second_pass.model import CLIENT, SERVER, Message, Packet, Reread
+from analyzer.findings.view import Id, Row, Tables
+from analyzer.second_pass.model import CLIENT, SERVER, Message, Packet, Place, Reread
 
 # Connections by their numbers, each with the time in ns since 1970 from which and until which it
 # matters, to what was seen of them.
-Look = Callable[[dict[int, tuple[int, int]]], dict[int, Reread]]
+Windows = dict[int, tuple[int, int]]
+Look = Callable[[Windows], dict[int, Reread]]
+# Places of messages, with the interfaces of their connections, to what could be read there alone.
+Read = Callable[[dict[Place, int]], dict[Place, Message]]
 
 MARGIN = 60_000_000_000  # ns before and after an exchange that are looked at too
 MOST_CONNECTIONS = 400  # looked at in one scan, beyond which findings have fewer facts
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a request says: its tokens by place."""
-
-    tokens: dict[str, bytes]
+MOST_WHOLE = 5_000  # requests of connections that are looked at before anything is found
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +38,26 @@ class Messages:
 
     tables: Tables
     look: Look | None = None
+    read: Read | None = None
     rereads: dict[int, Reread] = field(default_factory=dict)
     # By connection, side, and capture and frame of the first byte.
     _messages: dict[tuple[int, int, int, int], list[Message]] = field(default_factory=dict)
+    _alone: dict[Place, Message] = field(default_factory=dict)
+    _tokens: dict[Id, dict[str, bytes]] = field(default_factory=dict)
+    _later: Windows = field(default_factory=dict)  # not looked at as a whole so far
 
-    def take(self, rows: Iterable[Row], beside: Iterable[Row] = ()) -> None:
-        """Look at the connections of `rows`, at every place that saw them.
+    def take(self, rows: list[Row], silent: list[Row], beside: list[Row]) -> None:
+        """Look at the connections of `rows` and of the `silent`, at every place that saw them.
 
-        Those of `beside` are looked at too, where they are judged.
+        Those of `beside` are looked at too, where they are judged. Where there are many, of all but
+        the silent the messages are read alone.
         """
         if self.look is None:
             return
-        windows: dict[int, tuple[int, int]] = {}
+        windows: Windows = {}
         members = self.tables.joined.members
-        wanted = [(row, number) for row in rows for number in members(row["connection"])]
+        whole = {number for row in silent for number in members(row["connection"])}
+        wanted = [(row, n) for row in (*rows, *silent) for n in members(row["connection"])]
         wanted += [(row, row["connection"]) for row in beside]
         for row, number in wanted:
             if number not in windows and len(windows) >= MOST_CONNECTIONS:
@@ -62,13 +65,54 @@ class Messages:
             begin, end = self._window(row)
             known = windows.get(number, (begin, end))
             windows[number] = min(known[0], begin), max(known[1], end)
-        if windows:
-            self.rereads |= self.look(windows)
+        asked = self.tables.connections["requests"][[*windows]].sum() if windows else 0
+        if self.read is not None and asked > MOST_WHOLE:
+            chosen = [
+                row for row in (*rows, *beside) if row["connection"] in windows.keys() - whole
+            ]
+            whole |= self._read_alone(self.read, chosen)
+            self._later = {number: windows.pop(number) for number in windows.keys() - whole}
+        self._look(windows)
+
+    def settle(self, rows: Iterable[Row]) -> None:
+        """Look at those connections of `rows` that were left for later."""
+        members = self.tables.joined.members
+        numbers = {number for row in rows for number in members(row["connection"])}
+        self._look({number: self._later.pop(number) for number in numbers & self._later.keys()})
+
+    def _look(self, windows: Windows) -> None:
+        if self.look is None or not windows:
+            return
+        self.rereads |= self.look(windows)
         self._messages = {}
+        self._tokens = {}
         for number, reread in self.rereads.items():
             for m in reread.messages:
                 if _final(m):
                     self._messages.setdefault((number, m.side, m.capture, m.frame), []).append(m)
+
+    def _read_alone(self, read: Read, rows: list[Row]) -> set[int]:
+        """Read the messages of `rows`; the connections of those that have to be seen as a whole."""
+        where: dict[Place, int] = {}
+        places: dict[Place, int] = {}
+        for row in rows:
+            connection = self.tables.connection(row)
+            for side in (CLIENT, SERVER):
+                place = self._place(row, side)
+                if place is not None:
+                    places[place] = int(connection["interface"])
+                    where[place] = row["connection"]
+        self._alone = read(places)
+        self._tokens = {}
+        return {number for place, number in where.items() if place not in self._alone}
+
+    def _place(self, row: Row, side: int) -> Place | None:
+        which = "response" if side else "request"
+        if not row[f"{which}_frame"]:
+            return None
+        frame = row[f"{which}_capture"] << 32 | row[f"{which}_frame"]
+        method = self.tables.names[self.tables.endpoint(row)].method if side else ""
+        return Place(frame, row[f"{which}_seq"], side, method.encode("latin-1", "replace"))
 
     def _window(self, row: Row) -> tuple[int, int]:
         times = [t for t in (row["request_time"], row["response_end_time"]) if t]
@@ -81,24 +125,22 @@ class Messages:
         first_end = [min(ends)] if ends else []
         return min(times) - MARGIN, max(times + first_end) + MARGIN
 
-    def asked(self, row: Row) -> Asked | None:
-        """What the request of `row` says."""
-        if self.message(row, CLIENT) is None:
-            return None
-        return Asked(self.tokens(row))
-
     def tokens(self, row: Row) -> dict[str, bytes]:
         """The tokens of the request of `row` by place; none if it was not seen."""
-        message = self.message(row, CLIENT)
-        if message is None:
-            return {}
-        return {
-            place: value
-            for place, value in echoes.tokens(
-                message.target, _field_lines(message), message.body or b""
+        found = self._tokens.get(row.id)
+        if found is None:
+            message = self.message(row, CLIENT)
+            every = (
+                echoes.tokens(message.target, _field_lines(message), message.body or b"")
+                if message is not None
+                else ()
             )
-            if echoes.SHORTEST_TOKEN <= len(value) <= echoes.LONGEST_TOKEN
-        }
+            found = self._tokens[row.id] = {
+                place: value
+                for place, value in every
+                if echoes.SHORTEST_TOKEN <= len(value) <= echoes.LONGEST_TOKEN
+            }
+        return found
 
     def said(self, row: Row) -> Said | None:
         """What the response of `row` says; None where its body is not all there."""
@@ -111,7 +153,7 @@ class Messages:
         """The request (CLIENT) or the response (SERVER) of `row`."""
         reread = self.rereads.get(row["connection"])
         if reread is None:
-            return None
+            return self._alone.get(self._place(row, side)) if self._alone else None  # type: ignore[arg-type]
         which = "response" if side else "request"
         place = row["connection"], side, row[f"{which}_capture"], row[f"{which}_frame"]
         at = self._messages.get(place, [])

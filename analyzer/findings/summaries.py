@@ -4,10 +4,11 @@ Law: shown, not judged by. The time is bounded, however many forms an endpoint a
 """
 
 from collections import Counter
+from dataclasses import dataclass, field
 
 from analyzer.findings.model import EndpointSummary, ShapeCount
 from analyzer.findings.view import Counts, Tables, form_text
-from analyzer.shapes import NULL, Form, Items, Object, Shape, Union, merge, text
+from analyzer.shapes import NULL, Form, Items, Object, Shape, Union, merge_many
 
 ALIKE = 0.6  # share of paths and types in common from which on two forms are shown as one
 MOST_FAMILIES = 24  # of an endpoint that gather the forms like them
@@ -35,60 +36,54 @@ def summaries(tables: Tables, counts: Counts) -> list[EndpointSummary]:
     return sorted(found, key=lambda e: (-e.requests, e.endpoint, e.host))
 
 
+@dataclass(slots=True)
+class _Family:
+    """Forms that are shown as one; `parts` are those of all of them (see `_parts`)."""
+
+    status: int
+    first: Form
+    parts: set[str]
+    count: int = 0
+    shapes: list[Shape] = field(default_factory=list)
+
+    def has(self, status: int, form: Form, parts: set[str] | None) -> bool:
+        """Whether a form belongs to it; of one without `parts` no more is asked than its type."""
+        if (status, form.media_type) != (self.status, self.first.media_type):
+            return False
+        if parts is None or form == self.first:
+            return True
+        if form.shape is None or self.first.shape is None:
+            return False
+        return len(parts & self.parts) >= ALIKE * min(len(parts), len(self.parts))
+
+
 def families(counted: list[tuple[int, int, int]], forms: list[Form]) -> list[Counted]:
     """(status, form, count) with forms that are much alike merged, from (status, number, count).
 
     The most frequent come first and gather those like them (the first few do); ties go by their
-    texts, so that the result does not depend on the order in which forms were met.
+    numbers, which are those of a sorted list.
     """
-    ordered = sorted(
-        counted, key=lambda c: (-c[2], c[0], forms[c[1]].media_type, text(forms[c[1]].shape))
-    )
-    found: list[Counted] = []
-    parts: list[set[str]] = []  # of the families that gather others
+    ordered = sorted(counted, key=lambda c: (-c[2], c[0], forms[c[1]].media_type, c[1]))
+    found: list[_Family] = []
     for rank, (status, number, count) in enumerate(ordered):
         form = forms[number]
-        exact = rank < MOST_MERGED
-        mine = _parts(form.shape) if exact and form.shape is not None else set()
-        place = _family(found, parts, status, form, mine, exact=exact)
-        if place < 0:
-            found.append((status, form, count))
-            parts.append(mine)
-            continue
-        _, known, known_count = found[place]
-        merged = known
-        if exact and form.shape is not None and known.shape is not None:
-            merged = Form(form.media_type, merge(known.shape, form.shape))
-            parts[place] |= mine  # what is merged has the parts of both
-        found[place] = (status, merged, known_count + count)
-    return found
+        parts = _parts(form.shape) if rank < MOST_MERGED else None
+        family = next((f for f in found[:MOST_FAMILIES] if f.has(status, form, parts)), None)
+        if family is None:
+            family = _Family(status, form, set(parts or ()))
+            found.append(family)
+        elif parts is not None:
+            family.parts |= parts  # what is merged has the parts of both
+        family.count += count
+        if form.shape is not None and (parts is not None or not family.shapes):
+            family.shapes.append(form.shape)
+    return [(f.status, Form(f.first.media_type, merge_many(f.shapes)), f.count) for f in found]
 
 
-def _family(
-    found: list[Counted],
-    parts: list[set[str]],
-    status: int,
-    form: Form,
-    mine: set[str],
-    *,
-    exact: bool,
-) -> int:
-    """The place of the family that a form, with the parts `mine`, belongs to; -1 for none."""
-    for place, (its_status, its_form, _) in enumerate(found[:MOST_FAMILIES]):
-        if its_status == status and its_form.media_type == form.media_type:
-            if not exact or form == its_form:
-                return place
-            if form.shape is not None and its_form.shape is not None:
-                theirs = parts[place]
-                if len(mine & theirs) >= ALIKE * min(len(mine), len(theirs)):
-                    return place
-    return -1
-
-
-def _parts(shape: Shape) -> set[str]:
+def _parts(shape: Shape | None) -> set[str]:
     """The paths of a shape with their types, as one text each; what is null says nothing."""
     found: set[str] = set()
-    level: list[tuple[str, Shape]] = [("", shape)]
+    level: list[tuple[str, Shape]] = [] if shape is None else [("", shape)]
     while level:
         deeper: list[tuple[str, Shape]] = []
         for path, one in level:

@@ -18,17 +18,29 @@ found (the captures changed meanwhile, or standard input could not be kept) is n
 """
 
 from analyzer.second_pass.copying import Copied, Copier, merged
+from analyzer.second_pass.excerpts import Excerpts
 from analyzer.second_pass.look import Watch, wanted
-from analyzer.second_pass.model import CLIENT, SERVER, Limits, Message, Packet, Reread, Wanted
+from analyzer.second_pass.model import (
+    CLIENT,
+    SERVER,
+    Limits,
+    Message,
+    Packet,
+    Place,
+    Reread,
+    Wanted,
+)
 
 __all__ = [
     "CLIENT",
     "SERVER",
     "Copied",
     "Copier",
+    "Excerpts",
     "Limits",
     "Message",
     "Packet",
+    "Place",
     "Reread",
     "Wanted",
     "Watch",

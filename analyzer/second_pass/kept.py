@@ -216,28 +216,17 @@ class Watched:
         theirs.begin(advance(message.ack, -1))
         begins = ours.relative(message.seq)
         end = self._ends[side].get(message.end_frame) if message.complete else None
-        return Message(
-            side=side,
+        found = plain(side, message)
+        body = self._bounded(message, found.body)
+        return replace(
+            found,
             exchange=number,
             outcome=outcome,
             flags=flags,
-            method=message.method.decode("latin-1"),
-            target=message.target,
-            status=message.status,
-            capture=message.frame >> 32,
-            frame=message.frame & _FRAME,
-            time=message.time,
-            end_frame=message.end_frame & _FRAME,
-            end_time=message.end_time,
             seq=begins,
             end=0 if end is None else ours.relative(end),
             ack=theirs.relative(message.ack),
-            headers=_headers(message.head),
-            media_type=message.fields.media_type,
-            body=self._body(message),
-            length=message.length,
-            complete=message.complete,
-            begins=message.begins,
+            body=body,
         )
 
     def _with_extra(self, message: Message) -> Message:
@@ -248,14 +237,11 @@ class Watched:
         where = stray.frame >> 32, stray.frame & _FRAME, stray.time, ack
         return replace(message, extra=Extra(*where, stray.begins))
 
-    def _body(self, message: HttpMessage) -> bytes | None:
+    def _bounded(self, message: HttpMessage, body: bytes | None) -> bytes | None:
+        """A body, unless it was not kept or there is no room for it."""
         if message.body is None:
             self._bodies_left_out += message.length > 0
-            return None if message.length else b""
-        body: bytes | None = b"".join(message.body)
-        if message.fields.content_coding and body:
-            body = content.decoded(body, message.fields.content_coding)
-        if body is not None and len(body) > self._most_bytes:
+        elif body is not None and len(body) > self._most_bytes:
             self._bodies_left_out += 1
             return None
         return body
@@ -277,6 +263,38 @@ class Watched:
             messages_left_out=self._messages.left_out,
             bodies_left_out=self._bodies_left_out,
         )
+
+
+def plain(side: int, message: HttpMessage) -> Message:
+    """A message by itself: its numbers are not known, nor what became of its exchange."""
+    body = b"" if not message.length else None
+    if message.body is not None:
+        body = b"".join(message.body)
+        if message.fields.content_coding and body:
+            body = content.decoded(body, message.fields.content_coding)
+    return Message(
+        side=side,
+        exchange=-1,
+        outcome=0,
+        flags=0,
+        method=message.method.decode("latin-1"),
+        target=message.target,
+        status=message.status,
+        capture=message.frame >> 32,
+        frame=message.frame & _FRAME,
+        time=message.time,
+        end_frame=message.end_frame & _FRAME,
+        end_time=message.end_time,
+        seq=0,
+        end=0,
+        ack=0,
+        headers=_headers(message.head),
+        media_type=message.fields.media_type,
+        body=body,
+        length=message.length,
+        complete=message.complete,
+        begins=message.begins,
+    )
 
 
 def _apart(messages: list[Message]) -> list[Message]:

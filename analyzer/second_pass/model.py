@@ -80,6 +80,18 @@ class Extra(NamedTuple):
     begins: bytes
 
 
+class Place(NamedTuple):
+    """Where a message begins: the id of its frame, the number of its first byte, and its sender.
+
+    `method` is that of the request that a response answers.
+    """
+
+    frame: int
+    seq: int
+    side: int
+    method: bytes = b""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A request (sent by the CLIENT) or a response; places are those of first and last byte.
