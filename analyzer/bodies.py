@@ -5,10 +5,10 @@ from zlib import adler32
 
 from analyzer import limits
 from analyzer.anomalies import Anomalies
-from analyzer.forms import Forms, is_read, unread
+from analyzer.forms import Forms, is_read, may_repeat, unread
 from analyzer.http import content
 from analyzer.http.grammar import Fields
-from analyzer.shapes import NO_FORM, UNKNOWN_FORM, may_be_json, may_repeat
+from analyzer.shapes import NO_FORM, UNKNOWN_FORM, may_be_json
 
 
 class Look(NamedTuple):

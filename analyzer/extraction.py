@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analyzer import demanded, echoes, operations
+from analyzer import demanded, echoes, operations, sequences
 from analyzer.anomalies import Anomalies
 from analyzer.blocks import Arranged, Brief
 from analyzer.bodies import Bodies
@@ -145,6 +145,8 @@ class Recorder:
                 )
             elif not response.complete:
                 form = UNKNOWN_FORM
+                if _is_head_alone(response):
+                    flags |= _HEAD_ALONE
             frame, time, seq, ack = response.frame, response.time, response.seq, response.ack
             end_frame, end_time = response.end_frame, response.end_time
             length, status = response.length, response.status
@@ -299,6 +301,27 @@ class Recorder:
 
 
 _NOTHING = (0, 0, 0, 0, 0)
+_HEAD_ALONE = int(Flag.HEAD_ALONE)
+_NO_HEAD = int(Flag.HEAD_CUT | Flag.NOT_HTTP)
+
+
+def _is_head_alone(response: Message) -> bool:
+    """Whether nothing came that the head of an incomplete response announces.
+
+    Of a stream of events that is an event: comments keep the connection open (HTML §9.2.7).
+    """
+    if response.gap or not response.status or response.flags & _NO_HEAD:
+        return False
+    if not response.length:
+        return True
+    parts = response.body
+    return (
+        response.fields.media_type == sequences.EVENTS
+        and parts is not None
+        and not sequences.has_event(b"".join(parts))
+    )
+
+
 _EXTRA_BYTES = int(ConnectionFlag.EXTRA_BYTES)
 
 

@@ -7,9 +7,11 @@ the same to the byte are read once.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from hashlib import blake2b
+from typing import NamedTuple
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -19,6 +21,7 @@ from analyzer.shapes import PERHAPS_JSON, UNKNOWN_FORM, Form, Shape, may_be_json
 
 _MEMORY = 4_096  # codes remembered
 _WORTH_REMEMBERING = 512  # bytes of a body that is not JSON
+_LONGEST_FORM = 65_536  # bytes of a form whose values are looked at by name
 _DEEPEST = 2  # multipart bodies inside of one another
 
 Reader = Callable[[bytes], Shape | None]
@@ -69,41 +72,119 @@ def _parts(body: bytes, depth: int = 0) -> Shape | None:
     return sequences.parts_shape(body, part)
 
 
-# The first that a media type matches reads it; None: it is not looked into.
-_READERS: tuple[tuple[re.Pattern[str], Reader | None], ...] = tuple(
-    (re.compile(pattern + r"\Z"), reader)
-    for pattern, reader in (
-        (r"text/html|application/xhtml\+xml", markup.html_shape),
-        (r"image/svg\+xml", _drawing),
-        (r"text/xml|application/xml|[\w.\-]+/[\w.\-]+\+xml", markup.xml_shape),
-        (r"(?:text|application)/(?:csv|tab-separated-values)", texts.csv_shape),
-        (r"application/x-www-form-urlencoded", texts.form_shape),
-        (r"text/event-stream", sequences.events_shape),
-        (
-            r"application/(?:(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines|json-stream)"
-            r"|json-seq|stream\+json)|text/(?:x-)?(?:ndjson|jsonl)",
-            sequences.lines_shape,
-        ),
-        (r"multipart/.*", _parts),
-        (r"application/grpc(?:-web)?(?:\+proto)?", _grpc),
-        (
-            r"application/(?:x-|vnd\.google\.)?(?:protobuf|protobuffer)"
-            r"|application/[\w.\-]+\+proto(?:buf)?",
-            _message,
-        ),
-        (r"text/(?:css|(?:java|ecma|x-java)script)|application/(?:x-)?(?:java|ecma)script", None),
-        (r"(?:audio|video|font)/.*|application/(?:x-)?font.*", None),
-        (r"image/.*", _file),
-        (r"text/.*", _text),
-        (r".*", _guessed),
-    )
+def _of_events(body: bytes) -> Iterable[object]:
+    return (_loaded(data) for _, data in sequences.events(body))
+
+
+def _of_lines(body: bytes) -> Iterable[object]:
+    return map(_loaded, sequences.lines(body))
+
+
+def _of_parts(body: bytes) -> Iterable[object]:
+    return (_loaded(content) for _, content in sequences.parts(body) or ())
+
+
+def _of_form(body: bytes) -> Iterable[object]:
+    found = dict(parse_qsl(body[:_LONGEST_FORM].decode("utf-8", "replace"), errors="replace"))
+    return [found] if found else []
+
+
+def _loaded(text: bytes) -> object:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+class Reading(NamedTuple):
+    """How bodies of some media types are read.
+
+    `read` gives their shape; None: they are not looked into. `is_text`: what requests name is
+    looked for in them. `values` gives the values in what is no JSON, but made of it or like it.
+    """
+
+    media_types: re.Pattern[str]
+    read: Reader | None
+    is_text: bool = False
+    values: Callable[[bytes], Iterable[object]] | None = None
+
+
+_FORM = Reading(
+    re.compile(r"application/x-www-form-urlencoded\Z"), texts.form_shape, True, _of_form
+)
+_EVENTS = Reading(re.compile(r"text/event-stream\Z"), sequences.events_shape, True, _of_events)
+_LINES = Reading(
+    re.compile(
+        r"(?:application/(?:(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines|json-stream)"
+        r"|json-seq|stream\+json)|text/(?:x-)?(?:ndjson|jsonl))\Z"
+    ),
+    sequences.lines_shape,
+    True,
+    _of_lines,
+)
+_MULTIPART = Reading(re.compile(r"multipart/.*\Z"), _parts, True, _of_parts)
+
+# The first that a media type matches; JSON comes before all of them.
+_READINGS: tuple[Reading, ...] = (
+    _EVENTS,
+    _LINES,
+    _MULTIPART,
+    _FORM,
+    *(
+        Reading(re.compile(rf"(?:{media_types})\Z"), read, is_text)
+        for media_types, read, is_text in (
+            (r"text/html|application/xhtml\+xml", markup.html_shape, True),
+            (r"image/svg\+xml", _drawing, False),
+            (r"text/xml|application/xml|[\w.\-]+/[\w.\-]+\+xml", markup.xml_shape, True),
+            (r"(?:text|application)/(?:csv|tab-separated-values)", texts.csv_shape, True),
+            (r"application/grpc(?:-web)?(?:\+proto)?", _grpc, False),
+            (
+                r"application/(?:x-|vnd\.google\.)?(?:protobuf|protobuffer)"
+                r"|application/[\w.\-]+\+proto(?:buf)?",
+                _message,
+                False,
+            ),
+            (
+                r"text/(?:css|(?:java|ecma|x-java)script)|application/(?:x-)?(?:java|ecma)script",
+                None,
+                False,
+            ),
+            (r"(?:audio|video|font)/.*|application/(?:x-)?font.*", None, False),
+            (r"image/.*", _file, False),
+            (r"text/.*", _text, True),
+            (r".*", _guessed, False),
+        )
+    ),
 )
 
 
 @lru_cache(1024)
+def _reading(media_type: str) -> Reading:
+    return next(one for one in _READINGS if one.media_types.match(media_type))
+
+
 def reader(media_type: str) -> Reader | None:
     """What reads a body of this media type that is not JSON; None: nothing does."""
-    return next(read for pattern, read in _READERS if pattern.match(media_type))
+    return _reading(media_type).read
+
+
+@lru_cache(1024)
+def may_repeat(media_type: str) -> bool:
+    """Whether a body of this media type is a text that may say whose it is."""
+    return may_be_json(media_type) or _reading(media_type).is_text
+
+
+def value(media_type: str, body: bytes) -> object:
+    """The JSON value that a body is, or else is like; None where it has none.
+
+    Of a sequence of several (events, lines, parts) it is a tuple of theirs.
+    """
+    values = _reading(media_type).values
+    whole = _loaded(body) if values is None or may_be_json(media_type) else None
+    if values is None or whole is not None:
+        return whole
+    found = tuple(one for one in values(body) if one is not None)
+    return found[0] if len(found) == 1 else found or None
 
 
 @lru_cache(1024)

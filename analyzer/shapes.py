@@ -265,18 +265,9 @@ UNKNOWN_FORM = 1  # a body that could not be looked into
 
 _JSON_TYPES = re.compile(r"application/(?:[\w.\-]+\+)?json\Z|text/json\Z")
 PERHAPS_JSON = ("", "text/plain")
-_TEXT_TYPES = re.compile(
-    r"text/(?:html|xml|csv|event-stream)\Z|application/(?:(?:[\w.\-]+\+)?xml|x-ndjson)\Z"
-)
 
 
 @lru_cache(1024)
 def may_be_json(media_type: str) -> bool:
     """Whether a body of this media type is worth reading as JSON."""
     return media_type in PERHAPS_JSON or _JSON_TYPES.match(media_type) is not None
-
-
-@lru_cache(1024)
-def may_repeat(media_type: str) -> bool:
-    """Whether a body of this media type is a text that may say whose it is."""
-    return may_be_json(media_type) or _TEXT_TYPES.match(media_type) is not None

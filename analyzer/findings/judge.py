@@ -120,11 +120,12 @@ def _tell(case: Case, odd: Odd, verdicts: Verdicts, out: Judgement) -> None:
                 request = tables.request(row)
                 out.notices.append(Notice("the client never finished sending", request, None))
             elif row["outcome"] == Outcome.INCOMPLETE and not refused:
-                left = broken.left_by_choice(case, row)
+                swap = given_away.get(row.id)
+                left = broken.left_by_choice(case, row) if swap is None else ""
                 if left:
                     out.notices.append(Notice(left, tables.request(row), tables.response(row)))
                 else:
-                    out.findings.append(telling.incomplete(case, row))
+                    out.findings.append(telling.incomplete(case, row, swap))
             elif row.id in case.races and case.races[row.id].is_made_good:
                 out.notices.append(telling.asked_again(case, row))
             else:

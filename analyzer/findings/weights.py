@@ -28,9 +28,8 @@ from math import log2
 from typing import NamedTuple
 
 import numpy as np
-import orjson
 
-from analyzer import demanded, echoes
+from analyzer import demanded, echoes, forms
 from analyzer.demanded import NOTED, Agreement
 from analyzer.echoes import repeats, says_who
 from analyzer.findings.demands import Demands
@@ -212,7 +211,7 @@ class Weigher:
             return
         if not echoes.may_repeat(response["status"]):
             return
-        body = _parsed(said.body)
+        body = forms.value(said.media_type, said.body)
         met: set[bytes] = set()
         for place, value in sorted(asked.items(), key=lambda t: self._rank(endpoint, t[0])):
             if value in met or self.tables.is_fixed(endpoint, place):
@@ -301,7 +300,7 @@ class Weigher:
                 asked, said = self.messages.tokens(row), self.messages.said(row)
                 if said is None or place not in asked:
                     continue
-                token, body = asked[place], _parsed(said.body)
+                token, body = asked[place], forms.value(said.media_type, said.body)
                 # A list that names others as well says nothing of whom it is for.
                 found = _where(token, said, body) - echoes.lists_of_others(token, body)
                 common = found if common is None else common & found
@@ -508,13 +507,6 @@ def _in_text(value: bytes, text: bytes, expected: frozenset[str]) -> set[str]:
         if name and re.search(rb'"%s"\s*:\s*\[?\s*"?%s\b' % (name, re.escape(value)), text):
             found.add(place)
     return found
-
-
-def _parsed(body: bytes) -> object:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
 
 
 def _and(parts: list[str]) -> str:
