@@ -73,6 +73,7 @@ FATES: dict[str, str] = {
     "tunnel-too-deep": "more headers, one in the other, than are followed",
     "tunnels-limit": "in one of more tunnels or interfaces than are told apart",
     "link-type-unknown": "of a link type that is not read",
+    "wlan-not-read": "802.11 data: encrypted, damaged, a fragment, or many packets in one frame",
 }
 
 READ = (ANALYSED, "ip-fragment")  # the fates of frames that were understood

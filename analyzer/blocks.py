@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from analyzer import compiled
+from analyzer import compiled, limits
 from analyzer.intervals import HALF, MASK
 
 # TCP control bits (RFC 9293 §3.1)
@@ -59,6 +59,7 @@ _MIX = np.array(
     dtype=np.uint64,
 )
 _HTTP = int.from_bytes(b"HTTP", "big")
+LONGEST_TOGETHER = 1 << 16  # bytes of a message in several segments that is put together
 
 
 def _codes(key: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
@@ -124,6 +125,18 @@ def _redundant(columns: dict[str, Ints], group: Ints) -> Mask:
     return redundant
 
 
+def _covered(rows: Ints, last: Ints, count: int) -> Mask:
+    """Which of `count` rows lie behind one of `rows`, up to the `last` row of the same element.
+
+    The spans must not overlap.
+    """
+    edges = np.zeros(count + 1, dtype=np.int8)
+    edges[rows + 1] += 1
+    edges[last + 1] -= 1
+    covered: Mask = np.cumsum(edges, dtype=np.int8)[:-1] > 0
+    return covered
+
+
 def _following(chosen: Mask) -> Ints:
     """For each row the index of the first chosen one from it on; the number of rows if none."""
     index = np.where(chosen, np.arange(len(chosen)), len(chosen))
@@ -131,26 +144,86 @@ def _following(chosen: Mask) -> Ints:
     return following
 
 
-def _pairs(data: bytes, columns: dict[str, Ints], group: Ints) -> Mask:
-    """Segments that may be a whole request, followed by its whole response."""
+def _messages(columns: dict[str, Ints], group: Ints) -> tuple[Ints, Ints, Ints]:
+    """What one side says in segments that follow each other, while the other side says nothing new.
+
+    Returns the first and the last row of each, and its bytes. Segments are put together when each
+    continues the one before it and both acknowledge the same.
+    """
+    flags, wire, seq, ack = (columns[name] for name in ("flags", "wire", "seq", "ack"))
+    whole = (flags & PLAIN_MASK == ACK) & (wire > 0) & (columns["captured"] == wire)
+    begins = np.ones(len(flags), dtype=np.bool_)
+    begins[1:] = ~(
+        whole[1:]
+        & whole[:-1]
+        & (group[1:] == group[:-1])
+        & (columns["side"][1:] == columns["side"][:-1])
+        & (seq[1:] == (seq + wire & MASK)[:-1])
+        & (ack[1:] == ack[:-1])
+    )
+    first = np.flatnonzero(begins)
+    last = np.append(first[1:], len(flags)) - 1 if len(first) else first
+    size = np.add.reduceat(wire, first) if len(first) else first
+    return first, last, size
+
+
+def _together(data: bytes, columns: dict[str, Ints], group: Ints) -> tuple[bytes, Ints, Ints, Ints]:
+    """The data with the texts of messages in several segments behind it, and where they are.
+
+    The arrays, for each row: the last row of the message that begins there, its text's offset in
+    the data, and its bytes. Only texts that may be of a pair are put together.
+    """
+    first, last, size = _messages(columns, group)
+    final = np.arange(len(group))
+    text, bytes_of = columns["payload"].copy(), columns["wire"].copy()
+    several = (last > first) & (size <= min(LONGEST_TOGETHER, limits.BODY))
+    # Only what is of an exchange: another side's message before or behind it.
+    side, side_group = columns["side"][first], group[first]
+    near = np.zeros(len(first), dtype=np.bool_)
+    turns = (side_group[1:] == side_group[:-1]) & (side[1:] != side[:-1])
+    near[1:] |= turns
+    near[:-1] |= turns
+    several &= near
+    parts, at = [data], len(data)
+    payload, wire = columns["payload"], columns["wire"]
+    chosen = np.flatnonzero(several)
+    for begin, end, length in zip(
+        first[chosen].tolist(), last[chosen].tolist(), size[chosen].tolist(), strict=True
+    ):
+        offsets, sizes = payload[begin : end + 1].tolist(), wire[begin : end + 1].tolist()
+        parts += [data[a : a + b] for a, b in zip(offsets, sizes, strict=True)]
+        final[begin], text[begin], bytes_of[begin] = end, at, length
+        at += length
+    return (b"".join(parts) if len(parts) > 1 else data), final, text, bytes_of
+
+
+def _pairs(
+    data: bytes, columns: dict[str, Ints], group: Ints, final: Ints, text: Ints, size: Ints
+) -> Mask:
+    """Rows where a whole request may begin, its whole response behind it."""
     flags, wire, seq, ack = (columns[name] for name in ("flags", "wire", "seq", "ack"))
     whole = (flags & PLAIN_MASK == ACK) & (wire > 0) & (columns["captured"] == wire)
     octets = np.frombuffer(data, np.uint8)
     pair = np.zeros(len(flags), dtype=np.bool_)
     if len(flags) < 2 or len(octets) < 4:
         return pair
-    at = np.minimum(columns["payload"], len(octets) - 4)
+    at = np.minimum(text, len(octets) - 4)
     start = octets[at[:, None] + np.arange(4)].view(">u4")[:, 0]
-    response = whole & (wire >= 16) & (start == _HTTP)
-    pair[:-1] = (
-        (whole & ~response)[:-1]
-        & response[1:]
-        & (group[1:] == group[:-1])
-        & (columns["side"][1:] != columns["side"][:-1])
-        & (ack[:-1] == seq[1:])
-        & (ack[1:] == (seq + wire & MASK)[:-1])
+    response = whole & (size >= 16) & (start == _HTTP)
+    answer = np.minimum(final + 1, len(flags) - 1)
+    # What lies inside a message begins none, whatever it looks like: a body may be a request.
+    joined = np.flatnonzero(final > np.arange(len(final)))
+    inside = _covered(joined, final[joined], len(final))
+    found: Mask = (
+        (whole & ~response & ~inside)
+        & (final < len(flags) - 1)
+        & response[answer]
+        & (group[answer] == group)
+        & (columns["side"][answer] != columns["side"])
+        & (ack == seq[answer])
+        & (ack[answer] == (seq + size & MASK))
     )
-    return pair
+    return found
 
 
 # A segment's columns in their order, as plain numbers.
@@ -164,7 +237,9 @@ class Arranged:
     `columns` has a row for each segment, in the order of the frames within each connection; acks
     that say nothing new are left out. `keys` has a row for each connection, `bounds` where its rows
     begin (one more at the end), and `last_times` the time of its last segment. `pair` marks a row
-    that may be a whole request, the next its whole response, as far as the numbers tell.
+    that may be where a whole request begins, with its whole response behind it, as far as the
+    numbers tell. For each row, `final` is the last row of the message that begins there, `text`
+    where its bytes are in `data`, in one piece, and `size` how many they are.
     """
 
     data: bytes
@@ -173,6 +248,19 @@ class Arranged:
     bounds: Ints
     last_times: list[int]
     pair: Mask
+    final: Ints
+    text: Ints
+    size: Ints
+
+    def answer(self, rows: Ints) -> Ints:
+        """Where the responses begin of the requests that begin at `rows`."""
+        found: Ints = self.final[rows] + 1
+        return found
+
+    def behind(self, rows: Ints) -> Ints:
+        """The rows behind the exchanges that begin at `rows`."""
+        found: Ints = self.final[self.answer(rows)] + 1
+        return found
 
     def values(self, rows: Ints) -> list[Values]:
         """The columns of some rows."""
@@ -202,13 +290,17 @@ def arrange(rows: Rows) -> Arranged:
     kept = ~_redundant(columns, group)
     columns = {name: column[kept] for name, column in columns.items()}
     group = group[kept]
+    data, final, text, size = _together(rows.data, columns, group)
     return Arranged(
-        data=rows.data,
+        data=data,
         columns=columns,
         keys=rows.key[order[starts]],
         bounds=np.searchsorted(group, np.arange(len(starts) + 1)),
         last_times=last_times,
-        pair=_pairs(rows.data, columns, group),
+        pair=_pairs(data, columns, group, final, text, size),
+        final=final,
+        text=text,
+        size=size,
     )
 
 
@@ -242,6 +334,10 @@ def brief_connections(block: Arranged, ordinary: Mask, known: Mask) -> Brief:
     if compiled.kernels is not None:
         names = ("side", "seq", "ack", "flags", "window", "wire")
         rows = np.stack([block.columns[name] for name in names], axis=1)
+        # The kernel takes a row for a message.
+        asked = np.flatnonzero(ordinary)
+        ordinary = ordinary.copy()
+        ordinary[asked] = block.behind(asked) == asked + 2
         compiled.kernels.brief_connections(
             rows, ordinary.view(np.uint8), block.bounds, known.view(np.uint8), brief, out
         )
@@ -290,22 +386,27 @@ def walk(block: Arranged, ordinary: Mask, brief: Mask) -> Walk:
     begins[block.bounds] = True
     goes_on = np.zeros(len(asked), dtype=np.bool_)
     goes_on[1:] = (
-        (after == before + 2)
+        (after == block.behind(before))
         & ~begins[after]
         & (columns["side"][after] == columns["side"][before])
-        & (columns["seq"][after] == columns["ack"][before + 1])
-        & (columns["ack"][after] == _ends(columns, before + 1))
+        & (columns["seq"][after] == columns["ack"][block.answer(before)])
+        & (columns["ack"][after] == _ends(columns, block.behind(before) - 1))
     )
-    step = stays
-    step[asked[goes_on]] = step[asked + 1] = False
+    step = stays & ~_covered(asked, block.behind(asked) - 1, len(ordinary))
+    step[asked[goes_on]] = False
     row = np.flatnonzero(step)
     first = np.flatnonzero(~goes_on)
     count = np.diff(np.append(first, len(asked)))
     start = asked[first]
-    last = start + 2 * count - 2
+    last = asked[first + count - 1]
+    requests, responses = block.final[last], block.behind(last) - 1
     runs: list[Run | None] = [None] * len(row)
     found = zip(
-        start.tolist(), count.tolist(), block.values(last), block.values(last + 1), strict=True
+        start.tolist(),
+        count.tolist(),
+        block.values(requests),
+        block.values(responses),
+        strict=True,
     )
     for at, run in zip(np.searchsorted(row, start).tolist(), found, strict=True):
         runs[at] = Run(*run)

@@ -71,15 +71,16 @@ class Bulk:
         rows["status"] = taken.of_answer(lambda t: t.status)
         rows["route"] = routes
         rows["form"] = looks.form
-        for side, at in (("request", taken.row), ("response", taken.row + 1)):
+        for side, at in (("request", taken.row), ("response", taken.response)):
             frame = block.columns["frame"][at]
             rows[f"{side}_capture"] = frame >> 32
             rows[f"{side}_frame"] = frame & 0xFFFFFFFF
             rows[f"{side}_time"] = block.columns["time"][at]
             rows[f"{side}_seq"] = block.columns["seq"][at]
             rows[f"{side}_ack"] = block.columns["ack"][at]
-        rows["response_end_frame"] = rows["response_frame"]
-        rows["response_end_time"] = rows["response_time"]
+        over = block.final[taken.response]
+        rows["response_end_frame"] = block.columns["frame"][over] & 0xFFFFFFFF
+        rows["response_end_time"] = block.columns["time"][over]
         data = taken.data
         bounds = zip(taken.target.tolist(), taken.target_end.tolist(), strict=True)
         self._into.append_many(rows, [data[start:end] for start, end in bounds])
@@ -224,7 +225,8 @@ class _Taken:
     data: bytes
     templates: list[Template]
     block: Arranged
-    row: Ints  # of the request in the block; the response's is the next
+    row: Ints  # where the request begins in the block
+    response: Ints  # where the response begins
     connection: Ints
     asked: Ints
     answered: Ints
@@ -287,7 +289,7 @@ class _Taken:
 
     def answer_lines(self, at: int) -> bytes:
         """The field lines of a response."""
-        start = int(self.block.columns["payload"][self.row[at] + 1])
+        start = int(self.block.text[self.response[at]])
         start += self.templates[self.answered[at]].start
         return self.data[start : int(self.body[at])]
 
@@ -307,7 +309,7 @@ class _Taken:
         """For the kernel `search_tokens`."""
         begin, end = self.request_body[rows], self.request_end[rows]
         end = np.where(end - begin <= content.LONGEST_REQUEST_BODY, end, begin)
-        lines = self.block.columns["payload"][self.row[rows] + 1]
+        lines = self.block.text[self.response[rows]]
         lines = lines + self.of_answer(lambda t: t.start)[rows]
         spans: Ints = np.stack(
             [self.target[rows], self.target_end[rows], begin, end,
@@ -319,10 +321,12 @@ class _Taken:
 
 def _taken(pieces: Ints, block: Arranged, glance: Glance) -> _Taken:
     counts = pieces[:, 2]
-    # Row numbers of the requests: from each run's first row on, every second one.
+    # Row numbers of the requests: from each run's first row on, so many that are ordinary.
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    row = np.repeat(pieces[:, 1], counts) + 2 * within
-    end = block.columns["payload"] + block.columns["wire"]
+    asked = np.flatnonzero(glance.ordinary)
+    row = asked[np.repeat(np.searchsorted(asked, pieces[:, 1]), counts) + within]
+    response = block.answer(row)
+    end = block.text + block.size
     answered = glance.answered[row]
     framing = np.array([t.framing for t in glance.templates], dtype=np.int64)
     chunked = framing[answered] == CHUNKED
@@ -331,6 +335,7 @@ def _taken(pieces: Ints, block: Arranged, glance: Glance) -> _Taken:
         templates=glance.templates,
         block=block,
         row=row,
+        response=response,
         connection=np.repeat(pieces[:, 0], counts),
         asked=glance.asked[row],
         answered=answered,
@@ -339,7 +344,7 @@ def _taken(pieces: Ints, block: Arranged, glance: Glance) -> _Taken:
         request_body=end[row] - glance.request_length[row],
         request_end=end[row],
         body=glance.body[row],
-        body_end=end[row + 1],
+        body_end=end[response],
         length=glance.length[row],
         chunked=chunked,
     )

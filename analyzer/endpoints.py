@@ -74,13 +74,19 @@ class Endpoint(NamedTuple):
 
     @property
     def neighbours(self) -> str:
-        """What it has in common with those beside it: its path, all but the last segment.
+        """What it has in common with those beside it.
 
-        Or all of it, where operations tell endpoints of one path apart.
+        That is its path with those segments left open that have a digit, as values have and names
+        seldom; where there are none, with the last one left open. Or all of it, where operations
+        tell endpoints of one path apart.
         """
         if self.operation:
             return f"{self.method} {self.template}"
-        return f"{self.method} {self.template.rpartition('/')[0]}/"
+        segments = self.template.split("/")
+        values = [at for at, segment in enumerate(segments) if _is_value(segment)]
+        for at in values or [len(segments) - 1]:
+            segments[at] = "*"
+        return f"{self.method} {'/'.join(segments)}"
 
 
 def path_of(target: bytes) -> str:
@@ -216,6 +222,10 @@ def endpoints(routes: list[Route], requests: list[int]) -> list[Endpoint]:
                 kept = parameter + equals if parameter.startswith("?") else ""
                 found[n] = found[n]._replace(operation=kept + "{name}")
     return found
+
+
+def _is_value(segment: str) -> bool:
+    return not _is_fixed(segment) and any(map(str.isdigit, segment))
 
 
 def _is_fixed(segment: str) -> bool:

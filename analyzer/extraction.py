@@ -5,6 +5,7 @@ Law: extraction is pure per connection, so it may be split by connection over pr
 """
 
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
 
@@ -105,6 +106,8 @@ class Recorder:
         self._connections = 0
         # The block's ordinary exchanges, and its brief connections: their numbers, here and there.
         self._taken: list[Piece] = []
+        self._takers: list[HttpConnection | None] = []  # beside `_taken`; none: it is brief
+        self._extra: list[tuple[int, Message]] = []  # behind which of `_taken`, bytes of no message
         self._brief: list[tuple[int, int]] = []
 
     # --- the http stage's Recorder -------------------------------------------------------------
@@ -184,6 +187,9 @@ class Recorder:
 
     def extra(self, exchange: int, stray: Message) -> None:
         """Behind the response of a row came bytes that begin no message."""
+        if exchange < 0:
+            self._extra.append((_UNWRITTEN - exchange, stray))
+            return
         self.into.exchanges.change(exchange, "flags", int(Flag.EXTRA_BYTES))
         self.into.exchanges.change(exchange, "response_extra", min(stray.length, 0xFFFFFFFF))
 
@@ -211,9 +217,17 @@ class Recorder:
 
     # --- ordinary exchanges --------------------------------------------------------------------
 
-    def take_ordinary(self, connection: int, row: int, count: int) -> None:
-        """Take ordinary exchanges of a connection, two rows of the block each, from `row` on."""
+    def take_ordinary(
+        self, connection: int, row: int, count: int, taker: HttpConnection | None = None
+    ) -> int:
+        """Take ordinary exchanges of a connection, from this row of the block on.
+
+        Returns what stands for the last one's number until the block is written; `taker` is then
+        told the number.
+        """
         self._taken.append((connection, row, count))
+        self._takers.append(taker)
+        return _UNWRITTEN - len(self._taken) + 1
 
     def take_brief(self, brief: Brief, which: int) -> None:
         """Take a brief connection of the block, and its exchanges."""
@@ -225,12 +239,24 @@ class Recorder:
         """The end of a block: write the ordinary exchanges and brief connections taken from it."""
         if self._taken:
             taken, self._taken = self._taken, []
+            number = self.into.exchanges.length - 1
             self._bulk.write(taken, block, glance)
+            self._number(taken, number)
         if self._brief:
             numbers, which = np.array(self._brief, dtype=np.int64).T
             self._brief.clear()
             rows = connection_rows(numbers, which, block, brief, self._address)
             self.into.connections.append_many(rows, [])
+
+    def _number(self, taken: list[Piece], before: int) -> None:
+        """Exchanges taken have been written behind the row `before`: the last ones' numbers."""
+        last = list(accumulate((count for *_, count in taken), initial=before))[1:]
+        for which, stray in self._extra:
+            self.extra(last[which], stray)
+        for which, taker in enumerate(self._takers):
+            if taker is not None:
+                taker.wrote_ordinary(_UNWRITTEN - which, last[which])
+        self._extra, self._takers = [], []
 
     def finish(self) -> None:
         """The end of the capture: what was learned is complete."""
@@ -322,6 +348,7 @@ def _is_head_alone(response: Message) -> bool:
     )
 
 
+_UNWRITTEN = -2  # and below: exchanges of the block that have no number yet
 _EXTRA_BYTES = int(ConnectionFlag.EXTRA_BYTES)
 
 
@@ -376,8 +403,8 @@ class HttpSink:
             assert self.connection.initiator is not None
             self._begin(self.connection.initiator)
         assert self.http is not None
-        self.http.took_ordinary(count, seq, ack)
-        self.recorder.take_ordinary(self._number, row, count)
+        last = self.recorder.take_ordinary(self._number, row, count, self.http)
+        self.http.took_ordinary(count, seq, ack, last)
 
     def data(self, side: int, piece: bytes, frame: int, time: int, seq: int, ack: int) -> None:
         """The next bytes of a side."""

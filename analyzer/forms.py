@@ -97,81 +97,67 @@ def _loaded(text: bytes) -> object:
 
 
 class Reading(NamedTuple):
-    """How bodies of some media types are read.
+    """How bodies of some media types are looked into."""
 
-    `read` gives their shape; None: they are not looked into. `is_text`: what requests name is
-    looked for in them. `values` gives the values in what is no JSON, but made of it or like it.
-    """
-
-    media_types: re.Pattern[str]
-    read: Reader | None
-    is_text: bool = False
+    reader: Reader | None  # of their form; None: they are not looked into
+    repeats: bool = False  # whether they are searched for what the request named
+    # The values in what is no JSON, but made of it or like it.
     values: Callable[[bytes], Iterable[object]] | None = None
 
 
-_FORM = Reading(
-    re.compile(r"application/x-www-form-urlencoded\Z"), texts.form_shape, True, _of_form
-)
-_EVENTS = Reading(re.compile(r"text/event-stream\Z"), sequences.events_shape, True, _of_events)
-_LINES = Reading(
-    re.compile(
-        r"(?:application/(?:(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines|json-stream)"
-        r"|json-seq|stream\+json)|text/(?:x-)?(?:ndjson|jsonl))\Z"
-    ),
-    sequences.lines_shape,
-    True,
-    _of_lines,
-)
-_MULTIPART = Reading(re.compile(r"multipart/.*\Z"), _parts, True, _of_parts)
-
-# The first that a media type matches; JSON comes before all of them.
-_READINGS: tuple[Reading, ...] = (
-    _EVENTS,
-    _LINES,
-    _MULTIPART,
-    _FORM,
-    *(
-        Reading(re.compile(rf"(?:{media_types})\Z"), read, is_text)
-        for media_types, read, is_text in (
-            (r"text/html|application/xhtml\+xml", markup.html_shape, True),
-            (r"image/svg\+xml", _drawing, False),
-            (r"text/xml|application/xml|[\w.\-]+/[\w.\-]+\+xml", markup.xml_shape, True),
-            (r"(?:text|application)/(?:csv|tab-separated-values)", texts.csv_shape, True),
-            (r"application/grpc(?:-web)?(?:\+proto)?", _grpc, False),
-            (
-                r"application/(?:x-|vnd\.google\.)?(?:protobuf|protobuffer)"
-                r"|application/[\w.\-]+\+proto(?:buf)?",
-                _message,
-                False,
-            ),
-            (
-                r"text/(?:css|(?:java|ecma|x-java)script)|application/(?:x-)?(?:java|ecma)script",
-                None,
-                False,
-            ),
-            (r"(?:audio|video|font)/.*|application/(?:x-)?font.*", None, False),
-            (r"image/.*", _file, False),
-            (r"text/.*", _text, True),
-            (r".*", _guessed, False),
-        )
-    ),
+# The first that a media type matches says how; JSON is read before any of these is asked.
+_READINGS: tuple[tuple[re.Pattern[str], Reading], ...] = tuple(
+    (re.compile(pattern + r"\Z"), reading)
+    for pattern, reading in (
+        (r"text/html|application/xhtml\+xml", Reading(markup.html_shape, repeats=True)),
+        (r"image/svg\+xml", Reading(_drawing)),
+        (
+            r"text/xml|application/xml|[\w.\-]+/[\w.\-]+\+xml",
+            Reading(markup.xml_shape, repeats=True),
+        ),
+        (
+            r"(?:text|application)/(?:csv|tab-separated-values)",
+            Reading(texts.csv_shape, repeats=True),
+        ),
+        (
+            r"application/x-www-form-urlencoded",
+            Reading(texts.form_shape, repeats=True, values=_of_form),
+        ),
+        (r"text/event-stream", Reading(sequences.events_shape, repeats=True, values=_of_events)),
+        (
+            r"application/(?:(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines|json-stream)"
+            r"|json-seq|stream\+json)|text/(?:x-)?(?:ndjson|jsonl)",
+            Reading(sequences.lines_shape, repeats=True, values=_of_lines),
+        ),
+        (r"multipart/.*", Reading(_parts, repeats=True, values=_of_parts)),
+        (r"application/grpc(?:-web)?(?:\+proto)?", Reading(_grpc, repeats=True)),
+        (
+            r"application/(?:x-|vnd\.google\.)?(?:protobuf|protobuffer)"
+            r"|application/[\w.\-]+\+proto(?:buf)?",
+            Reading(_message, repeats=True),
+        ),
+        (
+            r"text/(?:css|(?:java|ecma|x-java)script)|application/(?:x-)?(?:java|ecma)script",
+            Reading(None),
+        ),
+        (r"(?:audio|video|font)/.*|application/(?:x-)?font.*", Reading(None)),
+        (r"image/.*", Reading(_file)),
+        (r"text/.*", Reading(_text, repeats=True)),
+        (r".*", Reading(_guessed)),
+    )
 )
 
 
 @lru_cache(1024)
-def _reading(media_type: str) -> Reading:
-    return next(one for one in _READINGS if one.media_types.match(media_type))
-
-
-def reader(media_type: str) -> Reader | None:
-    """What reads a body of this media type that is not JSON; None: nothing does."""
-    return _reading(media_type).read
+def reading(media_type: str) -> Reading:
+    """How a body of this media type is looked into that is not JSON."""
+    return next(how for pattern, how in _READINGS if pattern.match(media_type))
 
 
 @lru_cache(1024)
 def may_repeat(media_type: str) -> bool:
-    """Whether a body of this media type is a text that may say whose it is."""
-    return may_be_json(media_type) or _reading(media_type).is_text
+    """Whether a body of this media type may say whose it is, by what its request named."""
+    return may_be_json(media_type) or reading(media_type).repeats
 
 
 def value(media_type: str, body: bytes) -> object:
@@ -179,7 +165,7 @@ def value(media_type: str, body: bytes) -> object:
 
     Of a sequence of several (events, lines, parts) it is a tuple of theirs.
     """
-    values = _reading(media_type).values
+    values = reading(media_type).values
     whole = _loaded(body) if values is None or may_be_json(media_type) else None
     if values is None or whole is not None:
         return whole
@@ -190,7 +176,7 @@ def value(media_type: str, body: bytes) -> object:
 @lru_cache(1024)
 def is_read(media_type: str) -> bool:
     """Whether a body of this media type is looked into at all."""
-    return may_be_json(media_type) or reader(media_type) is not None
+    return may_be_json(media_type) or reading(media_type).reader is not None
 
 
 def unread(media_type: str) -> Form | None:
@@ -213,7 +199,7 @@ def shape_as(media_type: str, body: bytes) -> Shape | None:
                 return None
         else:
             return shape_of(value)
-    read = reader(media_type)
+    read = reading(media_type).reader
     return None if read is None else read(body)
 
 

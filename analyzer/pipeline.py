@@ -204,11 +204,11 @@ def _glanced(blocks: Iterable[Rows]) -> Iterator[tuple[Arranged, Glance]]:
     reader = OrdinaryReader()
     for rows in blocks:
         arranged = arrange(rows)
-        start = arranged.columns["payload"]
-        end = start + arranged.columns["wire"]
-        glance = reader.glance(arranged.data, start, end, arranged.pair)
+        start, end = arranged.text, arranged.text + arranged.size
+        answer = arranged.final + 1
+        glance = reader.glance(arranged.data, start, end, arranged.pair, answer)
         # A block is much memory: none is kept while the next one is made.
-        del rows, start, end
+        del rows, start, end, answer
         yield arranged, glance
         del arranged, glance
 

@@ -78,7 +78,7 @@ class Sink(Protocol):
         """The client's side, when its next bytes begin a request and nothing is outstanding."""
 
     def take_ordinary(self, row: int, count: int, seq: int, ack: int) -> None:
-        """Take that many ordinary exchanges, two rows of the block each, from `row` on.
+        """Take that many ordinary exchanges of the block, from `row` on.
 
         The numbers are those of the first request.
         """
@@ -642,11 +642,12 @@ class Tracker:
     ) -> Connection | None:
         """A run whose first exchange was not taken: until the rest of it can be."""
         while True:
-            for values in block.values(np.arange(run.row, run.row + 2)):
+            (behind,) = block.behind(np.array([run.row])).tolist()
+            for values in block.values(np.arange(run.row, behind)):
                 connection = self._segment(connection, name, key, block.data, values)
             if run.exchanges == 1:
                 return connection
-            run = run._replace(row=run.row + 2, exchanges=run.exchanges - 1)
+            run = run._replace(row=behind, exchanges=run.exchanges - 1)
             (values,) = block.values(np.array([run.row]))
             if self._take_ordinary(connection, block, values, run):
                 return connection

@@ -5,6 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import zstandard
+
 FOLDER = Path(__file__).parent.parent / "captures" / "recordings"
 
 
@@ -40,6 +42,14 @@ def recordings() -> tuple[Recording, ...]:
 def recording(scenario: str, vantage: str) -> Path:
     """The capture of a scenario at a vantage."""
     return next(r.path for r in recordings() if r.scenario == scenario and r.vantage == vantage)
+
+
+def plain(path: Path) -> bytes:
+    """A capture without its compression, which is none or zstd."""
+    data = path.read_bytes()
+    if path.suffix == ".zst":
+        return zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    return data
 
 
 def sees_both(scenario: str) -> list[Recording]:

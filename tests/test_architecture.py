@@ -1,6 +1,7 @@
 """The arrows between modules point one way, and the small laws of the layout hold."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -95,13 +96,20 @@ def area(module: str) -> str:
     return parts[1] if len(parts) > 1 else "__init__"
 
 
+@cache
+def modules() -> dict[Path, ast.Module]:
+    """All modules of the analyzer, parsed."""
+    return {path: ast.parse(path.read_text()) for path in sorted(ROOT.rglob("*.py"))}
+
+
+@cache
 def imports() -> list[tuple[str, str, str]]:
     """(area, file, module of the analyzer that it imports), those inside functions included."""
     found = []
-    for path in sorted(ROOT.rglob("*.py")):
+    for path, tree in modules().items():
         name = path.relative_to(ROOT)
         of = name.parts[0].removesuffix(".py")
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module:
@@ -152,8 +160,8 @@ def test_modules_are_of_a_readable_size() -> None:
 
 
 def test_every_module_says_what_it_is_for() -> None:
-    for path in ROOT.rglob("*.py"):
-        assert ast.get_docstring(ast.parse(path.read_text())), path
+    for path, tree in modules().items():
+        assert ast.get_docstring(tree), path
 
 
 def test_a_column_has_one_type_everywhere() -> None:
@@ -173,8 +181,8 @@ def test_anomalies_are_a_closed_list() -> None:
 def test_every_anomaly_is_counted_somewhere() -> None:
     named = {
         node.value
-        for path in ROOT.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for path, tree in modules().items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
         if path.name != "anomalies.py"
     }
@@ -182,9 +190,9 @@ def test_every_anomaly_is_counted_somewhere() -> None:
 
 
 def test_only_the_command_line_prints() -> None:
-    for path in ROOT.rglob("*.py"):
+    for path, tree in modules().items():
         if path.name == "cli.py":
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in ("print", "exit"), path

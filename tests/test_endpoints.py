@@ -3,7 +3,16 @@
 import pytest
 
 from analyzer.anomalies import Anomalies
-from analyzer.endpoints import MANY_AT_TOP, MANY_VALUES, Route, Routes, endpoints, path_of, typed
+from analyzer.endpoints import (
+    MANY_AT_TOP,
+    MANY_VALUES,
+    Endpoint,
+    Route,
+    Routes,
+    endpoints,
+    path_of,
+    typed,
+)
 
 
 @pytest.mark.parametrize(
@@ -148,3 +157,19 @@ def test_every_route_has_its_endpoint() -> None:
     routes = [Route("?", "", "?"), Route("GET", "h", "/a/{id}"), Route("GET", "h", "/a/{id}")]
     found = endpoints(routes, [0, 1, 1])
     assert [endpoint.name for endpoint in found] == ["? ?", "GET /a/{id}", "GET /a/{id}"]
+
+
+@pytest.mark.parametrize(
+    ("template", "operation", "expected"),
+    [
+        ("/v2/carriers/hansa", "", "GET /v2/carriers/*"),
+        ("/v2/depots/D07/stock", "", "GET /v2/depots/*/stock"),
+        ("/v2/depots/D07", "", "GET /v2/depots/*"),
+        ("/api/v1/horses/{id}", "", "GET /api/v1/horses/*"),
+        ("/graphql", "query Orders", "GET /graphql"),
+        ("/", "", "GET /*"),
+        ("*", "", "GET *"),
+    ],
+)
+def test_neighbours(template: str, operation: str, expected: str) -> None:
+    assert Endpoint("GET", "", template, operation).neighbours == expected

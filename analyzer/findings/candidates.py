@@ -24,6 +24,7 @@ SAYS = 3.0  # bits from which on a response fits its own request badly
 # Bits that speak for a pair before its messages are looked at: tokens may add what is missing, and
 # in a circle the other pairs.
 PROMISING = 3.0
+MOST_ALONE = 64  # responses without a candidate whose messages are looked at all the same
 MOST_LOOKED_UP = 64  # responses whose copies are looked for among all exchanges
 
 
@@ -43,14 +44,19 @@ class Candidates:
     given: Counter[tuple[int, int, int, int]] = field(default_factory=Counter)
 
     def rows(self) -> list[Row]:
-        """All exchanges whose messages decide, the responses with most candidates' worth first."""
+        """All exchanges whose messages decide; some of those that may be nobody's come last."""
         found: dict[Id, Row] = {}
+        alone: list[Row] = []
         for row in self.responses:
             others = [*self.of[row.id], *self.copies.get(row.id, ())]
             if others or row.id in self.before:
                 before = [self.before[row.id]] if row.id in self.before else []
                 for one in (row, *others, *before):
                     found.setdefault(one.id, one)
+            elif row["request_frame"]:
+                alone.append(row)
+        for row in alone[:MOST_ALONE]:
+            found.setdefault(row.id, row)
         return list(found.values())
 
 

@@ -443,9 +443,11 @@ class FormModel:
         odd = self._usual.odd(
             fit.share, self.counted.endpoint[variant[asked]], experienced, counted=own and counted
         )
-        alike = self._usual.alike(fit.share)
-        # An endpoint of which nothing was seen is like its neighbours, or not.
-        alike = np.where(experienced, alike, np.minimum(alike, 0.0))
+        alike = np.where(
+            experienced,
+            self._usual.alike(fit.share),
+            self._usual.alike(fit.share, experienced=False),
+        )
         out[asked] = np.where(fit.tells, alike - odd, 0.0)
         return out
 
@@ -557,9 +559,12 @@ class _Usual:
         bits: Floats = np.log2(random) - np.log2(np.minimum(1.0, np.maximum(own, floor)))
         return np.asarray(np.maximum(bits, 0.0), dtype=np.float64)
 
-    def alike(self, share: Floats) -> Floats:
-        """log2 of how much oftener true pairs than strangers fit at least as well as `share`."""
-        fits, sums = self.pools[True]
+    def alike(self, share: Floats, *, experienced: bool = True) -> Floats:
+        """log2 of how much oftener true pairs than strangers fit at least as well as `share`.
+
+        Those of endpoints of which nothing was seen fit their neighbours, or not.
+        """
+        fits, sums = self.pools[experienced]
         every = float(sums[-1]) if len(sums) else 0.0
         below = np.concatenate([[0.0], sums])[np.searchsorted(fits, share - ALIKE_FITS, "left")]
         true = (every - below + 0.5) / (every + 1.0)

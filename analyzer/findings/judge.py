@@ -32,7 +32,7 @@ from analyzer.findings.swaps import Verdicts
 from analyzer.findings.tokens import Echoes
 from analyzer.findings.triage import REQUEST_TIMEOUT, Odd, longest_waits, triage
 from analyzer.findings.view import ERROR, Counts, Id, Row, Tables
-from analyzer.findings.weights import Weigher, breaks_demand
+from analyzer.findings.weights import Weigher
 from analyzer.shapes import UNKNOWN_FORM
 from analyzer.tables import Flag, Outcome
 
@@ -221,9 +221,7 @@ def _look_closer(weigher: Weigher, found: Candidates, odd: Odd) -> None:
         and not limited(tables, row)
     ]
     beside = [row for some in weigher.examples.values() for row in some]
-    broken = [row for row in odd.suspects if breaks_demand(row)]
-    looked_at = [*rows, *silent[:MOST_LOOKED_AT], *broken[:MOST_LOOKED_AT]]
-    weigher.messages.take(looked_at, beside)
+    weigher.messages.take([*rows, *silent[:MOST_LOOKED_AT]], beside)
     weigher.named.update(_named(weigher, rows))
     weigher.repeats = Repeats.around(tables, rows)
 

@@ -132,7 +132,7 @@ class HttpConnection:
         self._skipped = False  # a body was announced and never sent
         self._doubtful = False  # a request has ended where another reader may not see its end
         self._surplus: deque[Message] = deque()
-        self._last: int | None = None  # the exchange of the last whole response; -1: not by number
+        self._last: int | None = None  # the exchange of the last whole response; -1: unknown
         self._spilled = False  # bytes behind its end are still in the way of the next response
         self.extra = 0  # bytes of the server that began no message
         self._interim_end: int | None = None  # where the last interim response ended
@@ -175,13 +175,21 @@ class HttpConnection:
             and self._readers[1].idle
         )
 
-    def took_ordinary(self, count: int, seq: int, ack: int) -> None:
-        """`count` ordinary exchanges were read past this object, the first with these numbers."""
+    def took_ordinary(self, count: int, seq: int, ack: int, last: int = -1) -> None:
+        """`count` ordinary exchanges were read past this object, the first with these numbers.
+
+        `last` is the last one's number, or what stands for it until `wrote_ordinary`.
+        """
         self.requests += count
         self.answered += count
-        self._last = -1
+        self._last = last
         if self.first_request is None:
             self.first_request = (seq, ack)
+
+    def wrote_ordinary(self, last: int, number: int) -> None:
+        """The exchange that `last` stood for has this number."""
+        if self._last == last:
+            self._last = number
 
     # --- bytes in --------------------------------------------------------------------------
 
@@ -301,7 +309,7 @@ class HttpConnection:
             return
         self._spilled = True
         self.extra += stray.length
-        if self._last >= 0:
+        if self._last != -1:
             self._recorder.extra(self._last, stray)
 
     # --- requests --------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Ordinary exchanges, read many at once: a whole request in one segment, its answer in the next.
+"""Ordinary exchanges, read many at once: a whole request, then its whole answer.
 
 Law: what is taken here gives the same row as the state machine of `messages.py` and `exchanges.py`
 would give, and whatever is not plainly ordinary is left to them. The caller has checked the
@@ -87,11 +87,16 @@ class OrdinaryReader:
         self._requests: list[Template] = []
         self._responses: list[Template] = []
 
-    def glance(self, data: bytes, start: Ints, end: Ints, pair: Mask) -> Glance:
-        """Look at the segments data[start:end]; a row in `pair` is a request before its response.
+    def glance(
+        self, data: bytes, start: Ints, end: Ints, pair: Mask, answer: Ints | None = None
+    ) -> Glance:
+        """Look at the texts data[start:end]; a row in `pair` is a request before its response.
 
-        All arrays have shape (n,).
+        All arrays have shape (n,). `answer` is the row of each request's response, without it the
+        next.
         """
+        if answer is None:
+            answer = np.arange(1, len(start) + 1)
         out = Glance.of(len(start))
         rows = np.flatnonzero(pair)
         if compiled.kernels is None or not len(rows):
@@ -102,7 +107,12 @@ class OrdinaryReader:
         whole = (heads[:, 0] >= 0) & (heads[:, 2] >= 0)
         rows, asked = rows[whole], heads[whole]
         heads = _fit_all(
-            data, start[rows + 1], end[rows + 1], self._responses, out.templates, response_template
+            data,
+            start[answer[rows]],
+            end[answer[rows]],
+            self._responses,
+            out.templates,
+            response_template,
         )
         whole = (heads[:, 0] >= 0) & (heads[:, 2] >= 0)
         rows, asked, answered = rows[whole], asked[whole], heads[whole]

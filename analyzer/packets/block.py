@@ -2,8 +2,8 @@
 
 Law: all frames of a block go through their chains of headers together, a header of each kind at a
 time (`headers.py` has the kinds and what follows them). What takes a memory of other frames, or a
-search (IP fragments, NFLOG, GTP extensions), is declined: `single.py` is the only place for that.
-Lengths are never trusted beyond what was captured.
+search (IP fragments, NFLOG, GTP extensions), and what is rare (802.11, L2TP), is declined:
+`single.py` is the only place for that. Lengths are never trusted beyond what was captured.
 """
 
 from collections.abc import Callable
@@ -382,12 +382,28 @@ def _udp(look: _Look, chains: _Chains) -> Kinds:
     vxlan |= _is_vxlan(octets, inner, chains.stop)
     geneve = (port == headers.GENEVE_PORT) & (first >> 6 == 0)
     gtp = (port == headers.GTP_PORT) & (first & 0xF0 == 0x30) & (second == 0xFF)
-    teredo = (port == headers.TEREDO_PORT) | (_u16(octets, at) == headers.TEREDO_PORT)
+    source = _u16(octets, at)
+    teredo = (port == headers.TEREDO_PORT) | (source == headers.TEREDO_PORT)
     # An origin indication may come first (RFC 4380 §5.1.1).
     origin = teredo & (first == 0) & (second == 0) & (inner + 9 <= chains.stop)
     start = np.where(origin, inner + 8, inner)
     teredo &= _u8(octets, start) >> 4 == 6
     following = np.where(port == headers.GRE_PORT, Kind.GRE, Kind.UDP_PAYLOAD)
+    for kind, number, holds in (
+        # A data message of either version (RFC 2661 §3.1, RFC 3931 §4.1.2.1).
+        (Kind.L2TP, headers.L2TP_PORT, (first & 0x80 == 0) & np.isin(second & 0x0F, (2, 3))),
+        # Forwarding (opcode 1) of IP.
+        (
+            Kind.AYIYA,
+            headers.AYIYA_PORT,
+            (_u8(octets, inner + 2) & 0x0F == 1)
+            & np.isin(_u8(octets, inner + 3), list(headers.AYIYA_NEXT)),
+        ),
+    ):
+        either = (port == number) | (source == number)
+        following = np.where(either & holds, kind, following)
+    tzsp = (port == headers.TZSP_PORT) & (first == 1) & (second <= 1)
+    following = np.where(tzsp, Kind.TZSP, following)
     following = np.where(teredo, Kind.IPV6, following)
     following = np.where(gtp, Kind.GTP, following)
     following = np.where(geneve, Kind.GENEVE, following)
@@ -551,6 +567,15 @@ _STEPS: dict[int, Callable[[_Look, _Chains], Kinds]] = {
     Kind.FRAME_RELAY: _declined,
     Kind.PKTAP: _declined,
     Kind.ARCNET: _declined,
+    Kind.WLAN: _declined,
+    Kind.WLAN_PADDED: _declined,
+    Kind.RADIOTAP: _declined,
+    Kind.PRISM: _declined,
+    Kind.PPI: _declined,
+    Kind.L2TP: _declined,
+    Kind.L2TP3: _declined,
+    Kind.AYIYA: _declined,
+    Kind.TZSP: _declined,
 }
 
 

@@ -54,20 +54,30 @@ class Kind(IntEnum):
     FRAME_RELAY = 28  # RFC 2427
     PKTAP = 29  # LINKTYPE_PKTAP: Apple's
     ARCNET = 30  # LINKTYPE_ARCNET_LINUX, RFC 1051 and RFC 1201
-    TCP = 31  # RFC 9293
-    DECLINED = 32  # the block decoder leaves it to the one-frame decoder
+    WLAN = 31  # IEEE 802.11
+    WLAN_PADDED = 32  # the same, its header padded to four bytes
+    RADIOTAP = 33  # what a monitor writes before 802.11: radiotap.org
+    PRISM = 34  # the same by others: Prism, AVS
+    PPI = 35  # the same by others: Per-Packet Information
+    L2TP = 36  # RFC 2661 and RFC 3931, over UDP
+    L2TP3 = 37  # RFC 3931 §4.1.1: a session's header
+    AYIYA = 38  # draft-massar-v6ops-ayiya
+    TZSP = 39  # TaZmen Sniffer Protocol
+    TCP = 40  # RFC 9293
+    DECLINED = 41  # the block decoder leaves it to the one-frame decoder
     # fates
-    UDP_PAYLOAD = 33
-    ICMP = 34
-    ESP = 35
-    OTHER_TRANSPORT = 36
-    ARP = 37
-    NOT_IP = 38
-    CUT = 39
-    INVALID = 40
-    TOO_DEEP = 41
-    LINK_UNKNOWN = 42
-    SCOPES_FULL = 43
+    UDP_PAYLOAD = 42
+    ICMP = 43
+    ESP = 44
+    OTHER_TRANSPORT = 45
+    ARP = 46
+    NOT_IP = 47
+    CUT = 48
+    INVALID = 49
+    TOO_DEEP = 50
+    LINK_UNKNOWN = 51
+    SCOPES_FULL = 52
+    WLAN_UNREAD = 53
 
 
 FIRST_FATE = Kind.UDP_PAYLOAD
@@ -83,6 +93,7 @@ FATES: dict[int, str] = {
     Kind.TOO_DEEP: "tunnel-too-deep",
     Kind.LINK_UNKNOWN: "link-type-unknown",
     Kind.SCOPES_FULL: "tunnels-limit",
+    Kind.WLAN_UNREAD: "wlan-not-read",
 }
 
 # Bytes that a header must have captured before it is looked at.
@@ -118,6 +129,15 @@ NEED: dict[int, int] = {
     Kind.FRAME_RELAY: 4,
     Kind.PKTAP: 12,
     Kind.ARCNET: 8,
+    Kind.WLAN: 10,
+    Kind.WLAN_PADDED: 10,
+    Kind.RADIOTAP: 8,
+    Kind.PRISM: 8,
+    Kind.PPI: 8,
+    Kind.L2TP: 6,
+    Kind.L2TP3: 4,
+    Kind.AYIYA: 8,
+    Kind.TZSP: 5,
     Kind.TCP: 20,
 }
 
@@ -132,12 +152,17 @@ LINKS: dict[int, Kind] = {
     51: Kind.PPPOE,
     RAW: Kind.RAW,
     104: Kind.HDLC,
+    105: Kind.WLAN,
     107: Kind.FRAME_RELAY,
     LOOP: Kind.LOOPBACK,
     COOKED: Kind.COOKED,
+    119: Kind.PRISM,
+    127: Kind.RADIOTAP,
+    129: Kind.ARCNET,
+    163: Kind.PRISM,
+    192: Kind.PPI,
     228: Kind.IPV4,
     229: Kind.IPV6,
-    129: Kind.ARCNET,
     239: Kind.NFLOG,
     258: Kind.PKTAP,
     COOKED2: Kind.COOKED2,
@@ -172,6 +197,8 @@ _GRE_TYPES: dict[int, Kind] = {
     0x880B: Kind.PPP,
     0x883E: Kind.WCCP,
     0x88BE: Kind.ERSPAN2,
+    # Aruba's controllers number their tunnels by the type; each holds 802.11.
+    **dict.fromkeys(range(0x8200, 0x8380, 0x10), Kind.WLAN),
 }
 
 _PROTOCOLS: dict[int, Kind] = {
@@ -186,6 +213,7 @@ _PROTOCOLS: dict[int, Kind] = {
     51: Kind.AUTHENTICATION,
     58: Kind.ICMP,
     97: Kind.ETHERIP,
+    115: Kind.L2TP3,
     137: Kind.MPLS,
 }
 _ONLY_IN_IPV6: dict[int, Kind] = {
@@ -209,6 +237,16 @@ GTP_PORT = 2152
 GPE_PORT = 4790  # elsewhere VXLAN's other flags are reserved, and ignored (RFC 7348 §5)
 GRE_PORT = 4754  # RFC 8086
 TEREDO_PORT = 3544  # RFC 4380, at either end
+L2TP_PORT = 1701  # RFC 2661, at either end
+AYIYA_PORT = 5072  # at either end
+AYIYA_NEXT: dict[int, Kind] = {4: Kind.IPV4, 41: Kind.IPV6}
+TZSP_PORT = 37_008
+TZSP_HOLDS: dict[int, Kind] = {
+    0x01: Kind.ETHERNET,
+    0x12: Kind.WLAN,
+    0x77: Kind.PRISM,
+    0x7F: Kind.PRISM,
+}
 VXLAN_NEXT: dict[int, Kind] = {1: Kind.IPV4, 2: Kind.IPV6, 3: Kind.ETHERNET, 5: Kind.MPLS}
 
 Lookup = npt.NDArray[np.uint8]

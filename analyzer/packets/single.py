@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import dpkt
 
-from analyzer.packets import headers
+from analyzer.packets import headers, wireless
 from analyzer.packets.fragments import LONGEST, Fragment, Whole
 from analyzer.packets.headers import FATES, FIRST_FATE, MAPPED, MOST_HEADERS, NEED, Kind
 from analyzer.packets.scopes import FULL, Scopes
@@ -309,6 +309,14 @@ def _udp(chain: _Chain) -> int:
         if chain.u8(start) >> 4 == 6:
             chain.at = start
             return Kind.IPV6
+    ports = source, port
+    if port == headers.TZSP_PORT and first == 1 and chain.u8(at + 1) <= 1:
+        return Kind.TZSP
+    forwards = chain.u8(at + 2) & 0x0F == 1 and chain.u8(at + 3) in headers.AYIYA_NEXT
+    if headers.AYIYA_PORT in ports and forwards:
+        return Kind.AYIYA
+    if headers.L2TP_PORT in ports and not first & 0x80 and chain.u8(at + 1) & 0x0F in (2, 3):
+        return Kind.L2TP
     return Kind.GRE if port == headers.GRE_PORT else Kind.UDP_PAYLOAD
 
 
@@ -350,6 +358,58 @@ def _gtp(chain: _Chain) -> int:
             return Kind.INVALID
         chain.at += size
     return Kind.RAW
+
+
+def _l2tp(chain: _Chain) -> int:
+    """A data message over UDP; of version 2 PPP follows (RFC 2661 §3.1)."""
+    flags = chain.u16(chain.at)
+    if flags & 0x0F == 3:
+        chain.at += 4
+        return Kind.L2TP3
+    chain.at += 6 + (2 if flags & 0x4000 else 0) + (4 if flags & 0x0800 else 0)
+    if flags & 0x0200:  # an offset, and as many bytes
+        chain.at += 2 + chain.u16(chain.at)
+    return Kind.PPP
+
+
+def _l2tp3(chain: _Chain) -> int:
+    """A session of version 3 (RFC 3931 §4.1.1.1): its number, and then what both ends agreed on.
+
+    That are a cookie of 0, 4 or 8 bytes, 0 or 4 of a sublayer, and Ethernet (RFC 4719) or PPP.
+    """
+    if not chain.u32(chain.at):
+        return Kind.OTHER_TRANSPORT  # session 0 are control messages
+    for size in (4, 8, 12, 16):
+        at = chain.at + size
+        if chain.frame[at : at + 4] in (b"\xff\x03\0\x21", b"\xff\x03\0\x57"):
+            chain.at = at
+            return Kind.PPP
+        if _holds_ethernet(chain, at) and at + 15 <= chain.stop:
+            following, first = _typed(chain.u16(at + 12)), chain.u8(at + 14)
+            if following not in (Kind.IPV4, Kind.IPV6) or following == _version(first):
+                chain.at = at
+                return Kind.ETHERNET
+    return Kind.CUT if chain.stop < chain.end else Kind.OTHER_TRANSPORT
+
+
+def _ayiya(chain: _Chain) -> int:
+    """Identity and signature are as long as they say: in powers of two, and in words."""
+    at = chain.at
+    chain.at += 8 + (1 << (chain.u8(at) >> 4)) + (chain.u8(at + 1) >> 4) * 4
+    return headers.AYIYA_NEXT[chain.u8(at + 3)]
+
+
+def _tzsp(chain: _Chain) -> int:
+    """Tagged fields of their own length stand before the frame; the last has the tag 1."""
+    following = headers.TZSP_HOLDS.get(chain.u16(chain.at + 2), Kind.NOT_IP)
+    at = chain.at + 4
+    while at < chain.stop:
+        tag = chain.u8(at)
+        at += 1 if tag <= 1 else 2 + chain.u8(at + 1)
+        if tag == 1:
+            chain.at = at
+            return following
+    return Kind.CUT
 
 
 def _gre(chain: _Chain) -> int:
@@ -452,6 +512,16 @@ def _arcnet(chain: _Chain) -> int:
     return Kind.IPV4 if old or (number == 212 and not part) else Kind.NOT_IP
 
 
+def _wireless(read: wireless.Step) -> Callable[[_Chain], int]:
+    """The step of a header before or of 802.11."""
+
+    def step(chain: _Chain) -> int:
+        following, chain.at = read(chain.frame, chain.at, chain.stop)
+        return following
+
+    return step
+
+
 _STEPS: dict[int, Callable[[_Chain], int]] = {
     Kind.ETHERNET: _ethernet,
     Kind.COOKED: _cooked,
@@ -484,6 +554,11 @@ _STEPS: dict[int, Callable[[_Chain], int]] = {
     Kind.FRAME_RELAY: _frame_relay,
     Kind.PKTAP: _pktap,
     Kind.ARCNET: _arcnet,
+    Kind.L2TP: _l2tp,
+    Kind.L2TP3: _l2tp3,
+    Kind.AYIYA: _ayiya,
+    Kind.TZSP: _tzsp,
+    **{kind: _wireless(read) for kind, read in wireless.STEPS.items()},
 }
 
 

@@ -8,11 +8,11 @@ import random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from captures.lab import services, traffic
+from captures.lab import reported, services, traffic
 from captures.lab.errors import LabError
 from captures.lab.scenario import Client
 
-MAKERS = {**traffic.APIS, **services.APIS}
+MAKERS = {**traffic.APIS, **services.APIS, **reported.APIS}
 STEP_KEYS = {
     "request", "at", "pause", "timeout", "mark", "headers", "body", "port", "close", "retry",
     "cancel", "raw", "repeat", "idle", "stall",

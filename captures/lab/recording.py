@@ -68,6 +68,7 @@ def check(variant: Variant) -> None:
     wanted = ["ip", "tcpdump", "iptables"]
     wanted += [event.run.split()[0] for event in scenario.events if event.run]
     wanted += [one.program for one in scenario.servers if one.program in proxies.PACKAGED]
+    wanted += [beside for one in scenario.servers if (beside := stacks.BESIDE.get(one.program))]
     wanted += ["curl" for one in scenario.clients if one.program.startswith("curl")]
     tools.require(wanted)
     for server in scenario.servers:

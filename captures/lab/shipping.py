@@ -144,4 +144,5 @@ def server_version(server: Server, variant: Variant) -> str:
                 *server.tree,
             ]
         )
-    return " ".join([server.program, f"python {platform.python_version()}", *server.python])
+    told = [server.program, f"python {platform.python_version()}", *server.python]
+    return " ".join(told) + stacks.beside(server.program)

@@ -33,6 +33,8 @@ LIBRARIES = {
     ".rb": ("ruby -rpuma -rsinatra/base -e ''", "Sinatra (apt-get install ruby-sinatra)"),
     ".php": ("php-fpm8.2 -m | grep -qx apcu", "APCu (apt-get install php8.2-apcu)"),
 }
+# What a server of ours starts itself, beside the packages that it is given.
+BESIDE = {"python/library.py": "redis-server"}
 JARS = Path("/usr/share/java")  # where Debian's libtomcat9-java puts Tomcat
 
 
@@ -69,6 +71,15 @@ def version(program: str) -> str:
     if program.endswith(".java"):
         said += f", Tomcat {_tomcat_release()}"
     return said
+
+
+def beside(program: str) -> str:
+    """The release of what a server starts beside itself, with a space before it; or nothing."""
+    if program not in BESIDE:
+        return ""
+    argv = [tools.find(BESIDE[program]) or BESIDE[program], "--version"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    return " " + " ".join(done.stdout.split()[:3])
 
 
 def _built(sources: Sequence[Path], kind: str) -> Path:

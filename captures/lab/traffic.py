@@ -88,6 +88,7 @@ RANCH: list[tuple[int, Maker]] = [
     (1, get("/api/v1/horses/{id}", 9000, 9999)),
 ]
 RANCH_READS: list[tuple[int, Maker]] = [RANCH[n] for n in (0, 1, 2, 3, 4, 5, 8)]
+RANCH_READS_PLAIN: list[tuple[int, Maker]] = [RANCH[n] for n in (0, 2, 3, 4, 5, 8)]
 RANCH_BROTLI: list[tuple[int, Maker]] = [
     *RANCH,
     (6, with_headers(get("/api/v1/horses?status=active&page={id}", 1, 80), BROTLI)),
@@ -346,6 +347,7 @@ ARCHIVE: list[tuple[int, Maker]] = [
 APIS: dict[str, list[tuple[int, Maker]]] = {
     "ranch": RANCH,
     "ranch-reads": RANCH_READS,
+    "ranch-reads-plain": RANCH_READS_PLAIN,
     "ranch-brotli": RANCH_BROTLI,
     "billing": BILLING,
     "billing-customers": BILLING_CUSTOMERS,

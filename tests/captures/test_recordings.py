@@ -8,31 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import zstandard
 
 from captures.lab import scenario, wire
+from tests.recordings import plain
 
 CAPTURES = Path(__file__).parents[2] / "captures"
 RECORDINGS = sorted(path.parent for path in (CAPTURES / "recordings").glob("*/truth.json"))
 CAUSES = {
     "server/descriptor", "server/crossed", "server/stolen", "server/silent", "server/closed",
     "server/reset", "connection/desync", "client/pool-reuse", "client/gave-up", "network/lost",
-    "network/reset", "proxy/crossed",
+    "network/reset", "proxy/crossed", "client/early-final",
 }  # fmt: skip
-each_recording = pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: path.name)
+REPORTED = sorted(path.parent for path in (CAPTURES / "reported").glob("*/truth.json"))
+each_recording = pytest.mark.parametrize(
+    "recording", RECORDINGS + REPORTED, ids=lambda path: path.name
+)
 
 
 @cache
 def truth(recording: Path) -> dict[str, Any]:
     told: dict[str, Any] = json.loads((recording / "truth.json").read_text())
     return told
-
-
-def plain(path: Path) -> bytes:
-    data = path.read_bytes()
-    if path.suffix == ".zst":
-        return zstandard.ZstdDecompressor().decompressobj().decompress(data)
-    return data
 
 
 def lengths(data: bytes) -> list[int]:
@@ -113,7 +109,7 @@ def test_every_scenario_is_recorded_and_every_recording_has_its_scenario() -> No
         variant.name for one in scenario.load_all().values() for variant in scenario.variants(one)
     }
     unseen = {path.parent.name for path in (CAPTURES / "unseen").glob("*/truth.json")}
-    assert {path.name for path in RECORDINGS} | unseen == wanted
+    assert {path.name for path in RECORDINGS + REPORTED} | unseen == wanted
 
 
 def test_there_are_enough_of_them_and_they_are_small() -> None:

@@ -22,6 +22,9 @@ def as_scored(row: dict[str, Any]) -> Score:
 
 @pytest.mark.parametrize("row", BOARD["recordings"], ids=lambda row: str(row["recording"]))
 def test_a_recording_scores_as_the_board_says(row: dict[str, Any]) -> None:
+    """Every capture alone, and all of the recording together. A finding of what did not happen, or
+    of anything in honest traffic, is an alarm that no board has: see `test_no_alarm_is_false`.
+    """
     assert score(RECORDINGS / row["recording"]) == as_scored(row)
 
 
@@ -39,6 +42,7 @@ def test_the_sums_are_those_of_the_rows_and_are_written_as_they_are_read() -> No
 
 @pytest.mark.parametrize("group", ["best", *scoring.GROUPS])
 def test_no_alarm_is_false(group: str) -> None:
+    """No capture of any recording has a finding that nobody planted."""
     total = Tally(**BOARD["sum"][group])
     assert total.false_alarms == 0
     assert total.wrong_certain == 0

@@ -20,8 +20,8 @@ import zstandard
 from captures.lab import scenario, stacks
 
 HOME = Path(__file__).parents[2] / "captures"
-NODE_SERVICES = ("node/cinema_graphql.js", "node/recipes_fastify.js")
-PYTHON_SERVICES = ("python/meters.py",)
+NODE_SERVICES = ("node/cinema_graphql.js", "node/recipes_fastify.js", "node/shelter.js")
+PYTHON_SERVICES = ("python/meters.py", "python/library.py", "python/parts.py")
 FIELDS = [
     "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport", "http.request.method", "http.request.uri",
     "http.response.code", "http.content_length_header", "http.chunk_size",
@@ -51,7 +51,7 @@ class Response(NamedTuple):
 
 def recording(name: str) -> Path:
     """The directory of a recording; new ones have a place of their own at first."""
-    for place in ("recordings", "unseen"):
+    for place in ("recordings", "unseen", "reported"):
         if (HOME / place / name).is_dir():
             return HOME / place / name
     raise FileNotFoundError(f"no recording {name}")

@@ -16,6 +16,8 @@ from analyzer.tables import ConnectionFlag, Flag, Outcome
 from tests.differential.model import Request, Response, Seen, Side, Talk
 from tests.tools import Row
 
+_SOURCE = ("source_high", "source_low", "source_port")
+_TARGET = ("target_high", "target_low", "target_port")
 _DOUBTFUL = int(Flag.GAP_REQUEST | Flag.GAP_RESPONSE | Flag.DAMAGED)
 
 
@@ -29,6 +31,13 @@ class Reading(NamedTuple):
     clients: dict[int, tuple[str, int]]
     anomalies: dict[str, int]
     decoded: set[int]
+
+
+class Part(NamedTuple):
+    """What goes into one capture: by the frame's number its record, and the connections in it."""
+
+    records: dict[int, bytes]
+    connections: set[frozenset[tuple[int, ...]]]
 
 
 def read(path: Path) -> Reading:
@@ -109,31 +118,46 @@ def _talk(rows: list[Row]) -> Talk:
 
 
 def views(path: Path, folder: Path) -> Iterator[Path]:
-    """The capture, or a capture of each interface that has TCP where there are several.
+    """The capture, or captures of its interfaces that have TCP where there are several.
 
-    Compressions that tshark does not read are taken off. The captures made are pcap files (ns) with
-    the frames as they are, kept in `folder` until the next one is asked for.
+    tshark tells connections apart by addresses and ports alone: interfaces that have a connection
+    in common are read apart, those that have none go into one capture (starting tshark is what
+    takes the time). Compressions that tshark does not read are taken off. The captures made are
+    pcap files (ns) with the frames as they are, kept in `folder` until the next one is asked for.
     """
     capture = Capture(str(path))
     decoder = Decoder(capture.fates, capture.anomalies)
-    parts: dict[tuple[int, int], list[bytes]] = {}
+    parts: dict[tuple[int, int], Part] = {}
     for frames in files.read(str(path), capture):
         links = pipeline._link_types(capture, frames)
         found = decoder.segments(frames, links).segments
-        for row, scope in zip(found.row.tolist(), found.scope.tolist(), strict=True):
+        columns = ("row", "scope", *_SOURCE, *_TARGET)
+        rows = zip(*(getattr(found, name).tolist() for name in columns), strict=True)
+        for row, scope, *ends in rows:
             start, size = int(frames.offset[row]), int(frames.captured[row])
             seconds, rest = divmod(int(frames.time[row]), 1_000_000_000)
             head = struct.pack("<IIII", seconds & 0xFFFFFFFF, rest, size, int(frames.wire[row]))
-            part = parts.setdefault((int(frames.interface[row]), scope), [])
-            part += [head, frames.data[start : start + size]]
+            part = parts.setdefault((int(frames.interface[row]), scope), Part({}, set()))
+            number = int(frames.number[row])
+            part.records[number] = head + frames.data[start : start + size]
+            part.connections.add(frozenset((tuple(ends[:3]), tuple(ends[3:]))))
     packed = capture.format.partition("+")[2]
     if len(parts) <= 1 and packed in ("", "gzip", "zstd", "lz4"):
         yield path
         return
-    for number, ((interface, scope), part) in enumerate(sorted(parts.items())):
+    together: list[tuple[int, str, Part]] = []
+    for (interface, scope), part in sorted(parts.items()):
         link = capture.interfaces[interface].link_type
-        made = folder / f"{number}-{interface}-{scope}.pcap"
+        for other_link, _, other in together:
+            if other_link == link and not other.connections & part.connections:
+                other.records.update(part.records)
+                other.connections.update(part.connections)
+                break
+        else:
+            together.append((link, f"{interface}-{scope}", part))
+    for number, (link, name, part) in enumerate(together):
+        made = folder / f"{number}-{name}.pcap"
         head = struct.pack("<IHHIIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, link)
-        made.write_bytes(head + b"".join(part))
+        made.write_bytes(head + b"".join(record for _, record in sorted(part.records.items())))
         yield made
         made.unlink()

@@ -1,7 +1,8 @@
-"""One conversation in many disguises: cut, mixed up, lost, repeated, wrapped and packed."""
+"""Conversations in many disguises: cut, mixed up, lost, repeated, wrapped and packed."""
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 from tests.builder import (
     ACK,
@@ -13,7 +14,9 @@ from tests.builder import (
     LOOP,
     NULL,
     PSH,
+    SECOND,
     SERVER,
+    START,
     Conversation,
     Frame,
     as_json,
@@ -25,6 +28,9 @@ from tests.builder import (
 )
 from tests.formats.make import WRAPS, pieces
 from tests.golden import rewriting as records
+
+Conversing = Callable[[int], list[Frame]]  # by a seed; each has a client port of its own
+Disguise = Callable[..., bytes]  # by seeds
 
 CHUNKED = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -54,7 +60,8 @@ def messages(seed: int) -> list[tuple[bytes, bytes]]:
 def spoken(seed: int, size: int, isns: tuple[int, int], server: str = "10.0.0.2") -> Conversation:
     """The conversation, in segments of `size` bytes at most."""
     client = "10.0.0.1" if "." in server else "2001:db8::9"
-    one = Conversation((client, 40_000), (server, 8080), isns=isns, step=50_000).open()
+    ends = (client, 40_000 + seed), (server, 8080)
+    one = Conversation(*ends, isns=isns, start=START + seed * SECOND, step=50_000).open()
     for asked, said in messages(seed):
         one.ask(asked, size)
         one.answer(said, size)
@@ -99,7 +106,8 @@ def repeated(seed: int) -> list[Frame]:
 def overlapped(seed: int) -> list[Frame]:
     """Segments that begin before the last one's end."""
     pick = random.Random(seed)
-    one = Conversation(step=50_000).open()
+    client = "10.0.0.1", 40_000 + seed
+    one = Conversation(client, start=START + seed * SECOND, step=50_000).open()
     for pair in messages(seed):
         for side, whole in zip((CLIENT, SERVER), pair, strict=True):
             begun, at = one.next[side], 0
@@ -123,29 +131,41 @@ def six(seed: int) -> list[Frame]:
     return spoken(seed, 700, (1_000, 500_000), server="2001:db8::2").frames
 
 
-def tunnelled(name: str) -> Callable[[int], bytes]:
-    """A conversation in a tunnel: cut small, mixed up, with losses or repeated, by the seed."""
+def in_large_segments(seed: int) -> list[Frame]:
+    return spoken(seed, 900, (1_000, 500_000)).frames
 
-    def made(seed: int) -> bytes:
+
+def each(made: Conversing, *seeds: int) -> list[Frame]:
+    """The conversations of the seeds, one after the other."""
+    return [frame for seed in seeds for frame in made(seed)]
+
+
+def in_pcap(made: Conversing, **how: Any) -> Disguise:
+    """The conversations as a classic pcap file."""
+    return lambda *seeds: pcap(each(made, *seeds), **how)
+
+
+def tunnelled(name: str) -> Disguise:
+    """Conversations in a tunnel: cut small, mixed up, with losses or repeated, by the seed."""
+
+    def made(*seeds: int) -> bytes:
         link_type, wrap = WRAPS[name]
-        frames = (segmented, reordered, lossy, repeated)[seed % 4](seed)
-        first = frames[0].packet[12:16]
-        return records.pcap(
-            link_type,
-            [
-                records.Record(time, whole := wrap(inner, data[12:16] == first), len(whole))
-                for time, data, *_ in frames
-                for inner in [linked(data, ETHERNET)]
-            ],
-        )
+        found = []
+        for seed in seeds:
+            frames = (segmented, reordered, lossy, repeated)[seed % 4](seed)
+            first = frames[0].packet[12:16]
+            for time, data, *_ in frames:
+                whole = wrap(linked(data, ETHERNET), data[12:16] == first)
+                found.append(records.Record(time, whole, len(whole)))
+        return records.pcap(link_type, found)
 
     return made
 
 
-def fragmented(seed: int) -> bytes:
+def fragmented(*seeds: int) -> bytes:
     """Packets in IP fragments, every other one's last first."""
     found = []
-    for number, frame in enumerate(spoken(seed, 900, (1_000, 500_000)).frames):
+    for number, frame in enumerate(each(in_large_segments, *seeds)):
         parts = pieces(linked(frame.packet, ETHERNET), 200)
         for part in parts[::-1] if number % 2 else parts:
             found.append(records.Record(frame.time, part, len(part)))
@@ -156,24 +176,22 @@ TUNNELS = (
     "vxlan-over-ipv6", "vxlan-in-vxlan", "geneve-around-vxlan", "gre-key-sequence-checksum",
     "erspan2", "erspan3", "ip-in-ipv4", "mpls", "pppoe",
 )  # fmt: skip
-Disguise = Callable[[int], bytes]
-
 VARIANTS: dict[str, Disguise] = {
     **{
-        made.__name__: (lambda seed, made=made: pcap(made(seed)))  # type: ignore[misc]
+        made.__name__: in_pcap(made)
         for made in (
             plain, segmented, wrapped, reordered, repeated, overlapped, lossy, six,
         )
     },
-    "pcapng": lambda seed: pcapng(plain(seed)),
-    "big-endian": lambda seed: pcap(segmented(seed), order=">", nanoseconds=True),
-    "vlan": lambda seed: pcap(plain(seed), vlans=(0x88A8, 0x8100)),
-    "cooked": lambda seed: pcap(reordered(seed), link_type=COOKED),
-    "cooked2": lambda seed: pcap(repeated(seed), link_type=COOKED2),
-    "null": lambda seed: pcap(plain(seed), link_type=NULL),
-    "loop": lambda seed: pcap(six(seed), link_type=LOOP),
-    "raw": lambda seed: pcap(wrapped(seed), link_type=IPV4_ONLY),
+    "pcapng": lambda *seeds: pcapng(each(plain, *seeds)),
+    "big-endian": in_pcap(segmented, order=">", nanoseconds=True),
+    "vlan": in_pcap(plain, vlans=(0x88A8, 0x8100)),
+    "cooked": in_pcap(reordered, link_type=COOKED),
+    "cooked2": in_pcap(repeated, link_type=COOKED2),
+    "null": in_pcap(plain, link_type=NULL),
+    "loop": in_pcap(six, link_type=LOOP),
+    "raw": in_pcap(wrapped, link_type=IPV4_ONLY),
     **{f"in {name}": tunnelled(name) for name in TUNNELS},
     "fragmented": fragmented,
-    "snaplen": lambda seed: pcap(plain(seed), snaplen=400),
+    "snaplen": in_pcap(plain, snaplen=400),
 }  # fmt: skip

@@ -281,3 +281,33 @@ def test_a_slug_is_written_out_in_whole_words(text: bytes) -> None:
 @pytest.mark.parametrize("token", [b"2026-11-25", b"a1-b2", b"1b4e28ba-2fa1-11d2", b"word"])
 def test_what_has_no_words_is_no_slug(token: bytes) -> None:
     assert in_words(token) is None
+
+
+# --- what is not JSON ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body"),
+    [
+        ("application/x-www-form-urlencoded", "meter={}&kwh=17&read=true"),
+        ("application/x-ndjson", '{{"meter": {}}}\n{{"kwh": 17}}\n'),
+        ("text/markdown", "# Meter {}\n\n17 kWh\n"),
+        ("text/tab-separated-values", "meter\tkwh\n{}\t17\n"),
+    ],
+)
+def test_two_that_name_each_other_whatever_they_are_written_in(
+    tmp_path: Path, media_type: str, body: str
+) -> None:
+    def answered(number: int) -> bytes:
+        return response(body.format(number).encode(), fields=f"Content-Type: {media_type}\r\n")
+
+    one, two = (talk(n, start=LATER + n * MILLISECOND) for n in (1, 2))
+    one.ask(request("/reading/700111")).wait(SECOND).answer(answered(700142)).close()
+    two.ask(request("/reading/700142")).wait(SECOND).answer(answered(700111)).close()
+    report = judged(tmp_path, lambda n: request(f"/reading/70{n}"), lambda n: answered(700000 + n))
+    assert strayed(report) == []
+    report = judged(
+        tmp_path, lambda n: request(f"/reading/70{n}"), lambda n: answered(700000 + n), one, two
+    )
+    owners = [f.owner.target for f in strayed(report) if f.owner is not None]
+    assert sorted(owners) == ["/reading/700111", "/reading/700142"]

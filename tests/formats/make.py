@@ -20,6 +20,7 @@ from scapy.contrib.etherip import EtherIP
 from scapy.contrib.geneve import GENEVE, GeneveOptions
 from scapy.contrib.gtp import GTP_U_Header, GTPPDUSessionContainer
 from scapy.contrib.mpls import MPLS
+from scapy.layers.dot11 import Dot11, Dot11QoS, PrismHeader, RadioTap
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.layers.inet6 import (
     ICMPv6EchoRequest,
@@ -42,6 +43,8 @@ from scapy.layers.l2 import (
     Dot1Q,
     Ether,
 )
+from scapy.layers.l2tp import L2TP
+from scapy.layers.ppi import PPI
 from scapy.layers.ppp import HDLC, PPP, PPPoE
 from scapy.layers.sctp import SCTP
 from scapy.layers.vxlan import VXLAN
@@ -58,6 +61,7 @@ ETHERNET, NULL, PPP_LINK, RAW, PPP_HDLC, PPP_ETHER, C_HDLC, FRELAY, LOOP = (
     1, 0, 9, 101, 50, 51, 104, 107, 108,
 )  # fmt: skip
 COOKED, ARCNET, NFLOG, PKTAP, COOKED2 = 113, 129, 239, 258, 276
+WLAN, PRISM, RADIOTAP, AVS, PPI_LINK = 105, 119, 127, 163, 192
 
 # Puts a format around a frame: its bytes from Ethernet on, and whether the client sent it.
 Wrap = Callable[[bytes, bool], bytes]
@@ -230,7 +234,80 @@ def nested(frame: bytes, client: bool, times: int) -> bytes:
     return frame
 
 
+def wlan(frame: bytes, client: bool, *, quality: bool = True) -> Any:
+    """802.11 of a station that sends to its access point, or is sent to, with LLC and SNAP."""
+    ends = ["02:00:00:00:00:01", "02:00:00:00:00:02"]
+    head: Any = Dot11(
+        type=2,
+        subtype=8 if quality else 0,
+        FCfield=1 if client else 2,
+        addr1="02:00:00:00:00:03" if client else ends[0],
+        addr2=ends[0] if client else "02:00:00:00:00:03",
+        addr3=ends[1],
+    )
+    if quality:
+        head /= Dot11QoS(TID=5)
+    return head / LLC(dsap=0xAA, ssap=0xAA, ctrl=3) / SNAP(code=kind_of(frame)) / packet_of(frame)
+
+
+def wlan_padded(frame: bytes, client: bool) -> bytes:
+    """Radiotap with a time, an extended set of fields, and a header padded to 28 bytes."""
+    inner = bytes(wlan(frame, client))
+    present = 1 << 0 | 1 << 1 | 1 << 31
+    head = struct.pack("<BBHII", 0, 0, 25, present, 0) + bytes(4) + bytes(8) + b"\x20"
+    return head + inner[:26] + bytes(2) + inner[26:]
+
+
+def avs(frame: bytes, client: bool) -> bytes:
+    """The header of AVS, version 1, around 802.11."""
+    return struct.pack(">II", 0x80211001, 64) + bytes(56) + bytes(wlan(frame, client))
+
+
+def l2tp3(frame: bytes, client: bool, cookie: bytes = b"", sublayer: bytes = bytes(4)) -> bytes:
+    """A session of L2TP version 3 (RFC 3931 §4.1.1.1) with an Ethernet pseudowire (RFC 4719)."""
+    return struct.pack(">I", 7 + client) + cookie + sublayer + frame
+
+
+def ayiya(frame: bytes, client: bool) -> bytes:
+    """AYIYA as the daemon of SixXS sends it: an IPv6 identity, a SHA-1 signature, IPv6 inside."""
+    head = struct.pack(">BBBBI", 4 << 4 | 1, 5 << 4 | 2, 1 << 4 | 1, 41, 1_700_000_000)
+    packet = packet_of(frame) if kind_of(frame) == 0x86DD else ipv6(client, nh=4) / packet_of(frame)
+    data = head + bytes(16) + bytes(20) + bytes(packet)
+    ports = (50_000, 5072) if client else (5072, 50_000)
+    return ether(ipv4(client) / UDP(sport=ports[0], dport=ports[1], chksum=0) / Raw(data))
+
+
 WRAPS: dict[str, tuple[int, Wrap]] = {
+    "wlan": (WLAN, lambda f, c: bytes(wlan(f, c, quality=c))),
+    "radiotap": (RADIOTAP, lambda f, c: bytes(RadioTap() / wlan(f, c))),
+    "radiotap-padded": (RADIOTAP, wlan_padded),
+    "prism": (PRISM, lambda f, c: bytes(PrismHeader(len=144) / wlan(f, c))),
+    "avs": (AVS, avs),
+    "ppi": (PPI_LINK, lambda f, c: bytes(PPI(dlt=WLAN) / wlan(f, c))),
+    "gre-wlan": (ETHERNET, lambda f, c: ether(gre(0x8200 if c else 0x8210)(c) / wlan(f, c))),
+    "l2tp": (
+        ETHERNET,
+        lambda f, c: ether(
+            udp(1701)(c)
+            / L2TP(hdr="length+sequence+offset", tunnel_id=8 + c, session_id=c, offset=2)
+            / Raw(bytes(2) + b"\xff\x03")
+            / ppp_of(f)
+        ),
+    ),
+    "l2tpv3": (ETHERNET, lambda f, c: ether(ipv4(c, proto=115) / Raw(l2tp3(f, c)))),
+    "l2tpv3-cookie": (
+        ETHERNET,
+        lambda f, c: ether(ipv6(c, nh=115) / Raw(l2tp3(f, c, b"8 octets", b""))),
+    ),
+    "l2tpv3-udp": (
+        ETHERNET,
+        lambda f, c: ether(udp(1701)(c) / Raw(b"\0\x03\0\0" + l2tp3(f, c, b"four"))),
+    ),
+    "ayiya": (ETHERNET, ayiya),
+    "tzsp": (
+        ETHERNET,
+        lambda f, c: ether(udp(37_008)(c) / Raw(b"\1\0\0\1" + b"\x0a\1\x99\0\1" + f)),
+    ),
     "vxlan-reserved-bits": (
         ETHERNET,
         lambda f, c: ether(udp(4789)(c) / Raw(b"\x8c\x40\x01\x02\0\0\x2a\xff" + f)),
@@ -469,6 +546,8 @@ def unread() -> list[Record]:
         inner[:14] + b"\x43" + inner[15:],
         ether(ipv4(True, flags="MF", id=77, proto=6) / Raw(inner[34:66])),
         ether(ipv4(True, proto=17) / Raw(bytes(4))),
+        ether(udp(1701)(True) / Raw(b"\xc8\x02\0\x0c\0\1\0\0\0\0\0\0")),
+        ether(ipv4(True, proto=115) / Raw(bytes(4) + b"\xc8\x03\0\x0c")),
     ]
     found = [Record(plain()[0].time + n, one, len(one)) for n, one in enumerate(strange)]
     found[8] = found[8]._replace(wire=len(inner))
@@ -490,6 +569,36 @@ def commented() -> bytes:
     return file.data
 
 
+def wlan_unread() -> list[Record]:
+    """Beside plain 802.11: management, no data, encrypted, in parts, damaged, several in one."""
+    whole = bytes(wlan(plain()[0].data, True))
+    encrypted = Dot11(type=2, FCfield=0x41) / Raw(b"\0\0\0\x20\0\0\0\0" + b"?" * 40)
+    subframe = bytes(12) + struct.pack(">H", len(whole) - 26) + whole[26:]
+    several = whole[:24] + b"\x80\0" + subframe + bytes(-len(subframe) % 4) + subframe
+    strange = [
+        RadioTap() / Dot11(type=0, subtype=8) / Raw(bytes(40)),
+        RadioTap() / Dot11(type=1, subtype=13),
+        RadioTap() / Dot11(type=2, subtype=12) / Raw(bytes(8)),
+        RadioTap() / encrypted,
+        RadioTap() / Dot11(type=2, FCfield=0x05) / Raw(whole[26:]),
+        RadioTap(present="Flags", Flags="badFCS") / Raw(whole),
+        RadioTap() / Raw(several),
+    ]
+    found = [bytes(one) for one in strange]
+    # What was decrypted may keep its mark, and what stood between header and data.
+    found.append(bytes(RadioTap()) + whole[:1] + bytes([whole[1] | 0x40]) + whole[2:])
+    found.append(found[-1][: -len(whole) + 26] + b"\0\0\0\x20\0\0\0\0" + whole[26:])
+    found.append(bytes(RadioTap()) + whole[:24] + b"\x80\0" + subframe)
+    times = plain()[0].time
+    return [
+        *(Record(times + n, one, len(one)) for n, one in enumerate(found)),
+        *(
+            Record(r.time, d := bytes(RadioTap() / wlan(r.data, asks(r.data))), len(d))
+            for r in plain()
+        ),
+    ]
+
+
 CAPTURES: dict[str, Callable[[], list[Record]]] = {
     "qinq": qinq,
     "vxlan-mirrored": mirrored,
@@ -499,6 +608,7 @@ CAPTURES: dict[str, Callable[[], list[Record]]] = {
     "fragments-incomplete": fragments_incomplete,
     "fragments-overlapping": fragments_overlapping,
     "unread": unread,
+    "wlan-unread": wlan_unread,
 }
 
 
@@ -512,7 +622,7 @@ def made() -> Iterator[tuple[str, bytes]]:
         order = ">" if name.endswith("big-endian") else "<"
         yield f"{name}.pcap", pcap(link_type, frames, order)
     for name, make in CAPTURES.items():
-        yield f"{name}.pcap", pcap(ETHERNET, make())
+        yield f"{name}.pcap", pcap(RADIOTAP if name == "wlan-unread" else ETHERNET, make())
     yield "comments.pcapng", commented()
 
 

@@ -1,16 +1,20 @@
-"""`python -m tests.fuzz [TARGET...] --seconds N`: drive the targets with atheris.
+"""`python -m tests.fuzz [TARGET...] --seconds N [--jobs N]`: drive the targets with atheris.
 
 Every target runs in processes of its own (libFuzzer ends them) for its share of the time, beginning
-with the seeds and the kept corpus. What it finds to be worth keeping goes to `--folder`, and with
-`--keep` into the corpus; what breaks something is written to `tests/fuzz/regressions/TARGET-*`.
+with the seeds and the kept corpus; as many targets at once as there are processors. What it finds
+to be worth keeping goes to `--folder`, and with `--keep` into the corpus; what breaks something is
+written to `tests/fuzz/regressions/TARGET-*`.
 Exit status: 0 when nothing broke, 1 when something did.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -77,7 +81,8 @@ def main() -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="tests.fuzz", description=__doc__)
     parser.add_argument("targets", nargs="*", help="default: all")
-    parser.add_argument("--seconds", type=int, default=90, help="in all")
+    parser.add_argument("--seconds", type=int, default=90, help="shared by the targets")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="targets at once")
     parser.add_argument("--folder", type=Path, help="where inputs worth keeping are kept")
     parser.add_argument("--keep", action="store_true", help="put what is in the folder by then "
                         "into the kept corpus")  # fmt: skip
@@ -92,10 +97,12 @@ def main() -> int:
         folder = given.folder or Path(spare)
         share = given.seconds // len(names)
         rounds = -(-share // _ROUND)
-        # All are run, whatever breaks.
-        failed = sum(
-            not _run(name, share // rounds, folder) for _ in range(rounds) for name in names
-        )
+        # All are run, whatever breaks; a target's rounds one after the other.
+        failed = 0
+        with ThreadPoolExecutor(max(1, given.jobs)) as pool:
+            for _ in range(rounds):
+                ran = pool.map(partial(_run, seconds=share // rounds, folder=folder), names)
+                failed += list(ran).count(False)
         if given.keep:
             from tests.fuzz.corpus import keep
 

@@ -5,11 +5,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import zstandard
-
 from analyzer.report.result import Report
 from tests.builder import Pcapng
-from tests.recordings import truth
+from tests.recordings import plain, truth
 
 
 class Record(NamedTuple):
@@ -23,9 +21,7 @@ class Record(NamedTuple):
 @cache
 def records(path: Path) -> tuple[int, tuple[Record, ...]]:
     """Link type and frames of a recorded capture (pcap in µs, little endian)."""
-    data = path.read_bytes()
-    if path.suffix == ".zst":
-        data = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    data = plain(path)
     magic, link_type = struct.unpack_from("<I16xI", data)
     assert magic == 0xA1B2C3D4
     found, at = [], 24

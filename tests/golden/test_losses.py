@@ -1,6 +1,9 @@
 """Frames that the capture lacks are never taken for somebody's fault."""
 
+import hashlib
+import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from tests.recordings import Recording, recordings
 
 FIRST = ("story-node12", "story-node14", "crossed-node14", "silent-node12", "clean-node14")
 CLOSELY = [r for r in recordings() if r.scenario in FIRST and r.vantage in ("container", "bridge")]
+EVERY_WAY = os.environ.get("WRANGLER_FORENSICS_LOSSES") == "all"
 ALL = [r for r in recordings() if r.vantage in ("container", "host-any", "proxy")]
 
 
@@ -37,19 +41,31 @@ def test_random_losses(tmp_path: Path, one: Recording, seed: int) -> None:
         assert false(tmp_path, one, link_type, thinned(frames, share, seed)) == []
 
 
+def third(frames: tuple[Record, ...]) -> int:
+    return len(frames) // 3
+
+
+WAYS: dict[str, Callable[[tuple[Record, ...]], list[Record]]] = {
+    "2 % lost": lambda frames: thinned(frames, 0.02, 1),
+    "starts late": lambda frames: list(frames[third(frames) :]),
+    "ends early": lambda frames: list(frames[: -third(frames)]),
+    "snaplen 120": lambda frames: cut(frames, 120),
+    "snaplen 60": lambda frames: cut(frames, 60),
+    "the middle is missing": lambda frames: [*frames[: third(frames)], *frames[-third(frames) :]],
+}
+
+
 @pytest.mark.parametrize("one", ALL, ids=str)
 def test_cuts_and_losses_of_every_recording(tmp_path: Path, one: Recording) -> None:
+    """Every way at the container and the proxy. A host's capture, which has each of their packets
+    four times over, is lossy in two ways of the six, which differ from scenario to scenario;
+    `WRANGLER_FORENSICS_LOSSES=all` takes them all.
+    """
     link_type, frames = records(one.path)
-    third = len(frames) // 3
-    ways = {
-        "2 % lost": thinned(frames, 0.02, 1),
-        "starts late": list(frames[third:]),
-        "ends early": list(frames[:-third]),
-        "snaplen 120": cut(frames, 120),
-        "snaplen 60": cut(frames, 60),
-        "the middle is missing": [*frames[:third], *frames[-third:]],
-    }
-    found = {way: false(tmp_path, one, link_type, left) for way, left in ways.items()}
+    ways = list(WAYS)
+    if one.vantage == "host-any" and not EVERY_WAY:
+        ways = ways[hashlib.sha256(one.scenario.encode()).digest()[0] % 3 :: 3]
+    found = {way: false(tmp_path, one, link_type, WAYS[way](frames)) for way in ways}
     assert {way: false for way, false in found.items() if false} == {}
 
 

@@ -1,18 +1,35 @@
 """Ordinary exchanges read at once, block sizes, shares: the tables stay the same."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analyzer import compiled, pipeline
 from analyzer.errors import InputError
 from analyzer.extraction import Recorder
 from analyzer.tables import ConnectionFlag, Flag
-from tests.builder import CLIENT, Conversation, as_json, in_time, pcap, request, response
-from tests.recordings import Recording, recordings
+from tests.builder import (
+    CLIENT,
+    SERVER,
+    Conversation,
+    as_json,
+    in_time,
+    pcap,
+    request,
+    response,
+)
+from tests.recordings import Recording, plain, recordings
 from tests.tools import Row, connections_of, extracted, rows_of
 
 KINDS = [r for r in recordings() if r.vantage == "container"]
+CLIENTS = [r for r in recordings() if r.vantage.startswith("client")]
+ONE_STEP = [r for r in recordings() if r.vantage != "host-any" and r not in CLIENTS] + CLIENTS[::4]
 
 
 def tables(
@@ -28,13 +45,39 @@ def without_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "kernels", None)
 
 
-@pytest.mark.parametrize("recording", [r for r in recordings() if r.vantage != "host-any"], ids=str)
+@contextmanager
+def taken_in_one_step() -> Iterator[list[int]]:
+    """How many exchanges are taken in one step, run by run."""
+    runs: list[int] = []
+    take = Recorder.take_ordinary
+
+    def counted(self: Recorder, connection: int, row: int, count: int, *taker: Any) -> int:
+        runs.append(count)
+        return take(self, connection, row, count, *taker)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Recorder, "take_ordinary", counted)
+        yield runs
+
+
+@pytest.mark.parametrize("recording", ONE_STEP, ids=str)
 def test_one_step_and_state_machine_agree(
     recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A client's own capture has messages that another one of its scenario has too: of those every
+    fourth is taken. `test_same_bytes.py` also scans one of every scenario without kernels.
+    """
     in_one_step = tables(recording.path)
     without_fast_path(monkeypatch)
     assert tables(recording.path) == in_one_step
+
+
+def written(talk: Conversation, side: int, parts: list[bytes], *, acks: bool = False) -> None:
+    """A side sends segments; with `acks` the other one acknowledges each."""
+    for part in parts:
+        talk.send(side, part)
+        if acks:
+            talk.send(1 - side)
 
 
 def ordinary_traffic() -> bytes:
@@ -56,32 +99,22 @@ def test_the_fast_path_takes_ordinary_traffic(
 ) -> None:
     path = tmp_path / "c.pcap"
     path.write_bytes(ordinary_traffic())
-    taken = []
-    take = Recorder.take_ordinary
-
-    def counted(self: Recorder, connection: int, row: int, count: int) -> None:
-        taken.append(count)
-        take(self, connection, row, count)
-
-    monkeypatch.setattr(Recorder, "take_ordinary", counted)
-    in_one_step = tables(path)
-    assert sum(taken) > 0.8 * 12 * 8
+    with taken_in_one_step() as runs:
+        in_one_step = tables(path)
+    assert sum(runs) > 0.8 * 12 * 8
     without_fast_path(monkeypatch)
     assert tables(path) == in_one_step
     assert len(in_one_step[0]) == 96
 
 
 @pytest.mark.parametrize("recording", KINDS, ids=str)
-def test_block_sizes_agree(recording: Recording) -> None:
+def test_block_sizes_and_shares_of_the_connections_agree(recording: Recording) -> None:
+    whole = tables(recording.path)
     # The recordings are small: 4 KiB cuts them where 64 KiB cuts a long one.
-    whole = tables(recording.path)
+    size = len(plain(recording.path))
     for block in (4_096, 65_536, 1 << 20):
-        assert tables(recording.path, block=block) == whole, block
-
-
-@pytest.mark.parametrize("recording", KINDS, ids=str)
-def test_shares_of_the_connections_agree(recording: Recording) -> None:
-    whole = tables(recording.path)
+        if block < size:
+            assert tables(recording.path, block=block) == whole, block
     for parts in (2, 3):
         assert tables(recording.path, parts=parts) == whole, parts
 
@@ -122,6 +155,25 @@ def test_bytes_behind_a_response_are_counted_on_its_row(
     assert tables(path) == found
 
 
+@pytest.mark.parametrize("block", [1 << 24, 150])
+def test_bytes_behind_an_ordinary_exchange_are_counted_on_its_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    talk = Conversation().open()
+    for target in ("/a", "/b", "/c"):
+        # Those of /c come when the client has acknowledged the response.
+        talk.ask(request(target)).answer(response(b"{}"))
+    written(talk, SERVER, [b"No", b" Content"], acks=True)
+    path = tmp_path / "c.pcap"
+    path.write_bytes(pcap(talk.frames))
+    with taken_in_one_step() as runs:
+        found = tables(path, block=block)
+    assert sum(runs) >= (3 if block > 150 else 0)
+    assert [row["response_extra"] for row in found[0]] == [0, 0, 10]
+    without_fast_path(monkeypatch)
+    assert tables(path) == found
+
+
 def test_a_short_body_keeps_the_length_that_was_announced(tmp_path: Path) -> None:
     one = Conversation().open()
     one.ask(request("/a")).answer(response(b'{"a": 1}', length=50))
@@ -130,3 +182,120 @@ def test_a_short_body_keeps_the_length_that_was_announced(tmp_path: Path) -> Non
     (row,) = tables(path)[0]
     assert (row["response_length"], row["response_announced"]) == (8, 50)
     assert row["flags"] == Flag.BODY_WHOLE
+
+
+# --- messages in several segments -------------------------------------------------------------
+
+
+def test_messages_in_several_segments_are_taken_in_one_step(tmp_path: Path) -> None:
+    talk = Conversation().open()
+    for number in range(8):
+        asked = request(f"/items/{number}", "POST", body=as_json({"number": number}))
+        said = response(as_json({"id": number, "text": "x" * 5_000}))
+        head = asked.index(b"\r\n\r\n") + 4
+        written(talk, CLIENT, [asked[:head], asked[head:]])
+        written(talk, SERVER, [said[at : at + 1_448] for at in range(0, len(said), 1_448)])
+    path = tmp_path / "c.pcap"
+    path.write_bytes(pcap(talk.close().frames))
+    with taken_in_one_step() as runs:
+        rows, *_ = whole = tables(path)
+    assert sum(runs) == 8
+    assert [row["response_end_frame"] - row["response_frame"] for row in rows] == [3] * 8
+    with pytest.MonkeyPatch.context() as patch:
+        without_fast_path(patch)
+        assert tables(path) == whole
+
+
+@pytest.mark.parametrize("inner", [request("/inner"), response(b'{"inner": 1}')], ids=["GET", "OK"])
+def test_a_body_that_looks_like_a_message_is_a_body(tmp_path: Path, inner: bytes) -> None:
+    talk = Conversation().open()
+    for number in range(4):
+        asked, said = request(f"/{number}", "POST", body=inner), response(inner)
+        written(talk, CLIENT, [asked[: -len(inner)], inner])
+        written(talk, SERVER, [said[: -len(inner)], inner])
+    path = tmp_path / "c.pcap"
+    path.write_bytes(pcap(talk.close().frames))
+    with taken_in_one_step() as runs:
+        whole = tables(path)
+    assert runs == [4]
+    assert [row["target"] for row in whole[0]] == [b"/0", b"/1", b"/2", b"/3"]
+    with pytest.MonkeyPatch.context() as patch:
+        without_fast_path(patch)
+        assert tables(path) == whole
+
+
+# What bodies are made of: much of it looks like messages, or like ends of some.
+PIECES = st.sampled_from(
+    [
+        request("/inner"),
+        request("/inner", "POST", body=b"{}"),
+        request("/inner", "POST", body=b"0123456789")[:-6],
+        response(b'{"inner": 1}'),
+        response(b"", 204, fields=""),
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"\r\n\r\n",
+        b'{"a": [1, null]}',
+        b"x" * 1_500,
+    ]
+)
+BODIES = st.lists(PIECES, max_size=3)
+
+
+@st.composite
+def message(draw: st.DrawFn, *, asks: bool) -> list[bytes]:
+    """A message, or nearly one, in segments: head, pieces of the body, cut further here and there.
+
+    Now and then it has more or less than it announces, or another one stands behind it.
+    """
+    pieces = draw(BODIES)
+    body = b"".join(pieces)
+    size = max(0, len(body) + draw(st.sampled_from([0] * 8 + [-1, 3])))
+    chunked = not asks and draw(st.booleans())
+    if chunked:
+        pieces = [b"%x\r\n%b\r\n" % (len(p), p) for p in pieces] + [b"0\r\n\r\n"]
+        framing = "Transfer-Encoding: chunked\r\n"
+    else:
+        framing = f"Content-Length: {size}\r\n"
+    line = "POST /a HTTP/1.1" if asks else "HTTP/1.1 200 OK"
+    segments = [f"{line}\r\nContent-Type: application/json\r\n{framing}\r\n".encode(), *pieces]
+    if draw(st.booleans()):
+        # Head and body in one, unless they are cut.
+        segments = [b"".join(segments)]
+    if draw(st.integers(0, 3)) == 0:
+        at = draw(st.integers(0, len(segments) - 1))
+        cut = draw(st.integers(1, max(1, len(segments[at]) - 1)))
+        segments[at : at + 1] = [segments[at][:cut], segments[at][cut:]]
+    if draw(st.integers(0, 9)) == 0:
+        segments.append(draw(PIECES))
+    return [segment for segment in segments if segment]
+
+
+@st.composite
+def conversation(draw: st.DrawFn, port: int) -> Conversation:
+    """A connection with a few exchanges, most of them in turns."""
+    talk = Conversation(("10.0.0.1", port), isns=(draw(st.sampled_from([1, 2**32 - 700])), 9))
+    talk.open()
+    for _ in range(draw(st.integers(1, 5))):
+        turn = draw(st.sampled_from(["one"] * 6 + ["two asked", "only asked", "only said"]))
+        acks = draw(st.booleans())
+        if turn != "only said":
+            written(talk, CLIENT, draw(message(asks=True)), acks=acks)
+        if turn == "two asked":
+            written(talk, CLIENT, draw(message(asks=True)), acks=acks)
+        if turn != "only asked":
+            written(talk, SERVER, draw(message(asks=False)), acks=draw(st.booleans()))
+    return talk.close() if draw(st.booleans()) else talk
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.tuples(conversation(40_000), conversation(40_001)))
+def test_messages_in_segments_are_the_same_both_ways(talks: tuple[Conversation, ...]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "c.pcap"
+        path.write_bytes(pcap(in_time(*(talk.frames for talk in talks))))
+        whole = tables(path)
+        assert tables(path, block=2_000) == whole
+        assert tables(path, parts=2) == whole
+        with pytest.MonkeyPatch.context() as patch:
+            without_fast_path(patch)
+            assert tables(path) == whole

@@ -41,11 +41,8 @@ def opening(step: dict[str, Any], client: str) -> dict[str, Any]:
     """The first half of a log row: who asks for what, and when."""
     headers = {key.lower(): value for key, value in (step.get("headers") or {}).items()}
     body = (step.get("body") or "").encode()
-    asked = (
-        {}
-        if step.get("raw")
-        else {"about": about(headers.get("x-request-id"), body), "who": who(headers)}
-    )
+    told = headers.get("x-request-id") or headers.get("range")
+    asked = {} if step.get("raw") else {"about": about(told, body), "who": who(headers)}
     return {
         "id": step["id"],
         "mark": step.get("mark"),

@@ -40,8 +40,16 @@ function render (request, answer) {
     headers['Content-Encoding'] = 'gzip'
   }
   const bodiless = request.method === 'HEAD' || answer.status === 204 || answer.status === 304
-  if (answer.status !== 204 && answer.status !== 304 && !answer.chunked) headers['Content-Length'] = body.length
+  if (answer.status !== 204 && answer.status !== 304 && !answer.chunked) headers['Content-Length'] = announced(request, answer, body)
   return { status: answer.status, headers, body: bodiless ? Buffer.alloc(0) : body, chunked: answer.chunked && !bodiless, between: answer.between }
+}
+
+// The length that is announced; in octets, unless the scenario has it counted otherwise (`lengths`: {on, by}).
+function announced (request, answer, body) {
+  const { on, by } = config.lengths || {}
+  if (!on || !matches(on, `${request.method} ${request.target}`)) return body.length
+  const text = JSON.stringify(answer.body)
+  return by === 'characters' ? text.length : Buffer.byteLength(text) // else: taken before the body was compressed
 }
 
 function send (res, wire) {
@@ -73,17 +81,18 @@ function serve (req, res, body) {
   }
   const name = `${request.method} ${request.target}`
   const wire = render(request, api.handle(request, config))
-  const row = { peer: req.peer, method: req.method, target: req.url, about: body ? about(req.headers, body) : undefined, received: req.received, status: wire.status, length: wire.body.length, sha256: sha256(wire.body) }
+  const framed = wire.body.slice(0, wire.headers['Content-Length']) // what a client takes for the body
+  const row = { peer: req.peer, method: req.method, target: req.url, about: body ? about(req.headers, body) : undefined, received: req.received, status: wire.status, length: framed.length, sha256: sha256(framed) }
   const done = to => {
     row.written = seconds()
     row.socket = to.socket ? 'attached' : 'gone'
     to.once('finish', () => log({ finish: name, at: seconds(), responseSocket: to.socket ? 'attached' : 'null', requestSocketDestroyed: req.socket.destroyed }))
-    if (config.hints && matches(config.hints, name)) to.writeEarlyHints({ link: '</app.css>; rel=preload; as=style' })
     send(to, wire)
     log(row)
   }
   const context = { name, request, req, res, wire, done, send, log, row, seconds, render, matches, config, planted: config.fault && matches(config.fault.on, name, request) }
   const wait = slowness(name, request)
+  if (config.hints && matches(config.hints, name)) res.writeEarlyHints({ link: '</app.css>; rel=preload; as=style' })
   if (fault.request && fault.request(context)) return
   setTimeout(() => { if (!(fault.answer && fault.answer(context))) done(res) }, wait)
 }
