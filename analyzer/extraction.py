@@ -13,7 +13,7 @@ from analyzer import demanded, echoes, operations, sequences
 from analyzer.anomalies import Anomalies
 from analyzer.blocks import Arranged, Brief
 from analyzer.bodies import Bodies
-from analyzer.bulk import Bulk, Piece, connection_rows, echo_flags
+from analyzer.bulk import Bulk, Piece, called, connection_rows, echo_flags
 from analyzer.echoes import Echoes, Position, Rules, token_of
 from analyzer.endpoints import Route, Routes
 from analyzer.http import content
@@ -206,7 +206,12 @@ class Recorder:
                 asked = b"".join(request.body or ())
                 found = echoes.tokens(request.target, request.head, asked)
                 self._echoes.see(route, found, response.head, look.text, position)
-            return look.form, echo_flags(token_of(request.target), look.text), look.checksum
+            flags = echo_flags(token_of(request.target), look.text) | called(
+                (request.fields.media_type, b"".join(request.body or ())),
+                response.status,
+                (response.fields.media_type, look.text),
+            )
+            return look.form, flags, look.checksum
         if not response.length:
             return NO_FORM, 0, 0
         # Too long to look into, or broken by a gap.
