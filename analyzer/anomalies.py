@@ -35,6 +35,10 @@ SENTENCES: dict[str, str] = {
     "tls": "a TLS connection; its content cannot be read",
     "http2": "an HTTP/2 connection; only HTTP/1.x is read",
     "not-http": "a connection that carries something other than HTTP/1.x",
+    "proxy-header": "a connection that begins with a PROXY header; HTTP/1.x behind it is read",
+    "socks": "a connection that begins with a SOCKS handshake; HTTP/1.x behind it is read",
+    "tunnel": "a tunnel that CONNECT opened, with something other than HTTP/1.x in it",
+    "tunnel-http": "a tunnel that CONNECT opened, with HTTP/1.x in it, which is read",
     # messages
     "start-line-invalid": "no valid start line where a message must begin",
     "start-line-odd": "a start line that many readers refuse; it was read as it is meant",

@@ -398,6 +398,7 @@ def connection_rows(
     words = np.where(swapped[:, None], key[:, [2, 3, 0, 1]], key[:, :4])
     ends = [(address(a, b), address(c, d)) for a, b, c, d in words.tolist()]
     rows["client"], rows["server"] = np.array(ends).T
+    rows["source"] = rows["client"]
     rows["client_port"] = np.where(swapped, high_port, low_port)
     rows["server_port"] = np.where(swapped, low_port, high_port)
     acked = brief.acked[which]

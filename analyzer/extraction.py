@@ -16,10 +16,12 @@ from analyzer.bodies import Bodies
 from analyzer.bulk import Bulk, Piece, called, connection_rows, echo_flags
 from analyzer.echoes import Echoes, Position, Rules, token_of
 from analyzer.endpoints import Route, Routes
-from analyzer.http import content
+from analyzer.http import content, preambles
 from analyzer.http.exchanges import Carries, HttpConnection, roles
 from analyzer.http.messages import Message
 from analyzer.http.ordinary import Glance
+from analyzer.http.preambles import Preamble, Unread
+from analyzer.intervals import advance
 from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form
 from analyzer.streams import Connection
 from analyzer.tables import (
@@ -34,7 +36,9 @@ from analyzer.tables import (
     packer_of,
 )
 
-_MOST_UNDECIDED = 256  # pieces kept while it is not known what a connection carries
+# Pieces and bytes kept while it is not known what a connection carries.
+_MOST_UNDECIDED = 256
+_MOST_UNDECIDED_BYTES = 128 << 10
 
 _pack_exchange = packer_of(EXCHANGES).pack
 _pack_connection = packer_of(CONNECTIONS).pack
@@ -79,7 +83,8 @@ def join(parts: list[Extraction]) -> Extraction:
             first.exchanges.append_many(rows, texts)
         for rows, texts in part.connections.chunks():
             rows["connection"] += offset
-            rows["client"], rows["server"] = address[rows["client"]], address[rows["server"]]
+            for name in ("client", "server", "source"):
+                rows[name] = address[rows[name]]
             first.connections.append_many(rows, texts)
         first.anomalies.update(part.anomalies)
         first.refusals += part.refusals
@@ -289,6 +294,8 @@ class Recorder:
         # Without a request, what its numbers would have been: both follow from the first two.
         reset_frame, reset_time = (r.frame, r.time) if (r := connection.reset) else (0, 0)
         join = http.first_request or http.first_response or (0, 0)
+        # What a PROXY header names; the connection's own client again where there is none.
+        (high, low), source_port = sink.source or ((one.high, one.low), 0)
         self.into.connections.append(
             _pack_connection(
                 http.number,
@@ -298,6 +305,8 @@ class Recorder:
                 self._address(two.high, two.low),
                 one.port,
                 two.port,
+                self._address(high, low),
+                source_port,
                 connection.flags(client) | (_EXTRA_BYTES if http.extra else 0),
                 int(connection.closed_first(client)),
                 connection.first_time,
@@ -360,18 +369,22 @@ _EXTRA_BYTES = int(ConnectionFlag.EXTRA_BYTES)
 class HttpSink:
     """Reads a connection's bytes: finds out what it carries and which side is the client's.
 
-    Until that is known the pieces are kept, then replayed to an `HttpConnection`.
+    Until that is known the pieces are kept, then replayed to an `HttpConnection`. A preamble (a
+    PROXY header, a SOCKS handshake) is left out; `source` is the client that it names.
     """
 
     __slots__ = (
         "_carries",
         "_gapped",
+        "_kept",
         "_number",
+        "_preambles",
         "_waiting",
         "client",
         "connection",
         "http",
         "recorder",
+        "source",
     )
 
     def __init__(self, recorder: Recorder, connection: Connection) -> None:
@@ -382,14 +395,17 @@ class HttpSink:
         self.http: HttpConnection | None = None
         self._carries = Carries.UNKNOWN
         self._waiting: list[tuple[int, bytes, int, int, int, int]] = []
+        self._kept = 0  # bytes in them
         self._gapped = False  # bytes were missing before it was known what the connection carries
+        self._preambles = 0
+        self.source: tuple[Address, int] | None = None
 
     @property
     def wants_data(self) -> bool:
         """Whether any further bytes matter."""
         http = self.http
         if http is not None:
-            return http.carries is Carries.HTTP
+            return http.carries in (Carries.HTTP, Carries.UNKNOWN)
         return self._carries is Carries.UNKNOWN
 
     @property
@@ -418,18 +434,25 @@ class HttpSink:
             http.data(side ^ self.client, piece, frame, time, seq, ack)
         else:
             self._waiting.append((side, piece, frame, time, seq, ack))
+            self._kept += len(piece)
             self._decide(side)
 
     def _decide(self, side: int) -> None:
         """Look at what has come from `side` so far."""
         midstream = self.connection.midstream
-        start = b"".join(piece for s, piece, *_ in self._waiting if s == side)[:16_384]
-        client, carries = roles(side, start)
+        found = self._preamble()
+        while isinstance(found, Preamble):
+            side = self._leave_out(found)
+            found = self._preamble()
+        client, carries = None, Carries.UNKNOWN
+        if found is Unread.NONE:
+            client, carries = roles(side, self._start(side))
         if carries is Carries.OTHER and (midstream or self._gapped):
             # The middle of a message, most likely. The next piece may begin one.
-            self._waiting.clear()
+            self._forget()
             return
-        if carries is Carries.UNKNOWN and len(self._waiting) >= _MOST_UNDECIDED:
+        much = len(self._waiting) >= _MOST_UNDECIDED or self._kept > _MOST_UNDECIDED_BYTES
+        if carries is Carries.UNKNOWN and much:
             carries = Carries.OTHER
         self._carries = carries
         if carries is Carries.UNKNOWN:
@@ -441,6 +464,43 @@ class HttpSink:
         http = self._begin(client)
         for from_side, piece, frame, time, seq, ack in waiting:
             http.data(from_side ^ client, piece, frame, time, seq, ack)
+
+    def _start(self, side: int) -> bytes:
+        """The first bytes of a side, as far as they have come."""
+        return b"".join(p for s, p, *_ in self._waiting if s == side)[: preambles.LONGEST]
+
+    def _forget(self) -> None:
+        self._waiting.clear()
+        self._kept = 0
+
+    def _speaker(self) -> int:
+        """The side that opened the connection, or else the one that spoke first."""
+        opener = self.connection.initiator
+        return self._waiting[0][0] if opener is None else opener
+
+    def _preamble(self) -> Preamble | Unread:
+        """What of the bytes so far stands before the first request."""
+        if self._preambles == preambles.MOST or self._gapped or not self._waiting:
+            return Unread.NONE
+        side = self._speaker()
+        starts = self._start(side), self._start(1 - side)
+        return preambles.read(*starts, from_start=not self.connection.midstream)
+
+    def _leave_out(self, found: Preamble) -> int:
+        """Take a preamble out of the bytes so far; returns the client's side."""
+        side = self._speaker()
+        self._preambles += 1
+        self.source = found.source or self.source
+        self.recorder.into.anomalies.count(found.name)
+        left = [found.of_client, found.of_server]
+        waiting, self._waiting = self._waiting, []
+        for of, piece, frame, time, seq, ack in waiting:
+            size = min(len(piece), left[of != side])
+            left[of != side] -= size
+            self._kept -= size
+            if size < len(piece):
+                self._waiting.append((of, piece[size:], frame, time, advance(seq, size), ack))
+        return side
 
     def _begin(self, client: int) -> HttpConnection:
         """It carries HTTP, and this side is the client's."""
@@ -465,7 +525,7 @@ class HttpSink:
         if self.http is not None:
             self.http.gap(side ^ self.client, size)
         else:
-            self._waiting.clear()
+            self._forget()
             self._gapped = True
 
     def close(self, side: int, frame: int, time: int) -> None:

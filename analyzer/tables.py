@@ -160,6 +160,8 @@ CONNECTIONS: tuple[Column, ...] = (
     Column("server", "I", "", "index of the server's address"),
     Column("client_port", "H", "", "TCP port"),
     Column("server_port", "H", "", "TCP port"),
+    Column("source", "I", "", "index of the client's address by a PROXY header; else the client's"),
+    Column("source_port", "H", "", "TCP port by that header; 0: none"),
     Column("flags", "H", "ConnectionFlag", "what is known about the connection"),
     Column("first_close", "B", "Close", "which end closed first, and how"),
     Column("first_time", "q", "ns", "time of the first frame"),

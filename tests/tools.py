@@ -60,7 +60,7 @@ def connections_of(found: Extracted) -> list[Row]:
     rows_found = []
     for row in found.tables.connections:
         plain = {name: row[name].item() for name in row.dtype.names or ()}
-        for who in ("client", "server"):
+        for who in ("client", "server", "source"):
             plain[who] = found.extraction.addresses[plain[who]]
         del plain["connection"]
         rows_found.append(plain)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from analyzer.findings import octets
 from analyzer.findings.evidence import Case
-from analyzer.findings.model import Cause, Fact, Verdict
+from analyzer.findings.model import BAD_STATUS_LINE, NOT_HTTP, Cause, Fact, Verdict
 from analyzer.findings.view import Row
 from analyzer.findings.words import counted, seconds
 from analyzer.second_pass.model import CLIENT, SERVER
@@ -143,12 +143,16 @@ def misannounced(case: Case, row: Row) -> list[Cause]:
 
 def not_http(case: Case, row: Row) -> list[Cause]:
     """Causes of something that is no HTTP where a response must begin."""
+    message = case.messages.message(row, SERVER)
+    if message is not None and message.begins[:5].upper() == b"HTTP/":
+        why = f"{BAD_STATUS_LINE} (RFC 9112 §4): its version, or its code, is none"
+        return [Cause("connection/desync", _SUPPORTED, why, (case.tables.came(row),))]
     return [
         Cause(
             "connection/desync",
             _SUPPORTED,
-            "the server answered, and not with HTTP/1.x: it speaks another protocol on this port, "
-            "or these bytes are the rest of another message",
+            f"{NOT_HTTP}: it speaks another protocol on this port, or these bytes are the rest of "
+            "another message",
             (case.tables.came(row),),
         )
     ]

@@ -14,7 +14,18 @@ from analyzer.findings.assignment import CACHED, COPIED, CROSSED, LATE
 from analyzer.findings.evidence import Case
 from analyzer.findings.frames import Frame
 from analyzer.findings.idle import Race
-from analyzer.findings.model import CACHE, IDLE_CLOSE, SMUGGLING, UNACCEPTED, Cause, Verdict
+from analyzer.findings.model import (
+    CACHE,
+    CLOSED_BEHIND,
+    CLOSED_WITHIN,
+    IDLE_CLOSE,
+    RESET_WITHIN,
+    SMUGGLING,
+    STOPPED_WITHIN,
+    UNACCEPTED,
+    Cause,
+    Verdict,
+)
 from analyzer.findings.sides import Side, missed_fin, strange_reset
 from analyzer.findings.swaps import Swap
 from analyzer.findings.view import Row
@@ -444,7 +455,7 @@ def _unsent(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
             ),
         ]
     if close == Close.SERVER_RST:
-        return _of_reset(case, row, reset)
+        return _of_reset(case, row, reset, "a reset came from the server's side instead")
     left = connection["client_fin_time"] or connection["reset_time"]
     waited = left - row["request_time"]
     at = tuple(f for f in (frame, gone or reset) if f)
@@ -468,7 +479,10 @@ def _unsent(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
         ]
     gave_up = Cause("client/gave-up", _POSSIBLE, "the client was the first to close", at)
     silent = _taken(case, row) or (
-        "the server's host acknowledged the request, and the server sent nothing"
+        "the server's host acknowledged the request, and the server had sent nothing when the "
+        f"client left after {seconds(waited)} s"
+        if left
+        else "the server's host acknowledged the request, and the server sent nothing"
     )
     verdict, why = _orphaned(case, row)
     owing = case.habit(row).owing
@@ -605,12 +619,13 @@ def of_break(case: Case, row: Row) -> list[Cause]:
     part = "the head" if row["flags"] & _HEAD_CUT else "the body"
     if close is Close.SERVER_FIN:
         at: tuple[Frame, ...] = (begun, _end(case, row, "server_fin"))
-        why = f"the server closed in the middle of {part}, before the end of the response"
+        why = f"{CLOSED_WITHIN} {part}, before the end of the response"
         if row["flags"] & _BODY_WHOLE:
-            why = "the server closed when the body was whole, before the end of the message"
+            why = f"{CLOSED_BEHIND}, before the end of the message"
         return [Cause("server/closed", _SUPPORTED, why, at)]
     if close is Close.SERVER_RST:
-        return _of_reset(case, row, _end(case, row, "reset"))
+        said = f"{RESET_WITHIN} {part}"
+        return _of_reset(case, row, _end(case, row, "reset"), said)
     at = tuple(f for f in (begun, _end(case, row, "client_fin")) if f)
     if connection["flags"] & _ZERO_WINDOW:
         why = "the client stopped reading (zero window)"
@@ -622,8 +637,8 @@ def of_break(case: Case, row: Row) -> list[Cause]:
             Cause(
                 "server/silent",
                 _SUPPORTED,
-                f"the server sent nothing for {seconds(silent)} s in the middle of {part}, "
-                "though the client had acknowledged all and waited",
+                f"{STOPPED_WITHIN} {part}: it sent nothing for {seconds(silent)} s, though the "
+                "client had acknowledged all and waited",
                 at,
             ),
             Cause("client/gave-up", _POSSIBLE, gave_up, at),
@@ -631,8 +646,8 @@ def of_break(case: Case, row: Row) -> list[Cause]:
     return [Cause("client/gave-up", _SUPPORTED, gave_up, at)]
 
 
-def _of_reset(case: Case, row: Row, reset: Frame) -> list[Cause]:
-    """A reset from the server's side: of the server, or of something in between."""
+def _of_reset(case: Case, row: Row, reset: Frame, said: str) -> list[Cause]:
+    """A reset from the server's side, which is `said` so: its own, or of something in between."""
     strange = strange_reset(case.packets(row), SERVER)
     why = (
         f"the reset {strange[1]}: another host sent it"
@@ -644,7 +659,7 @@ def _of_reset(case: Case, row: Row, reset: Frame) -> list[Cause]:
             Cause(
                 "server/reset",
                 _POSSIBLE if strange else _SUPPORTED,
-                "a reset came from the server's side instead",
+                said,
                 (reset,),
             ),
             Cause("network/reset", _SUPPORTED if strange else _POSSIBLE, why, (reset,)),

@@ -57,6 +57,13 @@ CACHE = "a cache"
 SMUGGLING = "request smuggling"
 KEPT = "the response came back to the proxy"
 UNACCEPTED = "the server's host acknowledged the request only"
+# Of responses that began.
+CLOSED_WITHIN = "the server closed in the middle of"
+CLOSED_BEHIND = "the server closed when the body was whole"
+RESET_WITHIN = "a reset came from the server's side in the middle of"
+STOPPED_WITHIN = "the server stopped in the middle of"
+NOT_HTTP = "the server answered, and not with HTTP/1.x"
+BAD_STATUS_LINE = "the server answered with a status line that cannot be read"
 
 # How a cause's sentence begins, and what that means; with nothing known of it, see CAUSES.
 _MEANINGS = {
@@ -65,6 +72,12 @@ _MEANINGS = {
     SMUGGLING: "one request was hidden in another, and only one of proxy and server saw it",
     KEPT: "the proxy was given the response and did not pass it on",
     UNACCEPTED: "the server was slow to take the connection, and never answered",
+    CLOSED_WITHIN: "the process ended the connection in the middle of its answer",
+    CLOSED_BEHIND: "the body came whole, and what ends the message is missing",
+    RESET_WITHIN: "the server's side broke the connection off in the middle of its answer",
+    STOPPED_WITHIN: "the process began to answer, and stopped",
+    BAD_STATUS_LINE: "no client can tell the status of what the server answered",
+    NOT_HTTP: "something that is not HTTP/1.x came where the answer had to begin",
 }
 
 
@@ -91,6 +104,7 @@ class Request:
     capture: int
     interfaces: tuple[str, ...] = ()
     inside: str = ""  # the server's ip:port nearest to it, where translation makes that another
+    source: str = ""  # the client's ip:port as a PROXY header on the connection has it
 
 
 @dataclass(frozen=True, slots=True)

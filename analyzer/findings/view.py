@@ -304,6 +304,14 @@ class Tables:
         members = self.joined.members(row["connection"])
         return max(self.ends[int(self.connections["interface"][n])] for n in members)
 
+    def _source(self, members: Sequence[int]) -> str:
+        """The client that a PROXY header names at any of the sightings of a connection."""
+        rows = (self.connections[number] for number in members)
+        named = (
+            self.place(int(r["source"]), int(r["source_port"])) for r in rows if r["source_port"]
+        )
+        return next(named, "")
+
     def request(self, row: Row) -> Request:
         """The request of a row, as the report names it."""
         connection = self.connection(row)
@@ -321,6 +329,7 @@ class Tables:
             client=self.place(int(client["client"]), int(client["client_port"])),
             server=server,
             inside=inside if inside != server else "",
+            source=self._source(members),
             time=row["request_time"],
             frame=row["request_frame"],
             connection=int(connection["stream"]),

@@ -15,10 +15,11 @@ from analyzer import limits
 from analyzer.anomalies import Anomalies
 from analyzer.http import content, grammar
 from analyzer.http.grammar import Protocol
-from analyzer.http.messages import Message, MessageReader
+from analyzer.http.messages import Message, MessageReader, State
 from analyzer.intervals import covers
 from analyzer.tables import Flag, Outcome
 
+_MOST_INSIDE = 64  # pieces kept while it is not known what a tunnel carries
 _PROOFS = 3  # exchanges in a row after which a connection is in step again
 
 # Plain integers: these are combined for every message.
@@ -62,7 +63,7 @@ class Recorder(Interface):
         outcome: int,
         flags: int,
     ) -> int:
-        """One finished exchange; returns its number."""
+        """One finished exchange; returns its number (never -1)."""
 
     def extra(self, exchange: int, stray: Message) -> None:
         """Behind the end of a finished exchange's response came bytes of no message."""
@@ -79,6 +80,7 @@ class HttpConnection:
         "_client_closed",
         "_doubtful",
         "_early",
+        "_inside",
         "_interim_end",
         "_last",
         "_midstream",
@@ -139,6 +141,8 @@ class HttpConnection:
         self._after_interim = False
         self._early: tuple[Message, Message, Outcome, int] | None = None
         self._most_recent: Message | None = None  # the request that the current response answers
+        # What has come in a tunnel of which it is not known yet what it carries.
+        self._inside: list[tuple[int, bytes, int, int, int, int]] = []
         self._readers: tuple[MessageReader, ...] = (
             MessageReader(
                 is_request=True,
@@ -195,6 +199,11 @@ class HttpConnection:
 
     def data(self, side: int, piece: bytes, frame: int, time: int, seq: int, ack: int) -> None:
         """The next bytes in order of the client (0) or the server (1)."""
+        if self.carries is not Carries.HTTP:
+            if self.carries is Carries.UNKNOWN:
+                self._inside.append((side, piece, frame, time, seq, ack))
+                self._decide(side)
+            return
         reader = self._readers[side]
         waiting = reader.body_announced if side == 0 else None
         if (
@@ -210,8 +219,26 @@ class HttpConnection:
             self._skipped = True
         reader.feed(piece, frame, time, seq, ack)
 
+    def _decide(self, side: int) -> None:
+        """What a tunnel carries, from what has come of `side` (RFC 9110 §9.3.6)."""
+        client, carries = roles(side, b"".join(p for s, p, *_ in self._inside if s == side))
+        if carries is Carries.UNKNOWN and len(self._inside) < _MOST_INSIDE:
+            return
+        inside, self._inside = self._inside, []
+        if carries is Carries.HTTP and client == 0:
+            self.anomalies.count("tunnel-http")
+            self.carries = Carries.HTTP
+            self._readers[1].leave_tunnel()
+            for piece in inside:
+                self.data(*piece)
+        elif carries is not Carries.OTHER or not self._shaken:
+            # Behind a gap the next piece may still begin a request.
+            self.anomalies.count("tunnel")
+            self.carries = Carries.TUNNEL
+
     def gap(self, side: int, size: int) -> None:
         """`size` bytes of a side are missing here."""
+        self._inside.clear()
         self._shake(_GAP_RESPONSE if side else _GAP_REQUEST)
         self._readers[side].gap(size)
 
@@ -244,7 +271,7 @@ class HttpConnection:
         response = reader.message
         if response is not None and response.status >= 200:
             self._abandon(response, flags)
-        elif (stray := reader.stray) is not None:
+        elif (stray := reader.ended_astray()) is not None:
             self._ended_astray(stray, flags)
             if self._shaken:
                 flags = before | self._why
@@ -430,7 +457,7 @@ class HttpConnection:
         outcome = Outcome.ANSWERED if response.complete else Outcome.INCOMPLETE
         if response.tunnel:
             flags |= _TUNNEL
-            self.carries = Carries.TUNNEL
+            self._open_tunnel(request)
         if response.complete:
             self.answered += 1
         if response.doubtful:
@@ -444,11 +471,29 @@ class HttpConnection:
         else:
             self._last = self._put(request, response, outcome, flags)
 
+    def _open_tunnel(self, request: Message) -> None:
+        """From here on the connection carries what the client speaks with another server."""
+        reader = self._readers[0] if self._readers else None
+        if request.method != b"CONNECT" or reader is None:
+            self.carries = Carries.TUNNEL
+        elif self.outstanding or not reader.idle:
+            # It did not wait for the answer. What it sent has been read as HTTP, or could not be.
+            other = reader.state is State.LOST
+            self.anomalies.count("tunnel" if other else "tunnel-http")
+            if other:
+                self.carries = Carries.TUNNEL
+            else:
+                self._readers[1].leave_tunnel()
+        else:
+            self.carries = Carries.UNKNOWN
+
     def _put_early(self) -> None:
         """The request that was answered early has ended, or never will."""
         early, self._early = self._early, None
         if early is not None:
-            self._put(*early)
+            number = self._put(*early)
+            if self._last == -1:
+                self._last = number
 
     def _response_lost(self, response: Message | None, by_gap: bool) -> None:
         flag = _GAP_RESPONSE if by_gap else _DAMAGED

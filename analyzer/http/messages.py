@@ -298,6 +298,15 @@ class MessageReader:
             return len(data)
         return end
 
+    def ended_astray(self) -> Message | None:
+        """The bytes that began no message, if nothing more will come: what might begin one too."""
+        stray, rest = self.stray, self._buffer
+        if stray is not None and rest:
+            stray.begins += rest[: BEGINNING - len(stray.begins)]
+            stray.length += len(rest)
+            self._buffer = b""
+        return stray
+
     def strayed(self) -> None:
         """The bytes that began no message have come to their end, if there were any."""
         stray, self.stray = self.stray, None
@@ -418,6 +427,11 @@ class MessageReader:
         message, self.message = self.message, None
         self.state = State.HEAD
         return message
+
+    def leave_tunnel(self) -> None:
+        """What is in the tunnel are messages again."""
+        if self.state is State.TUNNEL:
+            self.state = State.HEAD
 
     @property
     def body_announced(self) -> Message | None:

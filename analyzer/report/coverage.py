@@ -21,8 +21,8 @@ Advice = tuple[str, ...]  # what to do, a sentence each
 class Unjudged:
     """So many of something that were not judged, and why.
 
-    `what` are requests, responses, connections (as often as an interface saw them), frames or
-    captures. `why` goes on after "because"; `advice` is what to do when capturing again.
+    `what` are requests, responses, connections and tunnels (as often as an interface saw them),
+    frames or captures. `why` goes on after "because"; `advice` is what to do when capturing again.
     """
 
     reason: str
@@ -129,6 +129,8 @@ _OF_OTHERS: tuple[tuple[str, _Reason], ...] = (
                             "they are HTTP/2, which is not read", _PLAIN)),
     ("connections", _Reason("not-http", "it carries something other than HTTP/1.x",
                             "they carry something other than HTTP/1.x", _LOOK)),
+    ("tunnels", _Reason("tunnel", "CONNECT opened it, and what it carries is no HTTP/1.x",
+                        "CONNECT opened them, and what they carry is no HTTP/1.x", _PLAIN)),
     ("connections", _Reason("direction-not-captured", "only one of its directions was captured",
                             "only one of their directions was captured", _BOTH)),
     ("responses", _Reason("response-without-request", "its request is not in the capture",

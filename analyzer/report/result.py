@@ -49,6 +49,7 @@ FINDING_COLUMNS: dict[str, str] = {
             ("client", "ip:port at the vantage nearest the client"),
             ("server", "ip:port"),
             ("inside", "the server's ip:port nearest to it, where translation makes that another"),
+            ("source", "the client's ip:port as a PROXY header on the connection has it"),
             ("time", "RFC 3339, UTC: its first byte"),
             ("file", "the capture with its first byte, as given"),
             ("frame", "frame number of its first byte"),

@@ -283,7 +283,9 @@ def _request(report: Report, request: Request) -> Text:
     target = visible(shortened(secrets.target(request.target), _LONGEST_TARGET))
     return Text.assemble(
         (f"{visible(request.method)} {target}", "bold"),
-        f"\nfrom {request.client} to {request.server}"
+        f"\nfrom {request.client}"
+        f"{f' (for {request.source}, says its PROXY header)' if request.source else ''}"
+        f" to {request.server}"
         f"{f' (inside {request.inside})' if request.inside else ''}, "
         f"frame {report.tables.frame(request)}",
     )

@@ -66,9 +66,9 @@ http {{
 }}
 """
 
-# A cache that looks at the path alone, whoever asks.
+# A cache that looks at the path alone, whoever asks; or by another key (`cache` in its config).
 CACHE_PATH = "proxy_cache_path {directory}/nginx-cache keys_zone=shared:1m;"
-CACHE = "proxy_cache shared; proxy_cache_key $uri; proxy_cache_valid 200 4s;"
+CACHE = "proxy_cache shared; proxy_cache_key {key}; proxy_cache_valid 200 {seconds}s;"
 
 HAPROXY = """
 global
@@ -104,6 +104,7 @@ def command(server: Server, directory: Path) -> list[str]:
         asked = f"  option httpchk GET {server.config['health']}"
         health = f"{asked}\n{health} check inter 500"
     cached = bool(server.config.get("cache"))
+    key = server.config["cache"] if isinstance(server.config.get("cache"), str) else "$uri"
     if "fastcgi" in server.config:
         template = FASTCGI
     text = template.format(
@@ -114,7 +115,7 @@ def command(server: Server, directory: Path) -> list[str]:
         health=health,
         timeout=server.config.get("timeout", 20),
         cache_path=CACHE_PATH.format(directory=directory) if cached else "",
-        cache=CACHE if cached else "",
+        cache=CACHE.format(key=key, seconds=server.config.get("fresh", 4)) if cached else "",
     )
     path.write_text(text)
     binary = tools.find(server.program) or server.program

@@ -6,7 +6,7 @@ As in `services`: one seed, one load, and the ids are those that the servers kno
 import json
 import random
 
-from captures.lab.services import bearer, fmt
+from captures.lab.services import CAMPS, SESSIONS, bearer, fmt
 from captures.lab.traffic import GZIP, Maker, Request, with_headers
 
 MEMBER = (1, 300)
@@ -111,6 +111,64 @@ PARTS: list[tuple[int, Maker]] = [
     (2, fmt("/logs/{f}.txt/digest", f=FILES)),
 ]
 
+CAMPS_SHOWN: list[tuple[int, Maker]] = [one for n, one in enumerate(CAMPS) if n != 4]
+ACCOUNTS: list[tuple[int, Maker]] = [
+    (1, lambda rng: Request("GET", "/account", {"Cookie": f"camp_session={rng.choice(SESSIONS)}"}))
+]
+
+CROPS = ["beans", "kale", "leek", "beet", "pea", "onion"]
+
+
+def _swap(rng: random.Random) -> Request:
+    body = {"offers": rng.choice(CROPS), "kilos": rng.randint(1, 40)}
+    kind = {"Content-Type": "application/json"}
+    return Request("POST", "/swaps", {**kind, **bearer(rng, "plt_")}, json.dumps(body))
+
+
+def _search(rng: random.Random) -> Request:
+    body = {"crop": rng.choice(CROPS), "metres": rng.randint(20, 90)}
+    return Request("POST", "/search", {"Content-Type": "application/json"}, json.dumps(body))
+
+
+PLOTS: list[tuple[int, Maker]] = [
+    (7, fmt("/plots/{n}", n=(1, 900))),
+    (1, fmt("/plots/{n}", n=(9001, 9999))),
+]
+PLOTS_ALL: list[tuple[int, Maker]] = [
+    *PLOTS,
+    (3, fmt("/stock/{n}", n=(201, 900))),
+    (2, _swap),
+]
+PLOTS_ALL_CACHED: list[tuple[int, Maker]] = [*PLOTS, (2, _swap)]
+PLOT_LISTS: list[tuple[int, Maker]] = [
+    (1, fmt("/plots?crop={c}&page={n}", c=CROPS, n=(1, 30))),
+]
+PLOT_SEARCHES: list[tuple[int, Maker]] = [(1, _search)]
+GARDENERS: list[tuple[int, Maker]] = [
+    (1, lambda rng: Request("GET", "/me", bearer(rng, "plt_", 40))),
+]
+STOCK: list[tuple[int, Maker]] = [(1, fmt("/stock/{n}", n=(100, 200)))]
+
+
+def _graphql(query: str, signed_in: bool) -> Maker:
+    """An operation of the garden; `{n}` in it is drawn."""
+
+    def make(rng: random.Random) -> Request:
+        body = json.dumps({"query": query.replace("{n}", str(rng.randint(1, 900)))})
+        who = bearer(rng, "plt_", 40) if signed_in else {}
+        return Request("POST", "/", {"Content-Type": "application/json", **who}, body)
+
+    return make
+
+
+GARDEN_GRAPHQL: list[tuple[int, Maker]] = [
+    (5, _graphql('query Plot { plot(id: "{n}") { plot metres soil } }', False)),
+    (2, _graphql('query Soil { plot(id: "{n}") { plot soil } }', False)),
+]
+GARDEN_ME: list[tuple[int, Maker]] = [
+    (1, _graphql("query Me { me { name card owes } }", True)),
+]
+
 APIS: dict[str, list[tuple[int, Maker]]] = {
     "library": LIBRARY,
     "stable": STABLE,
@@ -121,4 +179,15 @@ APIS: dict[str, list[tuple[int, Maker]]] = {
     "papers": PAPERS,
     "papers-all": PAPERS_ALL,
     "parts": PARTS,
+    "camps-shown": CAMPS_SHOWN,
+    "accounts": ACCOUNTS,
+    "plots": PLOTS,
+    "plots-all": PLOTS_ALL,
+    "plots-all-cached": PLOTS_ALL_CACHED,
+    "plot-lists": PLOT_LISTS,
+    "plot-searches": PLOT_SEARCHES,
+    "gardeners": GARDENERS,
+    "stock": STOCK,
+    "garden-graphql": GARDEN_GRAPHQL,
+    "garden-me": GARDEN_ME,
 }

@@ -34,7 +34,7 @@ LIBRARIES = {
     ".php": ("php-fpm8.2 -m | grep -qx apcu", "APCu (apt-get install php8.2-apcu)"),
 }
 # What a server of ours starts itself, beside the packages that it is given.
-BESIDE = {"python/library.py": "redis-server"}
+BESIDE = {"python/library.py": "redis-server", "python/plots_flask.py": "memcached"}
 JARS = Path("/usr/share/java")  # where Debian's libtomcat9-java puts Tomcat
 
 

@@ -22,6 +22,7 @@ HOW_TO_GET = {
     "ruby": "apt-get install ruby",
     "puma": "apt-get install puma ruby-sinatra",
     "php-fpm8.2": "apt-get install php8.2-fpm php8.2-apcu",
+    "memcached": "apt-get install memcached",
     "redis-server": "apt-get install redis-server",
     "apt-get": "a Debian or Ubuntu machine",
     "dpkg-deb": "a Debian or Ubuntu machine",

@@ -5,12 +5,15 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Callable
+from itertools import islice
 
+import dpkt
 import zstandard
 
 from analyzer.packets.headers import COOKED, COOKED2, ETHERNET, NULL, RAW
 from tests.builder import Conversation, linked, packet, pcap, pcapng
-from tests.fuzz.targets import _LINKS, PIECES
+from tests.formats.make import FOLDER as FORMATS
+from tests.fuzz.targets import _LINKS, MONITORS, PIECES
 
 V4 = ("192.0.2.1", 40_000), ("198.51.100.7", 8080)
 V6 = ("2001:db8::1", 40_000), ("2001:db8::2:3", 8080)
@@ -58,6 +61,34 @@ def _packets() -> list[bytes]:
             frame = linked(one, link, vlans=(0x8100,) if link == ETHERNET else ())
             found.append(bytes([_LINKS.index(link), 0, len(frame)]) + frame)
     return [*found, b"".join(found[:8])]
+
+
+def _monitors() -> list[bytes]:
+    """The first frames of the formats' captures that are of these link types."""
+    found = []
+    for name in (
+        "wlan", "radiotap", "radiotap-padded", "wlan-unread", "prism", "avs", "ppi", "gre-wlan",
+        "l2tp", "l2tpv3", "l2tpv3-cookie", "l2tpv3-udp", "ayiya", "tzsp",
+    ):  # fmt: skip
+        with gzip.open(FORMATS / f"{name}.pcap.gz") as file:
+            reader = dpkt.pcap.Reader(file)
+            link = MONITORS.index(reader.datalink())
+            frames = [frame[:255] for _, frame in islice(reader, 10)]
+        found += [bytes([link, 0, len(frame)]) + frame for frame in frames]
+    return found
+
+
+def _before() -> list[bytes]:
+    """PROXY headers and SOCKS handshakes."""
+    asked = (
+        (b"PROXY TCP4 192.0.2.7 198.51.100.9 51234 443\r\n", b""),
+        (b"PROXY UNKNOWN\r\n", b""),
+        (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12), b""),
+        (b"\4\1\0\x50\0\0\0\1\0host\0", b"\0\x5a" + bytes(6)),
+        (b"\5\2\0\2\1\4user\6secret\5\1\0\3\4host\0\x50", b"\5\2\1\0\5\0\0\1" + bytes(6)),
+        (b"\5\1\0\5\1\0\1" + bytes(6), b"\5\0\5\0\0\4" + bytes(18)),
+    )
+    return [bytes([len(client)]) + client + server for client, server in asked]
 
 
 def _http() -> list[bytes]:
@@ -119,6 +150,8 @@ def _reports() -> list[bytes]:
 _SEEDS = {
     "containers": _containers,
     "packets": _packets,
+    "monitors": _monitors,
+    "before": _before,
     "http": _http,
     "fields": _fields,
     "exchanges": _exchanges,

@@ -24,7 +24,7 @@ from analyzer.capture.frames import Capture, Frames
 from analyzer.errors import InputError
 from analyzer.findings.judge import judge
 from analyzer.forms import Forms
-from analyzer.http import content, grammar
+from analyzer.http import content, grammar, preambles
 from analyzer.http.grammar import Fields
 from analyzer.report import files as outputs
 from analyzer.report import terminal
@@ -104,12 +104,21 @@ def containers(data: bytes) -> None:
 
 def packets(data: bytes) -> None:
     """Packet decoders: the block decoder and the one-frame decoder agree on every frame."""
+    _decode(data, _LINKS)
+
+
+def monitors(data: bytes) -> None:
+    """The same for 802.11 and what monitors write before it, and for tunnels in Ethernet."""
+    _decode(data, MONITORS)
+
+
+def _decode(data: bytes, known: tuple[int, ...]) -> None:
     given = Input(data)
     parts: list[bytes] = []
     links: list[int] = []
     wires: list[int] = []
     while given and len(parts) < 12:
-        links.append(_LINKS[given.number() % len(_LINKS)])
+        links.append(known[given.number() % len(known)])
         extra = given.number()
         parts.append(given.take(given.number()))
         wires.append(len(parts[-1]) + (extra if extra < 100 else 0))
@@ -118,6 +127,7 @@ def packets(data: bytes) -> None:
 
 
 _LINKS = (1, 113, 276, 0, 108, 101, 12, 228, 229, 239, 104, 50, 147)
+MONITORS = (1, 105, 119, 127, 163, 192)
 
 
 # --- HTTP --------------------------------------------------------------------------------------
@@ -181,6 +191,26 @@ def exchanges(data: bytes) -> None:
 
 
 # --- bodies ------------------------------------------------------------------------------------
+
+
+def before(data: bytes) -> None:
+    """Preambles: of what is whole every beginning needs more, and what follows changes nothing."""
+    given = Input(data)
+    size = given.number()
+    client = given.take(size)
+    server = given.rest()
+    found = preambles.read(client, server, from_start=True)
+    if not isinstance(found, preambles.Preamble):
+        return
+    ours, theirs = client[: found.of_client], server[: found.of_server]
+    assert 0 < len(ours) == found.of_client
+    assert len(theirs) == found.of_server
+    assert preambles.read(ours, theirs, from_start=True) == found
+    assert preambles.read(ours + b"GET", theirs + b"HTTP", from_start=True) == found
+    for end in range(1, len(ours)):
+        assert preambles.read(ours[:end], theirs, from_start=True) is preambles.Unread.MORE
+    for end in range(len(theirs)):
+        assert preambles.read(ours, theirs[:end], from_start=True) is preambles.Unread.MORE
 
 
 def shapes(data: bytes) -> None:
@@ -361,6 +391,8 @@ def check_outputs(report: Report) -> None:
 TARGETS: dict[str, Target] = {
     "containers": containers,
     "packets": packets,
+    "monitors": monitors,
+    "before": before,
     "http": http,
     "fields": fields,
     "exchanges": exchanges,

@@ -106,6 +106,66 @@ def test_connect_opens_a_tunnel_when_it_succeeds() -> None:
     assert refused.outcomes() == [(b"host:443", 407, "answered"), (b"host:443", 200, "answered")]
 
 
+CONNECT = b"CONNECT host:80 HTTP/1.1\r\nHost: host:80\r\n\r\n"
+CONNECTED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+
+def test_http_in_a_tunnel_that_connect_opened_is_read() -> None:
+    wire = Wire().client(CONNECT).server(CONNECTED).client(A[:1]).client(A[1:] + B)
+    wire.server(OK).server(response(b"", 404)).client(C).server(OK)
+    assert wire.finish() == [
+        (b"host:80", 200, "answered", Flag.TUNNEL),
+        (b"/a", 200, "answered", 0),
+        (b"/b", 404, "answered", Flag.PIPELINED),
+        (b"/c", 200, "answered", 0),
+    ]
+    assert wire.anomalies == {"tunnel-http": 1}
+    assert wire.http.carries is Carries.HTTP
+
+
+def test_a_client_that_does_not_wait_for_its_tunnel() -> None:
+    wire = Wire().client(CONNECT + A).server(CONNECTED).server(OK).client(B).server(OK)
+    assert [one[:3] for one in wire.finish()] == [
+        (b"host:80", 200, "answered"),
+        (b"/a", 200, "answered"),
+        (b"/b", 200, "answered"),
+    ]
+    assert wire.anomalies == {"tunnel-http": 1}
+
+
+def test_a_tunnel_in_a_tunnel() -> None:
+    wire = Wire().client(CONNECT).server(CONNECTED).client(CONNECT).server(CONNECTED)
+    wire.client(A).server(OK)
+    assert [one[0] for one in wire.finish()] == [b"host:80", b"host:80", b"/a"]
+    assert wire.anomalies == {"tunnel-http": 2}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [(1, b"220 mail.example ESMTP\r\n"), (0, b"EHLO a\r\n"), (1, b"250 HTTP/1.1 200\r\n")],
+        [(0, b"\x16\x03\x01\x00\x05hello"), (1, b"\x16\x03\x03")],
+        [(0, b"A" * 9_000), (0, A)],
+        [(0, b"A")] * 100,
+        [(0, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")],
+    ],
+    ids=["smtp", "tls", "no line", "bit by bit", "http2"],
+)
+def test_what_else_a_tunnel_carries_is_counted(said: list[tuple[int, bytes]]) -> None:
+    wire = Wire().client(CONNECT).server(CONNECTED)
+    for side, data in said:
+        (wire.server if side else wire.client)(data)
+    assert wire.finish() == [(b"host:80", 200, "answered", Flag.TUNNEL)]
+    assert wire.anomalies == {"tunnel": 1}
+    assert wire.http.carries is Carries.TUNNEL
+
+
+def test_behind_a_hole_in_a_tunnel_a_request_is_found_again() -> None:
+    wire = Wire().client(CONNECT).server(CONNECTED).gap(0, 500).client(b"rest of a body")
+    wire.client(A).server(OK)
+    assert wire.outcomes() == [(b"host:80", 200, "answered"), (b"/a", 200, "answered")]
+
+
 def test_an_answer_before_the_body_has_been_sent() -> None:
     head = request("/up", "POST", fields="Content-Length: 1000\r\n")
     wire = Wire().client(head + b"x" * 10).server(response(b"", 413)).client(b"x" * 990)

@@ -185,6 +185,17 @@ def test_what_is_worth_a_look_is_not_called_well(tmp_path: Path) -> None:
     assert WELL not in done.stdout.decode()
 
 
+def test_a_tunnel_that_is_not_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "c.pcap"
+    via = talk().ask(b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n").answer(response(b""))
+    path.write_bytes(pcap(via.ask(TLS).answer(SERVER_HELLO).close().frames))
+    report = json.loads(run("scan", path, "--json", "-").stdout)
+    assert report["totals"]["judged"] == 1
+    (one,) = report["unjudged"]
+    assert (one["reason"], one["what"], one["count"]) == ("tunnel", "tunnels", 1)
+    assert one["why"] == "CONNECT opened it, and what it carries is no HTTP/1.x"
+
+
 # --- counting -------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,13 @@ from mcp.server.fastmcp import FastMCP
 from captures.lab.servers.python.common import CONFIG, Log, Request, code, number, pick
 
 LOG = Log()
-STABLE = FastMCP("stable", host="0.0.0.0", port=CONFIG["port"], log_level="WARNING")
+STABLE = FastMCP(
+    "stable",
+    host="0.0.0.0",
+    port=CONFIG["port"],
+    log_level="WARNING",
+    json_response=CONFIG.get("json", False),
+)
 asked: dict[str, dict[str, Any]] = {}  # the latest request for a call's tool and arguments
 made: dict[str, str] = {}  # which call a result's text was made for
 

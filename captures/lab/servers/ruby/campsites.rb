@@ -5,7 +5,8 @@
 # Faults, each a mistake that is made in this language: `middleware-field` keeps a response in a field of a
 # middleware, of which there is one for all threads; `for-fd` makes an IO of the number of the chosen request's
 # connection, which closes it when it is collected (IO.for_fd without `autoclose: false`); `tracker-fields` is the first
-# again, for every page and for two milliseconds.
+# again, for every page and for two milliseconds; `thread-user` keeps the current user in a field of the thread, and
+# forgets to empty it (redmine 16685).
 
 require_relative 'common'
 require 'erb'
@@ -80,7 +81,19 @@ class Campsites < Sinatra::Base
   helpers do
     def user
       cookie = request.cookies['camp_session']
+      cookie = remembered(cookie) if FAULT['name'] == 'thread-user' && request.path_info == '/account'
       cookie && pick(cookie, ['J. Holt', 'M. Sato', 'P. Lund', 'A. Quist', 'D. Amaro'])
+    end
+
+    # The mistake of `thread-user`: the thread remembers whom it has served.
+    def remembered(cookie)
+      if cookie
+        Thread.current[:cookie] = cookie
+        Thread.current[:made_for] = env['wf.asked']
+      elsif Thread.current[:cookie]
+        env['wf.made_for'] = Thread.current[:made_for]
+      end
+      Thread.current[:cookie]
     end
 
     def page(title, content)
@@ -107,7 +120,7 @@ class Campsites < Sinatra::Base
   end
   get('/account') do
     redirect '/login?next=/account', 302 unless user
-    page('Account', "<h1>#{user}</h1><p>#{number(request.cookies['camp_session'], 9)} bookings</p>")
+    page('Account', "<h1>#{user}</h1><p>#{number(user, 9)} bookings</p>")
   end
   get('/login') { page('Sign in', '<form method="post"><input name="mail"><input name="word" type="password"><button>Go</button></form>') }
   get('/reports/:region.csv') do |region|
@@ -131,7 +144,7 @@ class Rendered
     status, headers, body = @app.call(env)
     whole = [String.new]
     body.each { |part| whole[0] << part }
-    whole.instance_variable_set(:@asked, env['wf.asked'])
+    whole.instance_variable_set(:@asked, env['wf.made_for'] || env['wf.asked'])
     [status, headers, whole]
   end
 end
