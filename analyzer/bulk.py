@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analyzer import compiled, demanded, echoes, limits, operations
+from analyzer import compiled, demanded, echoes, forms, limits, operations
 from analyzer.blocks import Arranged, Brief, Ints
 from analyzer.bodies import Bodies
 from analyzer.echoes import SHORTEST_TOKEN, Echoes, Position
@@ -64,7 +64,7 @@ class Bulk:
         rows = np.zeros(len(taken.row), dtype=self._into.dtype)
         rows["connection"] = taken.connection
         rows["outcome"] = int(Outcome.ANSWERED)
-        rows["flags"] = looks.flags | _demanded(taken)
+        rows["flags"] = looks.flags | _demanded(taken, looks)
         rows["request_length"] = glance.request_length[taken.row]
         rows["response_length"] = taken.length
         rows["response_sum"] = looks.checksum
@@ -193,7 +193,17 @@ def _with_tokens(taken: "_Taken") -> Mask:
     return found
 
 
-def _demanded(taken: "_Taken") -> Ints:
+def called(asked: tuple[str, bytes], status: int, said: tuple[str, bytes]) -> int:
+    """Whether the results of a JSON-RPC response have the ids of its calls, as flags.
+
+    From the media types and texts of both bodies.
+    """
+    if demanded.RPC not in asked[1] or demanded.RPC not in said[1]:
+        return 0
+    return demanded.flags_of_bodies(status, forms.value(*asked), forms.value(*said))
+
+
+def _demanded(taken: "_Taken", looks: "_Looks") -> Ints:
     """Whether the responses repeat what the protocol demands, as flags."""
     found = np.zeros(len(taken.row), dtype=np.int64)
     telling = taken.of_answer(lambda t: t.status in demanded.STATUSES) != 0
@@ -201,6 +211,16 @@ def _demanded(taken: "_Taken") -> Ints:
         asked, said = taken.templates[taken.asked[at]], taken.templates[taken.answered[at]]
         lines = taken.asked_of(at)[0], taken.answer_lines(at)
         found[at] = demanded.flags(asked.method, lines[0], said.status, lines[1])
+    find = taken.data.find
+    for at in np.flatnonzero(looks.plain & (taken.request_end > taken.request_body)).tolist():
+        if find(demanded.RPC, int(taken.request_body[at]), int(taken.request_end[at])) >= 0:
+            asked, said = taken.templates[taken.asked[at]], taken.templates[taken.answered[at]]
+            text = looks.texts.get(at)
+            found[at] |= called(
+                (asked.fields.media_type, taken.asked_of(at)[1]),
+                said.status,
+                (said.fields.media_type, taken.body_of(at) if text is None else text),
+            )
     return found
 
 

@@ -9,7 +9,7 @@ The bits are stated, as nothing has been seen: of a response that is its request
 the echo is broken (`broken`); and how much oftener it is kept than in another request's response
 of this server (`kept`). What a capture shows of its servers' habits lowers them (`weights`).
 
-Request ids, idempotency keys, JSON-RPC ids and names of files are learned as tokens (`echoes`).
+Request ids, idempotency keys and names of files are learned as tokens (`echoes`).
 """
 
 import binascii
@@ -46,17 +46,20 @@ class Head(NamedTuple):
     """A request (status 0) or a response: its field lines as far as a demand concerns them.
 
     `fields` has names in lower case; of several lines the values are joined (RFC 9110 §5.3).
+    `value` is the JSON value of its body (`forms.value`), None where that is not looked at.
     """
 
     method: str
     status: int
     fields: Mapping[str, str]
+    value: object = None
 
 
 class Demand(NamedTuple):
     """An echo: what of the request, what of the response, and how they must agree.
 
-    `statuses` are those of responses that it concerns. `shown`: the values may be told.
+    `statuses` are those of responses that it concerns. `shown`: the values may be told. `in_body`:
+    it is the bodies that tell, not the heads.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Demand(NamedTuple):
     broken: float
     source: str
     shown: bool = False
+    in_body: bool = False
 
 
 # --- ranges --------------------------------------------------------------------------------
@@ -204,6 +208,43 @@ def _handshake(request: Head, response: Head) -> Agreement | None:
     return Agreement.KEPT if accept == accept_of(key) else Agreement.BROKEN
 
 
+# --- JSON-RPC ------------------------------------------------------------------------------
+
+
+def _ids(value: object, members: frozenset[str]) -> set[str]:
+    """The ids of the JSON-RPC objects in a value that have one of these members, as texts.
+
+    A batch is an array of them, and a stream of events a tuple of what it has.
+    """
+    found: set[str] = set()
+    for one in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(one, list):
+            found |= _ids(one, members)
+        elif isinstance(one, dict) and "jsonrpc" in one and not members.isdisjoint(one):
+            identity = one.get("id")
+            if isinstance(identity, str | int) and not isinstance(identity, bool):
+                found.add(str(identity))
+    return found
+
+
+_CALL, _RESULT = frozenset({"method"}), frozenset({"result", "error"})
+JSON_RPC = "json-rpc"
+_TELLING = 6  # characters of an id from which on it is hardly another one's
+
+
+def _rpc(request: Head, response: Head) -> Agreement | None:
+    """A result has the id of its call; what the server tells or asks by itself has none or its own.
+
+    Many clients count their calls from 1, so that a short id is many a call's.
+    """
+    asked, said = _ids(request.value, _CALL), _ids(response.value, _RESULT)
+    if not asked or not said:
+        return None
+    if not said <= asked:
+        return Agreement.BROKEN
+    return Agreement.KEPT if any(len(one) >= _TELLING for one in said) else Agreement.OPEN
+
+
 DEMANDS: tuple[Demand, ...] = (
     # A response with another range was seen from no server that works; a client that loads parts
     # would put together a broken file. One of many parts is seldom just the one asked for.
@@ -220,11 +261,17 @@ DEMANDS: tuple[Demand, ...] = (
         "websocket", "sec-websocket-key", "sec-websocket-accept", (101,), _handshake, 16.0, 12.0,
         "RFC 6455 §4.2.2",
     ),
+    Demand(
+        JSON_RPC, "the id of its call", "the id of its result", range(200, 300), _rpc, 4.0, 10.0,
+        "JSON-RPC 2.0 §5", in_body=True,
+    ),
 )  # fmt: skip
 
-STATUSES = frozenset(status for demand in DEMANDS for status in demand.statuses)
+_OF_HEADS = tuple(demand for demand in DEMANDS if not demand.in_body)
+STATUSES = frozenset(status for demand in _OF_HEADS for status in demand.statuses)
+RPC = b'"jsonrpc"'  # in the bodies that a demand concerns
 _FIELDS = frozenset(
-    {"if-modified-since"} | {name for demand in DEMANDS for name in (demand.asked, demand.said)}
+    {"if-modified-since"} | {name for demand in _OF_HEADS for name in (demand.asked, demand.said)}
 )
 _LINE = re.compile(
     rb"(?im)^(%s)[ \t]*:([^\r\n]*)" % b"|".join(sorted(name.encode() for name in _FIELDS))
@@ -233,14 +280,16 @@ _PROPER = {"etag": "ETag", "sec-websocket-key": "Sec-WebSocket-Key",
            "sec-websocket-accept": "Sec-WebSocket-Accept"}  # fmt: skip
 
 
-def head_of(lines: Iterable[tuple[str, str]], *, method: str = "", status: int = 0) -> Head:
+def head_of(
+    lines: Iterable[tuple[str, str]], *, method: str = "", status: int = 0, value: object = None
+) -> Head:
     """A head from its field lines; those that no demand concerns are left out."""
     fields: dict[str, str] = {}
-    for name, value in lines:
+    for name, text in lines:
         name = name.lower()
         if name in _FIELDS:
-            fields[name] = f"{fields[name]}, {value}" if name in fields else value
-    return Head(method, status, fields)
+            fields[name] = f"{fields[name]}, {text}" if name in fields else text
+    return Head(method, status, fields, value)
 
 
 def agreements(request: Head, response: Head) -> Iterator[tuple[Demand, Agreement]]:
@@ -258,7 +307,16 @@ def flags(method: bytes, asked: bytes, status: int, said: bytes) -> int:
         return 0
     request = head_of(_lines(asked), method=method.decode("latin-1"))
     response = head_of(_lines(said), status=status)
-    found = [(demand, agreement) for demand, agreement in agreements(request, response)]
+    return _noted(request, response)
+
+
+def flags_of_bodies(status: int, asked: object, said: object) -> int:
+    """The same, from the JSON values of both bodies."""
+    return _noted(Head("", 0, {}, asked), Head("", status, {}, said))
+
+
+def _noted(request: Head, response: Head) -> int:
+    found = list(agreements(request, response))
     if any(a is Agreement.BROKEN and demand.broken >= NOTED for demand, a in found):
         return _BROKEN
     return _KEPT if found else 0
@@ -277,6 +335,15 @@ def differ(one: Head, other: Head) -> bool:
     return any(
         one.fields.get(name) != other.fields.get(name) for name in ("range", "sec-websocket-key")
     )
+
+
+def told(demand: Demand, head: Head, name: str) -> str:
+    """What one of two heads has for a demand, in words."""
+    if demand.in_body:
+        return name
+    if name not in head.fields:
+        return f"no {field_name(name)}"
+    return field_name(name) + (f": {head.fields[name]}" if demand.shown else "")
 
 
 @lru_cache(64)

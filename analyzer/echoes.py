@@ -245,8 +245,14 @@ def lists_of_others(token: bytes, value: object) -> set[str]:
 
 
 def _leaves(value: object, place: str = "$", deep: int = 0) -> Iterator[tuple[str, object]]:
-    """What stands in the objects and arrays of a JSON value, each with its path."""
-    if not isinstance(value, dict | list):
+    """What stands in the objects and arrays of a JSON value, each with its path.
+
+    A tuple has several values, as the events of a stream are, which are no deeper for that.
+    """
+    if isinstance(value, tuple):
+        for one in value[:_MOST_LEAVES]:
+            yield from _leaves(one, f"{place}[]", deep)
+    elif not isinstance(value, dict | list):
         yield place, value
     elif deep < _DEEPEST:
         named = (

@@ -9,11 +9,11 @@ from itertools import accumulate
 
 import numpy as np
 
-from analyzer import demanded, echoes, operations
+from analyzer import demanded, echoes, operations, sequences
 from analyzer.anomalies import Anomalies
 from analyzer.blocks import Arranged, Brief
 from analyzer.bodies import Bodies
-from analyzer.bulk import Bulk, Piece, connection_rows, echo_flags
+from analyzer.bulk import Bulk, Piece, called, connection_rows, echo_flags
 from analyzer.echoes import Echoes, Position, Rules, token_of
 from analyzer.endpoints import Route, Routes
 from analyzer.http import content, preambles
@@ -153,6 +153,8 @@ class Recorder:
                 )
             elif not response.complete:
                 form = UNKNOWN_FORM
+                if _is_head_alone(response):
+                    flags |= _HEAD_ALONE
             frame, time, seq, ack = response.frame, response.time, response.seq, response.ack
             end_frame, end_time = response.end_frame, response.end_time
             length, status = response.length, response.status
@@ -209,7 +211,12 @@ class Recorder:
                 asked = b"".join(request.body or ())
                 found = echoes.tokens(request.target, request.head, asked)
                 self._echoes.see(route, found, response.head, look.text, position)
-            return look.form, echo_flags(token_of(request.target), look.text), look.checksum
+            flags = echo_flags(token_of(request.target), look.text) | called(
+                (request.fields.media_type, b"".join(request.body or ())),
+                response.status,
+                (response.fields.media_type, look.text),
+            )
+            return look.form, flags, look.checksum
         if not response.length:
             return NO_FORM, 0, 0
         # Too long to look into, or broken by a gap.
@@ -334,6 +341,27 @@ class Recorder:
 
 
 _NOTHING = (0, 0, 0, 0, 0)
+_HEAD_ALONE = int(Flag.HEAD_ALONE)
+_NO_HEAD = int(Flag.HEAD_CUT | Flag.NOT_HTTP)
+
+
+def _is_head_alone(response: Message) -> bool:
+    """Whether nothing came that the head of an incomplete response announces.
+
+    Of a stream of events that is an event: comments keep the connection open (HTML §9.2.7).
+    """
+    if response.gap or not response.status or response.flags & _NO_HEAD:
+        return False
+    if not response.length:
+        return True
+    parts = response.body
+    return (
+        response.fields.media_type == sequences.EVENTS
+        and parts is not None
+        and not sequences.has_event(b"".join(parts))
+    )
+
+
 _UNWRITTEN = -2  # and below: exchanges of the block that have no number yet
 _EXTRA_BYTES = int(ConnectionFlag.EXTRA_BYTES)
 

@@ -7,10 +7,11 @@ the same to the byte are read once.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -20,6 +21,7 @@ from analyzer.shapes import PERHAPS_JSON, UNKNOWN_FORM, Form, Shape, may_be_json
 
 _MEMORY = 4_096  # codes remembered
 _WORTH_REMEMBERING = 512  # bytes of a body that is not JSON
+_LONGEST_FORM = 65_536  # bytes of a form whose values are looked at by name
 _DEEPEST = 2  # multipart bodies inside of one another
 
 Reader = Callable[[bytes], Shape | None]
@@ -70,11 +72,37 @@ def _parts(body: bytes, depth: int = 0) -> Shape | None:
     return sequences.parts_shape(body, part)
 
 
+def _of_events(body: bytes) -> Iterable[object]:
+    return (_loaded(data) for _, data in sequences.events(body))
+
+
+def _of_lines(body: bytes) -> Iterable[object]:
+    return map(_loaded, sequences.lines(body))
+
+
+def _of_parts(body: bytes) -> Iterable[object]:
+    return (_loaded(content) for _, content in sequences.parts(body) or ())
+
+
+def _of_form(body: bytes) -> Iterable[object]:
+    found = dict(parse_qsl(body[:_LONGEST_FORM].decode("utf-8", "replace"), errors="replace"))
+    return [found] if found else []
+
+
+def _loaded(text: bytes) -> object:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
 class Reading(NamedTuple):
     """How bodies of some media types are looked into."""
 
     reader: Reader | None  # of their form; None: they are not looked into
     repeats: bool = False  # whether they are searched for what the request named
+    # The values in what is no JSON, but made of it or like it.
+    values: Callable[[bytes], Iterable[object]] | None = None
 
 
 # The first that a media type matches says how; JSON is read before any of these is asked.
@@ -91,14 +119,17 @@ _READINGS: tuple[tuple[re.Pattern[str], Reading], ...] = tuple(
             r"(?:text|application)/(?:csv|tab-separated-values)",
             Reading(texts.csv_shape, repeats=True),
         ),
-        (r"application/x-www-form-urlencoded", Reading(texts.form_shape, repeats=True)),
-        (r"text/event-stream", Reading(sequences.events_shape, repeats=True)),
+        (
+            r"application/x-www-form-urlencoded",
+            Reading(texts.form_shape, repeats=True, values=_of_form),
+        ),
+        (r"text/event-stream", Reading(sequences.events_shape, repeats=True, values=_of_events)),
         (
             r"application/(?:(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines|json-stream)"
             r"|json-seq|stream\+json)|text/(?:x-)?(?:ndjson|jsonl)",
-            Reading(sequences.lines_shape, repeats=True),
+            Reading(sequences.lines_shape, repeats=True, values=_of_lines),
         ),
-        (r"multipart/.*", Reading(_parts, repeats=True)),
+        (r"multipart/.*", Reading(_parts, repeats=True, values=_of_parts)),
         (r"application/grpc(?:-web)?(?:\+proto)?", Reading(_grpc, repeats=True)),
         (
             r"application/(?:x-|vnd\.google\.)?(?:protobuf|protobuffer)"
@@ -127,6 +158,19 @@ def reading(media_type: str) -> Reading:
 def may_repeat(media_type: str) -> bool:
     """Whether a body of this media type may say whose it is, by what its request named."""
     return may_be_json(media_type) or reading(media_type).repeats
+
+
+def value(media_type: str, body: bytes) -> object:
+    """The JSON value that a body is, or else is like; None where it has none.
+
+    Of a sequence of several (events, lines, parts) it is a tuple of theirs.
+    """
+    values = reading(media_type).values
+    whole = _loaded(body) if values is None or may_be_json(media_type) else None
+    if values is None or whole is not None:
+        return whole
+    found = tuple(one for one in values(body) if one is not None)
+    return found[0] if len(found) == 1 else found or None
 
 
 @lru_cache(1024)

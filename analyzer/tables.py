@@ -85,6 +85,8 @@ class Flag(IntFlag):
     # It was sent after no more than an interim response to the request before it, as is all that
     # follows on its connection.
     AFTER_INTERIM = 1 << 24
+    # Of the incomplete response came the head, and of its content nothing: no event, no byte.
+    HEAD_ALONE = 1 << 27
     DEMAND_KEPT = 1 << 25  # the response repeats what the protocol demands (`demanded`)
     DEMAND_BROKEN = 1 << 26  # it repeats it as another request's would
 

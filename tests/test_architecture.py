@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     # compose http, shapes and endpoints over the bytes of streams: each message, whole blocks
     "extraction": {
         "blocks", "streams", "http", "bodies", "bulk", "shapes", "endpoints", "echoes",
-        "operations", "demanded",
+        "operations", "demanded", "sequences",
     },
     "bulk": {
         "blocks", "http", "bodies", "forms", "shapes", "endpoints", "echoes", "operations",
@@ -63,7 +63,7 @@ ALLOWED: dict[str, set[str]] = {
     "demanded": set(),
     "watched": set(),
     # what sees tables only
-    "findings": {"endpoints", "shapes", "echoes", "demanded", "second_pass"},
+    "findings": {"endpoints", "shapes", "forms", "echoes", "demanded", "second_pass"},
     # tables and models alone: see below
     "explain": {"capture", "second_pass", "findings", "secrets"},
     "report": {"capture", "findings", "explain", "secrets"},

@@ -11,6 +11,7 @@ from analyzer.demanded import (
     NOTED,
     Agreement,
     Demand,
+    Head,
     accept_of,
     agreements,
     flags,
@@ -18,7 +19,7 @@ from analyzer.demanded import (
 )
 from analyzer.findings.explanations import SWAP
 from analyzer.tables import Flag
-from tests.builder import Conversation, pcap, request, response
+from tests.builder import Conversation, as_json, pcap, request, response
 from tests.tools import exchanges
 
 KEPT, OPEN, BROKEN = Agreement.KEPT, Agreement.OPEN, Agreement.BROKEN
@@ -159,6 +160,48 @@ def test_a_handshake_has_the_hash_of_its_key() -> None:
     assert agreed("websocket", asked, 200, other) is None
 
 
+def result(*ids: object) -> list[object]:
+    return [{"jsonrpc": "2.0", "id": one, "result": {}} for one in ids]
+
+
+def call(*ids: object) -> list[object]:
+    return [{"jsonrpc": "2.0", "id": one, "method": "add"} for one in ids]
+
+
+LONG = "c-118-77"
+NOTICE = {"jsonrpc": "2.0", "method": "progress"}
+ASKS = {"jsonrpc": "2.0", "id": 900, "method": "sampling"}  # a call of the server's own
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "found"),
+    [
+        (call(LONG)[0], result(LONG)[0], KEPT),
+        (call(7)[0], result(7)[0], OPEN),
+        (call(7)[0], result("7")[0], OPEN),
+        (call(7)[0], result(8)[0], BROKEN),
+        (call(7)[0], {"jsonrpc": "2.0", "id": 8, "error": {"code": 1}}, BROKEN),
+        (call(7)[0], {"jsonrpc": "2.0", "id": None, "error": {"code": -32700}}, None),
+        (call(7, LONG), result(LONG, 7), KEPT),
+        (call(7, 8), result(7), OPEN),
+        (call(7, 8), result(7, 9), BROKEN),
+        # A stream of events, in which the server may tell and ask something too.
+        (call(7)[0], (NOTICE, ASKS, result(7)[0]), OPEN),
+        (call(7)[0], (NOTICE, result(8)[0]), BROKEN),
+        (call(7)[0], (NOTICE, ASKS), None),
+        (call(7)[0], {"id": 8, "result": 1}, None),
+        (NOTICE, result(8)[0], None),
+        ({"id": 7, "method": "add"}, result(8)[0], None),
+        (call(True)[0], result(8)[0], None),
+        (None, result(8)[0], None),
+        (call([])[0], result({})[0], None),
+    ],
+)
+def test_a_result_has_the_id_of_its_call(asked: object, said: object, found: object) -> None:
+    one, two = Head("POST", 0, {}, asked), Head("", 200, {}, said)
+    assert dict(agreements(one, two)) == ({} if found is None else {DEMANDS[-1]: found})
+
+
 TEXT = st.text(st.characters(max_codepoint=255), max_size=60)
 
 
@@ -214,6 +257,27 @@ def test_it_is_noted_by_both_readers(
     for _ in range(3):
         talk.ask(request("/f", fields=asked, version=version))
         talk.answer(response(body, status, fields=said))
+    path = tmp_path / "c.pcap"
+    path.write_bytes(pcap(talk.close().frames))
+    wanted = Flag.DEMAND_KEPT | Flag.DEMAND_BROKEN
+    assert {Flag(row["flags"]) & wanted for row in exchanges(path)} == {noted}
+
+
+@pytest.mark.parametrize(("told", "noted"), [(7, Flag.DEMAND_KEPT), (8, Flag.DEMAND_BROKEN)])
+@pytest.mark.parametrize("media_type", ["application/json", "text/event-stream"])
+@pytest.mark.parametrize("slow", [False, True], ids=["in bulk", "by the state machine"])
+def test_calls_are_noted_by_both_readers(
+    tmp_path: Path, told: int, noted: Flag, media_type: str, slow: bool
+) -> None:
+    body = as_json(result(told)[0])
+    if media_type != "application/json":
+        body = b"event: message\ndata: " + body + b"\n\n"
+    version = "1.0" if slow else "1.1"
+    fields = "Content-Type: application/json\r\n"
+    asked = request("/rpc", "POST", body=as_json(call(7)[0]), fields=fields, version=version)
+    talk = Conversation().open()
+    for _ in range(3):
+        talk.ask(asked).answer(response(body, fields=f"Content-Type: {media_type}\r\n"))
     path = tmp_path / "c.pcap"
     path.write_bytes(pcap(talk.close().frames))
     wanted = Flag.DEMAND_KEPT | Flag.DEMAND_BROKEN

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from analyzer import limits
 from analyzer.anomalies import Anomalies
 from analyzer.bodies import Bodies
-from analyzer.forms import Forms, is_read, may_repeat, reading, shape_as
+from analyzer.forms import Forms, is_read, may_repeat, reading, shape_as, value
 from analyzer.http import grammar
 from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form, paths, text
 
@@ -306,3 +306,44 @@ def test_every_media_type_has_one_reader() -> None:
 )
 def test_bodies_that_may_say_whose_they_are(media_type: str, expected: bool) -> None:
     assert may_repeat(media_type) is expected
+
+
+EVENTS = b'id: 3\nevent: a\ndata: {"n":\ndata: 1}\n\n: ping\n\ndata: [DONE]\n\n'
+PARTS = b'--b\r\n\r\n{"n":1}\r\n--b\r\nContent-Type: text/plain\r\n\r\nx\r\n--b--\r\n'
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body", "values"),
+    [
+        ("application/json", b'{"n":1}', {"n": 1}),
+        ("application/json", b'{"n":1', None),
+        ("text/html", b"<p>", None),
+        ("text/event-stream", EVENTS, {"n": 1}),
+        ("text/event-stream", EVENTS + EVENTS, ({"n": 1}, {"n": 1})),
+        ("text/event-stream", b'data: {"n":1}\n', None),  # it has not ended
+        ("application/x-ndjson", b'{"n":1}\n\n{"n":2}\n{"n":', ({"n": 1}, {"n": 2})),
+        ("application/json-seq", b'\x1e{"n":1}\n\x1e{"n":2}\n', ({"n": 1}, {"n": 2})),
+        ("application/stream+json", b'{"n":1}', {"n": 1}),
+        ("application/stream+json", b'{"n":1}\n{"n":2}\n', ({"n": 1}, {"n": 2})),
+        ("multipart/mixed", PARTS, {"n": 1}),
+        ("multipart/mixed", b"no boundary", None),
+        ("application/x-www-form-urlencoded", b"n=1&m=a+%C3%A9", {"n": "1", "m": "a \xe9"}),
+        ("application/x-www-form-urlencoded", b"\xff%ff", None),
+    ],
+)
+def test_values_in_bodies(media_type: str, body: bytes, values: object) -> None:
+    assert value(media_type, body) == values
+
+
+@given(
+    st.sampled_from(
+        ["text/event-stream", "application/jsonl", "multipart/x", "application/json",
+         "application/x-www-form-urlencoded"]
+    ),
+    st.one_of(st.binary(max_size=60), st.lists(st.sampled_from(
+        [b"data:", b"--b", b"\r\n", b"\n", b"\xff", b"{}", b"=", b"&", b"%zz", b";", b"\x1e"]
+    )).map(b"".join)),
+)  # fmt: skip
+def test_no_body_is_a_traceback(media_type: str, body: bytes) -> None:
+    value(media_type, body)
+    shape_as(media_type, body)

@@ -32,7 +32,7 @@ from analyzer.findings.swaps import Verdicts
 from analyzer.findings.tokens import Echoes
 from analyzer.findings.triage import REQUEST_TIMEOUT, Odd, longest_waits, triage
 from analyzer.findings.view import ERROR, Counts, Id, Row, Tables
-from analyzer.findings.weights import Weigher, breaks_demand
+from analyzer.findings.weights import Weigher
 from analyzer.shapes import UNKNOWN_FORM
 from analyzer.tables import Flag, Outcome
 
@@ -124,11 +124,12 @@ def _tell(case: Case, odd: Odd, verdicts: Verdicts, out: Judgement) -> None:
                 request = tables.request(row)
                 out.notices.append(Notice("the client never finished sending", request, None))
             elif row["outcome"] == Outcome.INCOMPLETE and not refused:
-                left = broken.left_by_choice(case, row)
+                swap = given_away.get(row.id)
+                left = broken.left_by_choice(case, row) if swap is None else ""
                 if left:
                     out.notices.append(Notice(left, tables.request(row), tables.response(row)))
                 else:
-                    out.findings.append(telling.incomplete(case, row))
+                    out.findings.append(telling.incomplete(case, row, swap))
             elif row.id in case.races and case.races[row.id].is_made_good:
                 out.notices.append(telling.asked_again(case, row))
             else:
@@ -218,9 +219,7 @@ def _look_closer(weigher: Weigher, found: Candidates, odd: Odd) -> None:
         if _is_silent(row, odd) and row["request_frame"] and not limited(tables, row)
     ]
     beside = [row for some in weigher.examples.values() for row in some]
-    broken = [row for row in odd.suspects if breaks_demand(row)]
-    whole = [*silent[:MOST_LOOKED_AT], *broken[:MOST_LOOKED_AT]]
-    weigher.messages.take(rows, whole, beside)
+    weigher.messages.take(rows, silent[:MOST_LOOKED_AT], beside)
     weigher.named.update(_named(weigher, rows))
     weigher.repeats = Repeats.around(tables, rows)
 

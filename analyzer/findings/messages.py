@@ -30,6 +30,7 @@ class Said:
 
     head: bytes
     body: bytes
+    media_type: str = ""
 
 
 @dataclass(slots=True)
@@ -147,7 +148,7 @@ class Messages:
         message = self.message(row, SERVER)
         if message is None or message.body is None or not message.complete:
             return None
-        return Said(_field_lines(message), message.body)
+        return Said(_field_lines(message), message.body, message.media_type)
 
     def message(self, row: Row, side: int) -> Message | None:
         """The request (CLIENT) or the response (SERVER) of `row`."""

@@ -23,7 +23,7 @@ PLAUSIBLE = 20.0  # octaves in which waiting times lie where nothing is known
 MOST_AT_ONCE = 6.0  # bits that it may be worth that two requests were under way together
 SPREAD = (1.0, 2.0, 3.0, 2.0, 1.0)  # how a time counts for the octaves around its own
 
-_REQUEST_OPEN = int(Flag.REQUEST_OPEN)
+_REQUEST_OPEN, _HEAD_ALONE = int(Flag.REQUEST_OPEN), int(Flag.HEAD_ALONE)
 
 
 @dataclass(slots=True)
@@ -59,7 +59,9 @@ class Rates:
         endpoint = tables.endpoint_of[rows["route"]]
         asked = rows["request_frame"] > 0
         _count(self.requests, endpoint[asked])
-        left = asked & (rows["outcome"] == Outcome.UNANSWERED)
+        left = asked & (
+            (rows["outcome"] == Outcome.UNANSWERED) | (rows["flags"] & _HEAD_ALONE != 0)
+        )
         left &= rows["flags"] & _REQUEST_OPEN == 0
         answered = asked & (rows["outcome"] == Outcome.ANSWERED) & (rows["status"] < ERROR)
         wait = np.maximum(rows["response_time"] - rows["request_time"], 1)[answered]

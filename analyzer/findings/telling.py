@@ -157,13 +157,7 @@ def unanswered(case: Case, row: Row, swap: Swap | None, *, refused: bool, lost: 
         came = tables.came(row)
         facts.append(Fact(f"the response that begins in frame {came} {fate}", (came,)))
     if swap is not None:
-        frame = tables.came(swap.recipient)
-        facts.append(
-            Fact(
-                f"the response that it asked for went out on another connection, in frame {frame}",
-                (frame,),
-            )
-        )
+        facts.append(_went_elsewhere(case, swap))
         considered = causes.of_swap(case, swap)
     else:
         considered = causes.of_silence(case, row, refused=refused, lost=lost)
@@ -189,18 +183,27 @@ def asked_again(case: Case, row: Row) -> Notice:
     return Notice(text, case.tables.request(row), None)
 
 
-def incomplete(case: Case, row: Row) -> Finding:
-    """A response that began and never ended."""
+def _went_elsewhere(case: Case, swap: Swap) -> Fact:
+    frame = case.tables.came(swap.recipient)
+    text = f"the response that it asked for went out on another connection, in frame {frame}"
+    return Fact(text, (frame,))
+
+
+def incomplete(case: Case, row: Row, swap: Swap | None = None) -> Finding:
+    """A response that began and never ended; `swap` says who got what it lacks, if known."""
     tables = case.tables
     request = tables.request(row) if row["request_frame"] else None
     response = tables.response(row)
     assert response is not None
     facts = [*broken.what_came(case, row), *evidence.ending(case, row)]
+    considered = causes.of_break(case, row) if swap is None else causes.of_swap(case, swap)
+    if swap is not None:
+        facts.append(_went_elsewhere(case, swap))
     return _finding(
         case,
         Kind.INCOMPLETE,
         Confidence.CERTAIN,
-        causes.of_break(case, row),
+        considered,
         facts,
         rows=[row],
         request=request,

@@ -24,6 +24,7 @@ MOST_SLIGHTLY_ODD = 256
 
 _SURPLUS, _PIPELINED = int(Flag.SURPLUS), int(Flag.PIPELINED)
 _REQUEST_OPEN = int(Flag.REQUEST_OPEN)
+_HEAD_ALONE = int(Flag.HEAD_ALONE)
 _EXTRA_BYTES, _DEMAND_BROKEN = int(Flag.EXTRA_BYTES), int(Flag.DEMAND_BROKEN)
 _CLIENT_REPEATS = int(ConnectionFlag.CLIENT_REPEATS)
 _SERVER_REPEATS = int(ConnectionFlag.SERVER_REPEATS)
@@ -134,7 +135,7 @@ def _list_of(
     if row.id in out.refused or row["outcome"] == Outcome.UNANSWERED:
         return None if row["flags"] & _REQUEST_OPEN else out.unserved
     if row["outcome"] != Outcome.ANSWERED:
-        return None
+        return out.unserved if row["flags"] & _HEAD_ALONE else None
     if row["flags"] & _SURPLUS:
         return out.surplus
     if tables.key(row) in odd_keys or row.position in echoes.missed or row.position[1] in given:

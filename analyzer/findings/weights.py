@@ -28,9 +28,8 @@ from math import log2
 from typing import NamedTuple
 
 import numpy as np
-import orjson
 
-from analyzer import demanded, echoes
+from analyzer import demanded, echoes, forms
 from analyzer.demanded import NOTED, Agreement
 from analyzer.echoes import repeats, says_who
 from analyzer.findings.demands import Demands
@@ -55,6 +54,7 @@ MOST_TOKENS = 20.0
 # it takes less as a rule and the request was left waiting (the slow ones are those that meet
 # others); and where it had been given something else long before.
 MOST_TIME, TOO_SOON, TOO_LATE, STALE = 2.0, -4.0, -1.0, -8.0
+CALL_ID = "body:$.id"  # where a JSON-RPC call has its id
 HEADER, TEXT = "(header)", "(text)"
 _AT = {HEADER: "in its head", TEXT: "in its text"}
 ALIKE = 0.75  # of two words, from which on they differ in their spelling only
@@ -146,8 +146,10 @@ class Weigher:
         found = self._known.get(key)
         if found is None:
             every = [*self.form(request, response), *self.tokens(request, response)]
-            every += [*self.given(request, response, every), *self.met(request, response)]
-            every += self.time(request, response)
+            met = list(self.met(request, response))
+            if any(c.place == demanded.JSON_RPC for c in met):
+                every = [c for c in every if c.place != CALL_ID]  # the same, as a token
+            every += [*self.given(request, response, every), *met, *self.time(request, response)]
             found = self._known[key] = Weight(tuple(every))
         return found
 
@@ -212,7 +214,7 @@ class Weigher:
             return
         if not echoes.may_repeat(response["status"]):
             return
-        body = _parsed(said.body)
+        body = forms.value(said.media_type, said.body)
         met: set[bytes] = set()
         for place, value in sorted(asked.items(), key=lambda t: self._rank(endpoint, t[0])):
             if value in met or self.tables.is_fixed(endpoint, place):
@@ -301,7 +303,7 @@ class Weigher:
                 asked, said = self.messages.tokens(row), self.messages.said(row)
                 if said is None or place not in asked:
                     continue
-                token, body = asked[place], _parsed(said.body)
+                token, body = asked[place], forms.value(said.media_type, said.body)
                 # A list that names others as well says nothing of whom it is for.
                 found = _where(token, said, body) - echoes.lists_of_others(token, body)
                 common = found if common is None else common & found
@@ -312,7 +314,7 @@ class Weigher:
 
     def met(self, request: Row, response: Row) -> Iterator[Comparison]:
         """What the response must repeat of its request, whatever the endpoint."""
-        if response["status"] not in demanded.STATUSES or not request["request_frame"]:
+        if not request["request_frame"]:
             return
         asked = self._head(request, CLIENT)
         said = self._head(response, SERVER)
@@ -329,10 +331,8 @@ class Weigher:
             bits = demand.kept if kept else -self.breach(request, response, demand.broken)
             how = "fits" if kept else "does not fit"
             one, two = (
-                demanded.field_name(name) + (f": {head.fields[name]}" if demand.shown else "")
-                if name in head.fields
-                else f"no {demanded.field_name(name)}"
-                for head, name in ((said, demand.said), (asked, demand.asked))
+                demanded.told(demand, said, demand.said),
+                demanded.told(demand, asked, demand.asked),
             )
             yield Comparison(
                 DEMANDED,
@@ -358,7 +358,12 @@ class Weigher:
         message = self.messages.message(row, side)
         if message is None:
             return None
-        return demanded.head_of(message.headers, method=message.method, status=message.status)
+        value = None
+        if message.body is not None and demanded.RPC in message.body:
+            value = forms.value(message.media_type, message.body)
+        return demanded.head_of(
+            message.headers, method=message.method, status=message.status, value=value
+        )
 
     def lacking_bits(self, row: Row) -> float:
         """How odd it is that a response lacks what its request names, or repeats another's."""
@@ -508,13 +513,6 @@ def _in_text(value: bytes, text: bytes, expected: frozenset[str]) -> set[str]:
         if name and re.search(rb'"%s"\s*:\s*\[?\s*"?%s\b' % (name, re.escape(value)), text):
             found.add(place)
     return found
-
-
-def _parsed(body: bytes) -> object:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
 
 
 def _and(parts: list[str]) -> str:

@@ -15,6 +15,7 @@ from tests.builder import (
     SECOND,
     START,
     Frame,
+    as_json,
     in_time,
     request,
     response,
@@ -87,6 +88,17 @@ def owners(report: Report) -> list[tuple[str, str]]:
     ]
 
 
+def call(number: int) -> bytes:
+    body = as_json({"jsonrpc": "2.0", "id": f"call-{number}", "method": "list"})
+    fields = "Content-Type: application/json\r\n"
+    return request("/rpc", "POST", body=body, fields=fields)
+
+
+def result(number: int) -> bytes:
+    body = as_json({"jsonrpc": "2.0", "id": f"call-{number}", "result": ["hay", "oats"]})
+    return response(b"data: " + body + b"\n\n", fields="Content-Type: text/event-stream\r\n")
+
+
 BOTH = [("10.0.1.2", "10.0.1.1"), ("10.0.1.1", "10.0.1.2")]
 
 
@@ -96,8 +108,9 @@ BOTH = [("10.0.1.2", "10.0.1.1"), ("10.0.1.1", "10.0.1.2")]
         (part, given),
         (lambda n: known(f"t{n}"), lambda n: unchanged(f"t{n}")),
         (upgrade, switched),
+        (call, result),
     ],
-    ids=["range", "etag", "websocket"],
+    ids=["range", "etag", "websocket", "json-rpc"],
 )
 def test_two_crossed_ones_are_a_swap_without_any_example(
     tmp_path: Path, ask: Callable[[int], bytes], answer: Callable[[int], bytes]
