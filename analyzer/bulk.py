@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analyzer import compiled, demanded, echoes, forms, limits, operations
-from analyzer.blocks import Arranged, Brief, Ints
-from analyzer.bodies import Bodies
-from analyzer.echoes import SHORTEST_TOKEN, Echoes, Position
-from analyzer.endpoints import Routes
-from analyzer.forms import is_read
+from analyzer import compiled, limits
+from analyzer.features import demanded, echoes, forms, operations
+from analyzer.features.bodies import Bodies
+from analyzer.features.echoes import SHORTEST_TOKEN, Echoes, Position
+from analyzer.features.endpoints import Routes
+from analyzer.features.forms import is_read
+from analyzer.features.shapes import may_be_json
 from analyzer.http import content
 from analyzer.http.ordinary import CHUNKED, Glance, Template
 from analyzer.intervals import MASK
-from analyzer.shapes import may_be_json
 from analyzer.tables import (
     CONNECTIONS,
     Array,
@@ -33,6 +33,7 @@ from analyzer.tables import (
     Store,
     dtype_of,
 )
+from analyzer.tcp.blocks import Arranged, Brief, Ints
 
 _HAS_TOKEN, _ECHOES = int(Flag.HAS_TOKEN), int(Flag.ECHOES)
 _SEEN_AT_ONCE = 32  # exchanges seen one by one before the kernel tries again; then twice as many

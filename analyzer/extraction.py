@@ -9,21 +9,19 @@ from itertools import accumulate
 
 import numpy as np
 
-from analyzer import demanded, echoes, operations, sequences
 from analyzer.anomalies import Anomalies
-from analyzer.blocks import Arranged, Brief
-from analyzer.bodies import Bodies
 from analyzer.bulk import Bulk, Piece, called, connection_rows, echo_flags
-from analyzer.echoes import Echoes, Position, Rules, token_of
-from analyzer.endpoints import Route, Routes
+from analyzer.features import demanded, echoes, operations, sequences
+from analyzer.features.bodies import Bodies
+from analyzer.features.echoes import Echoes, Position, Rules, token_of
+from analyzer.features.endpoints import Route, Routes
+from analyzer.features.shapes import NO_FORM, UNKNOWN_FORM, Form
 from analyzer.http import content, preambles
 from analyzer.http.exchanges import Carries, HttpConnection, roles
 from analyzer.http.messages import Message
 from analyzer.http.ordinary import Glance
 from analyzer.http.preambles import Preamble, Unread
 from analyzer.intervals import advance
-from analyzer.shapes import NO_FORM, UNKNOWN_FORM, Form
-from analyzer.streams import Connection
 from analyzer.tables import (
     CONNECTIONS,
     EXCHANGES,
@@ -35,6 +33,8 @@ from analyzer.tables import (
     Store,
     packer_of,
 )
+from analyzer.tcp.blocks import Arranged, Brief
+from analyzer.tcp.streams import Connection
 
 # Pieces and bytes kept while it is not known what a connection carries.
 _MOST_UNDECIDED = 256

@@ -22,23 +22,22 @@ from typing import Any, TypeVar
 import numpy as np
 
 from analyzer.ahead import ahead
-from analyzer.blocks import Arranged, Rows, arrange, share
 from analyzer.capture import files
 from analyzer.capture.frames import BLOCK, Capture, Frames
-from analyzer.echoes import renumbered
-from analyzer.endpoints import Endpoint, Route
-from analyzer.endpoints import endpoints as resolve
+from analyzer.correlate import clocks, vantages
+from analyzer.correlate.frames import file_names
+from analyzer.correlate.view import Tables, Variants, place_of
 from analyzer.errors import InputError
 from analyzer.explain.incidents import Incident, incidents
 from analyzer.explain.model import Story
 from analyzer.explain.tell import Scene, tell, window
 from analyzer.extraction import Extraction, Recorder, join
-from analyzer.findings import clocks, vantages
-from analyzer.findings.frames import file_names
+from analyzer.features.echoes import renumbered
+from analyzer.features.endpoints import Endpoint, Route
+from analyzer.features.endpoints import endpoints as resolve
+from analyzer.features.shapes import UNKNOWN_FORM, Form, text
 from analyzer.findings.judge import judge
-from analyzer.findings.view import Tables, Variants, place_of
 from analyzer.findings.where import locate
-from analyzer.halves import Halves
 from analyzer.http.ordinary import Glance, OrdinaryReader
 from analyzer.intervals import MASK
 from analyzer.limits import changed as changed_limits
@@ -59,10 +58,11 @@ from analyzer.second_pass import (
     Watch,
     wanted,
 )
-from analyzer.shapes import UNKNOWN_FORM, Form, text
 from analyzer.stopping import Pace
-from analyzer.streams import Tracker
 from analyzer.tables import MOST_REFUSALS
+from analyzer.tcp.blocks import Arranged, Rows, arrange, share
+from analyzer.tcp.halves import Halves
+from analyzer.tcp.streams import Tracker
 
 Progress = Callable[[int], None]
 T = TypeVar("T")

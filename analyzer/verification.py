@@ -18,8 +18,9 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import dpkt
 import zstandard
 
+from analyzer.correlate.model import Request
 from analyzer.errors import InputError
-from analyzer.findings.model import Finding, Request
+from analyzer.findings.model import Finding
 from analyzer.rejoined import Rejoined
 from analyzer.report.result import Report, Verified
 

@@ -14,6 +14,8 @@ ROOT = Path(analyzer.__file__).parent
 
 # A module, or all of a folder, and what of the analyzer it may import. Everybody may import FREE.
 FREE = {"anomalies", "compiled", "errors", "intervals", "limits", "tables"}
+# In these folders every module has arrows of its own.
+SPLIT = {"tcp", "features"}
 ALLOWED: dict[str, set[str]] = {
     "__init__": {"pipeline", "report", "errors"},
     "cli": {"pipeline", "report", "explain", "dossier", "__init__", "errors", "stopping",
@@ -24,49 +26,62 @@ ALLOWED: dict[str, set[str]] = {
     },
     # composes the stages
     "pipeline": {
-        "ahead", "capture", "packets", "blocks", "streams", "extraction", "http", "echoes",
-        "endpoints", "shapes", "findings", "report", "second_pass", "explain", "stopping",
-        "halves",
+        "ahead", "capture", "packets", "tcp.blocks", "tcp.halves", "tcp.streams", "extraction",
+        "http", "features.echoes", "features.endpoints", "features.shapes", "correlate", "findings",
+        "report", "second_pass", "explain", "stopping",
     },
-    # compose http, shapes and endpoints over the bytes of streams: each message, whole blocks
+    # compose http and features over the bytes of streams: each message, whole blocks
     "extraction": {
-        "blocks", "streams", "http", "bodies", "bulk", "shapes", "endpoints", "echoes",
-        "operations", "demanded", "sequences",
+        "tcp.blocks", "tcp.streams", "http", "bulk", "features.bodies", "features.shapes",
+        "features.endpoints", "features.echoes", "features.operations", "features.demanded",
+        "features.sequences",
     },
     "bulk": {
-        "blocks", "http", "bodies", "forms", "shapes", "endpoints", "echoes", "operations",
-        "demanded",
+        "tcp.blocks", "http", "features.bodies", "features.forms", "features.shapes",
+        "features.endpoints", "features.echoes", "features.operations", "features.demanded",
     },
-    "bodies": {"http", "forms", "shapes"},
-    # composes the readers of bodies
-    "forms": {"shapes", "markup", "texts", "binary", "sequences"},
-    "markup": {"shapes"},
-    "texts": {"shapes", "markup"},
-    "binary": {"shapes"},
-    "sequences": {"shapes"},
     # composes the same stages over the packets of a few connections
-    "second_pass": {"capture", "packets", "blocks", "streams", "extraction", "http"},
+    "second_pass": {"capture", "packets", "tcp.blocks", "tcp.streams", "extraction", "http"},
     "ahead": set(),
     # stages
     "capture": {"stopping"},
     "packets": {"capture"},  # the FRAMES table alone: see below
-    "blocks": set(),
-    "halves": {"blocks"},
-    "streams": {"blocks", "resets", "waiting"},
-    "resets": {"waiting"},
-    "waiting": set(),
+    "tcp": set(),
+    "tcp.blocks": set(),
+    "tcp.halves": {"tcp.blocks"},
+    "tcp.streams": {"tcp.blocks", "tcp.resets", "tcp.waiting"},
+    "tcp.resets": {"tcp.waiting"},
+    "tcp.waiting": set(),
     "http": set(),
-    "shapes": set(),
-    "endpoints": {"operations"},
-    "operations": set(),
-    "echoes": {"watched"},
-    "demanded": set(),
-    "watched": set(),
+    "features": set(),
+    "features.bodies": {"http", "features.forms", "features.shapes"},
+    # composes the readers of bodies
+    "features.forms": {
+        "features.shapes", "features.markup", "features.texts", "features.binary",
+        "features.sequences",
+    },
+    "features.markup": {"features.shapes"},
+    "features.texts": {"features.shapes", "features.markup"},
+    "features.binary": {"features.shapes"},
+    "features.sequences": {"features.shapes"},
+    "features.shapes": set(),
+    "features.endpoints": {"features.operations"},
+    "features.operations": set(),
+    "features.echoes": {"features.watched"},
+    "features.demanded": set(),
+    "features.watched": set(),
     # what sees tables only
-    "findings": {"endpoints", "shapes", "forms", "echoes", "demanded", "second_pass"},
+    "correlate": {
+        "second_pass", "features.endpoints", "features.shapes", "features.forms", "features.echoes",
+    },
+    "baselines": {"correlate", "features.shapes", "features.echoes", "features.demanded"},
+    "findings": {
+        "correlate", "baselines", "second_pass", "features.endpoints", "features.shapes",
+        "features.forms", "features.echoes", "features.demanded",
+    },
     # tables and models alone: see below
-    "explain": {"capture", "second_pass", "findings", "secrets"},
-    "report": {"capture", "findings", "explain", "secrets"},
+    "explain": {"capture", "second_pass", "correlate", "baselines", "findings", "secrets"},
+    "report": {"capture", "correlate", "baselines", "findings", "explain", "secrets"},
     # what everybody may import
     "anomalies": set(),
     "compiled": {"kernels"},
@@ -77,12 +92,13 @@ ALLOWED: dict[str, set[str]] = {
     "stopping": set(),
     "secrets": set(),
     # shares nothing with the stages but their result
-    "verification": {"findings", "report", "rejoined"},
+    "verification": {"correlate", "findings", "report", "rejoined"},
     "rejoined": set(),
 }  # fmt: skip
 # Of these only the table's module may be imported.
 TABLE_ONLY = {("packets", "capture"): "analyzer.capture.frames",
               ("second_pass", "capture"): "analyzer.capture.frames",
+              ("correlate", "second_pass"): "analyzer.second_pass.model",
               ("findings", "second_pass"): "analyzer.second_pass.model",
               ("explain", "second_pass"): "analyzer.second_pass.model",
               ("explain", "capture"): "analyzer.capture.frames",
@@ -91,9 +107,15 @@ TABLE_ONLY = {("packets", "capture"): "analyzer.capture.frames",
 
 
 def area(module: str) -> str:
-    """The first name below the package: `analyzer.http.grammar` -> `http`."""
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 else "__init__"
+    """The first name below the package: `analyzer.http.grammar` -> `http`; of SPLIT two."""
+    parts = module.split(".")[1:]
+    return ".".join(parts[: 2 if parts[0] in SPLIT else 1]) if parts else "__init__"
+
+
+def area_of(path: Path) -> str:
+    """The same, of a module's file."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return area(".".join(("analyzer", *parts)).removesuffix(".__init__"))
 
 
 @cache
@@ -108,14 +130,15 @@ def imports() -> list[tuple[str, str, str]]:
     found = []
     for path, tree in modules().items():
         name = path.relative_to(ROOT)
-        of = name.parts[0].removesuffix(".py")
+        of = area_of(path)
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module:
                 assert node.level == 0, f"{name}: a relative import"
+                of_modules = node.module == "analyzer" or node.module.split(".")[-1] in SPLIT
                 names = [
-                    f"{node.module}.{alias.name}" if node.module == "analyzer" else node.module
+                    f"{node.module}.{alias.name}" if of_modules else node.module
                     for alias in node.names
                 ]
             else:
@@ -125,8 +148,7 @@ def imports() -> list[tuple[str, str, str]]:
 
 
 def test_every_module_has_its_place() -> None:
-    areas = {path.relative_to(ROOT).parts[0].removesuffix(".py") for path in ROOT.rglob("*.py")}
-    assert areas <= set(ALLOWED)
+    assert {area_of(path) for path in ROOT.rglob("*.py")} <= set(ALLOWED)
 
 
 @pytest.mark.parametrize("of", ALLOWED)

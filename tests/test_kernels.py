@@ -12,11 +12,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from analyzer import compiled, echoes, operations
+from analyzer import compiled
 from analyzer.anomalies import Anomalies
 from analyzer.capture import pcap
 from analyzer.capture.frames import LONGEST_FRAME
-from analyzer.endpoints import Routes
+from analyzer.features import echoes, operations
+from analyzer.features.endpoints import Routes
 
 kernels = pytest.importorskip("analyzer.kernels", reason="built without a compiler")
 

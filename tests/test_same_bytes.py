@@ -21,9 +21,9 @@ from analyzer import compiled, pipeline
 from analyzer.capture.files import is_capture
 from analyzer.capture.frames import BLOCK
 from analyzer.cli import main
-from analyzer.echoes import Rule
 from analyzer.errors import InputError
 from analyzer.extraction import join
+from analyzer.features.echoes import Rule
 from analyzer.findings.model import Kind
 from analyzer.report import files
 from tests.builder import (

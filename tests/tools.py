@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import analyzer
 from analyzer import pipeline
 from analyzer.capture.frames import BLOCK
+from analyzer.correlate.view import Tables, form_text
 from analyzer.extraction import Extraction, join
 from analyzer.findings.model import Finding
-from analyzer.findings.view import Tables, form_text
 from analyzer.report.result import Report
 from tests.builder import Frame, pcap
 

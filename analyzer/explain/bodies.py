@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from analyzer.baselines.summaries import EndpointSummary, ShapeCount
+from analyzer.correlate.frames import Frame
+from analyzer.correlate.model import Request, Response
 from analyzer.explain.model import Bodies, Look
 from analyzer.explain.words import counted
-from analyzer.findings.frames import Frame
-from analyzer.findings.model import EndpointSummary, Finding, Request, Response, ShapeCount
+from analyzer.findings.model import Finding
 
 MOST_LINES = 14
 SAME_ENDPOINT = (

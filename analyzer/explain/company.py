@@ -7,8 +7,8 @@ proves nothing. Those of the same endpoints come first, the nearest in time firs
 import numpy as np
 import numpy.typing as npt
 
+from analyzer.correlate.view import Tables
 from analyzer.explain.incidents import Incident
-from analyzer.findings.view import Tables
 from analyzer.tables import Array, Outcome
 
 Ints = npt.NDArray[np.int64]

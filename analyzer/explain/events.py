@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from analyzer import secrets
+from analyzer.correlate.frames import Frame
 from analyzer.explain.model import Event, Manner
 from analyzer.explain.words import counted, duration, size
-from analyzer.findings.frames import Frame
 from analyzer.findings.octets import named
 from analyzer.second_pass.model import CLIENT, SERVER, Message, Packet, Reread
 from analyzer.tables import Flag, Outcome

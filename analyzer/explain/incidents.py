@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analyzer.correlate.view import Tables
 from analyzer.explain.words import title
 from analyzer.findings.model import Confidence, Finding, Kind
-from analyzer.findings.view import Tables
 
 _KINDS = (Kind.MISDELIVERED, Kind.UNANSWERED, Kind.INCOMPLETE, Kind.UNSOLICITED)
 _CONFIDENCES = (Confidence.CERTAIN, Confidence.LIKELY, Confidence.POSSIBLE)

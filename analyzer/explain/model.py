@@ -7,7 +7,7 @@ harmless.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from analyzer.findings.frames import Frame
+from analyzer.correlate.frames import Frame
 from analyzer.findings.model import Cause, Explained, Fact, Finding
 
 

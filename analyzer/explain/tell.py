@@ -10,6 +10,9 @@ import orjson
 
 from analyzer import secrets
 from analyzer.capture.frames import Capture
+from analyzer.correlate.frames import Frame
+from analyzer.correlate.model import Request, Response
+from analyzer.correlate.view import Tables
 from analyzer.explain import steps, words
 from analyzer.explain.bodies import bodies
 from analyzer.explain.events import Moment, Part, moments, placed
@@ -17,19 +20,7 @@ from analyzer.explain.incidents import Incident
 from analyzer.explain.model import Bodies, Event, Exhibit, Lane, Manner, Proof, Sighting, Story
 from analyzer.explain.weights import scales
 from analyzer.explain.words import alike, asked, duration, strayed
-from analyzer.findings.frames import Frame
-from analyzer.findings.model import (
-    Cause,
-    Confidence,
-    Fact,
-    Finding,
-    Judgement,
-    Kind,
-    Request,
-    Response,
-    Verdict,
-)
-from analyzer.findings.view import Tables
+from analyzer.findings.model import Cause, Confidence, Fact, Finding, Judgement, Kind, Verdict
 from analyzer.second_pass.model import CLIENT, Message, Reread
 
 MOST_CONNECTIONS = 2  # that the ladder shows

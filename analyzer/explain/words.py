@@ -1,7 +1,8 @@
 """How times, requests and numbers are said."""
 
 from analyzer import secrets
-from analyzer.findings.model import Finding, Kind, Request
+from analyzer.correlate.model import Request
+from analyzer.findings.model import Finding, Kind
 
 _LONGEST_TARGET = 120
 

@@ -10,11 +10,11 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from analyzer.correlate.unions import Unions
+from analyzer.correlate.view import Id, Row, Tables
 from analyzer.findings.candidates import Candidates
 from analyzer.findings.links import COPY, NOBODY, RIGHTFUL, WIRE, Link, Links, overlap
 from analyzer.findings.triage import ODD, Odd
-from analyzer.findings.unions import Unions
-from analyzer.findings.view import Id, Row, Tables
 from analyzer.findings.weights import MOST_TOKENS, SURPLUS, TOKEN, Comparison, Weigher
 
 # How responses may come to the wrong request, by what the rightful one got.

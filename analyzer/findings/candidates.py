@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analyzer.findings.history import History, histories
-from analyzer.findings.pool import Pool
+from analyzer.correlate.history import History, histories
+from analyzer.correlate.pool import Pool
+from analyzer.correlate.view import Id, Row, Tables
 from analyzer.findings.triage import ODD, Odd
-from analyzer.findings.view import Id, Row, Tables
 from analyzer.findings.weights import Weigher
 from analyzer.tables import Array, Outcome
 

@@ -1,6 +1,6 @@
 """Loss first: whether the capture's own limits could explain an oddity, and in which words."""
 
-from analyzer.findings.view import Row, Tables
+from analyzer.correlate.view import Row, Tables
 from analyzer.tables import ConnectionFlag, Flag
 
 _LIMITS = int(Flag.LOSS | Flag.DAMAGED)

@@ -9,15 +9,15 @@ A cause is ruled out only by what was seen, never by what was not captured.
 
 from collections.abc import Iterable
 
+from analyzer.correlate.frames import Frame
+from analyzer.correlate.sides import Side, missed_fin, strange_reset
+from analyzer.correlate.view import Row
 from analyzer.findings import broken
 from analyzer.findings.assignment import CACHED, COPIED, CROSSED, LATE
 from analyzer.findings.evidence import Case
-from analyzer.findings.frames import Frame
 from analyzer.findings.idle import Race
 from analyzer.findings.model import Cause, How, Verdict
-from analyzer.findings.sides import Side, missed_fin, strange_reset
 from analyzer.findings.swaps import Swap
-from analyzer.findings.view import Row
 from analyzer.findings.words import counted, milliseconds, seconds
 from analyzer.second_pass.model import CLIENT, SERVER, Packet
 from analyzer.tables import Close, ConnectionFlag, Flag

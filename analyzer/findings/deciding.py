@@ -9,7 +9,10 @@ from math import log2
 
 import numpy as np
 
-from analyzer.echoes import says_who
+from analyzer.correlate.history import histories
+from analyzer.correlate.proxies import Proxies
+from analyzer.correlate.view import Id, Row, Tables
+from analyzer.features.echoes import says_who
 from analyzer.findings import reuse
 from analyzer.findings.assignment import CACHED, Event, Move, events
 from analyzer.findings.candidates import LONGEST_WAIT, Candidates
@@ -23,12 +26,9 @@ from analyzer.findings.explanations import (
     explain,
 )
 from analyzer.findings.failures import tells_failure
-from analyzer.findings.history import histories
 from analyzer.findings.model import NOT_SAID, Confidence, Explained
-from analyzer.findings.proxies import Proxies
 from analyzer.findings.swaps import EARLY_FINAL, REUSED, SURPLUS, UNSEEN, Oddity, Swap, Verdicts
 from analyzer.findings.triage import Odd
-from analyzer.findings.view import Id, Row, Tables
 from analyzer.findings.weights import (
     AT_ONCE,
     DEMANDED,

@@ -14,6 +14,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from analyzer.baselines.habits import Habit
+from analyzer.correlate.frames import Frame, listed
+from analyzer.correlate.sides import Side, missed_fin, side_of, strange_reset, ttl_of
+from analyzer.correlate.view import Id, Row, Tables
 from analyzer.findings.assignment import (
     CACHED,
     COPIED,
@@ -22,14 +26,10 @@ from analyzer.findings.assignment import (
     SLIPPED,
     STOLEN,
 )
-from analyzer.findings.frames import Frame, listed
-from analyzer.findings.habits import Habit
 from analyzer.findings.idle import Race
 from analyzer.findings.messages import Messages
 from analyzer.findings.model import Fact
-from analyzer.findings.sides import Side, missed_fin, side_of, strange_reset, ttl_of
 from analyzer.findings.swaps import Swap
-from analyzer.findings.view import Id, Row, Tables
 from analyzer.findings.words import counted, milliseconds, seconds
 from analyzer.intervals import covers
 from analyzer.second_pass.model import CLIENT, SERVER, Packet

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from math import inf, log2
 from typing import NamedTuple
 
-from analyzer.echoes import says_who
+from analyzer.correlate.view import Row, Tables
+from analyzer.features.echoes import says_who
 from analyzer.findings.assignment import BY_CONTENT, Event
 from analyzer.findings.candidates import said
 from analyzer.findings.failures import tells_failure
 from analyzer.findings.model import Confidence, Explained
 from analyzer.findings.swaps import EARLY_FINAL, REUSED, SURPLUS, UNSEEN
-from analyzer.findings.view import Row, Tables
 from analyzer.findings.weights import (
     AGAIN,
     DEMANDED,

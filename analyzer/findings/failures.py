@@ -6,7 +6,7 @@ Law: told by the names of its fields alone; many APIs answer so with status 200.
 import re
 from functools import lru_cache
 
-from analyzer.shapes import Form, Object
+from analyzer.features.shapes import Form, Object
 
 # Names of fields, letters alone, in which APIs tell of a failure (JSON-RPC, GraphQL and the
 # envelopes of many others), with what stands beside them.

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from analyzer.correlate.sides import strange_reset
+from analyzer.correlate.view import Id, Row, Tables
 from analyzer.findings.messages import Messages
-from analyzer.findings.sides import strange_reset
-from analyzer.findings.view import Id, Row, Tables
 from analyzer.second_pass.model import CLIENT, SERVER, Packet
 from analyzer.tables import ConnectionFlag, Flag, Outcome
 

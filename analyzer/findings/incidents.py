@@ -9,8 +9,9 @@ import hashlib
 from collections.abc import Hashable, Iterator
 from dataclasses import replace
 
-from analyzer.findings.model import Finding, Request, Response
-from analyzer.findings.unions import Unions
+from analyzer.correlate.model import Request, Response
+from analyzer.correlate.unions import Unions
+from analyzer.findings.model import Finding
 
 _SLIPS = ("connection/", "client/pool-reuse", "client/early-final")
 

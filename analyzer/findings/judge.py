@@ -12,28 +12,28 @@ from dataclasses import replace
 
 import numpy as np
 
+from analyzer.baselines.demands import Demands
+from analyzer.baselines.form_model import Counted, FormModel
+from analyzer.baselines.habits import habits
+from analyzer.baselines.rates import Rates
+from analyzer.baselines.repeats import Repeats, shared
+from analyzer.baselines.summaries import summaries
+from analyzer.baselines.tokens import Echoes
+from analyzer.correlate.history import History, histories
+from analyzer.correlate.view import ERROR, Counts, Id, Row, Tables
+from analyzer.features.shapes import UNKNOWN_FORM
 from analyzer.findings import broken, reuse, telling
 from analyzer.findings.candidates import Candidates, candidates
 from analyzer.findings.capture_limits import limited, only_doubtful, why
 from analyzer.findings.deciding import decide
-from analyzer.findings.demands import Demands
 from analyzer.findings.evidence import Case, outstanding
-from analyzer.findings.form_model import Counted, FormModel
-from analyzer.findings.habits import habits
-from analyzer.findings.history import History, histories
 from analyzer.findings.idle import Race, races
 from analyzer.findings.incidents import finding_id, grouped
 from analyzer.findings.messages import Look, Messages, Read
 from analyzer.findings.model import Judgement, Notice, Undecided, expected_false
-from analyzer.findings.rates import Rates
-from analyzer.findings.repeats import Repeats, shared
-from analyzer.findings.summaries import summaries
 from analyzer.findings.swaps import Verdicts
-from analyzer.findings.tokens import Echoes
 from analyzer.findings.triage import REQUEST_TIMEOUT, Odd, longest_waits, triage
-from analyzer.findings.view import ERROR, Counts, Id, Row, Tables
 from analyzer.findings.weights import Weigher
-from analyzer.shapes import UNKNOWN_FORM
 from analyzer.tables import Flag, Outcome
 
 MOST_UNDECIDED = 1_000  # listed; all are counted

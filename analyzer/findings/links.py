@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from math import log2
 from typing import NamedTuple
 
+from analyzer.baselines.tokens import EITHER
+from analyzer.correlate.view import Id, Row, Tables
 from analyzer.findings.candidates import Candidates, said
-from analyzer.findings.tokens import EITHER
 from analyzer.findings.triage import Odd
-from analyzer.findings.view import Id, Row, Tables
 from analyzer.findings.weights import (
     AT_ONCE,
     ENDED,

@@ -8,8 +8,8 @@ input that was not kept, a limit) is missing here, and whoever asks must do with
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from analyzer import echoes
-from analyzer.findings.view import Id, Row, Tables
+from analyzer.correlate.view import Id, Row, Tables
+from analyzer.features import echoes
 from analyzer.second_pass.model import CLIENT, SERVER, Message, Packet, Place, Reread
 
 # Connections by their numbers, each with the time in ns since 1970 from which and until which it

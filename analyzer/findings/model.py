@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from analyzer.findings.frames import Frame
+from analyzer.baselines.summaries import EndpointSummary
+from analyzer.correlate.frames import Frame
+from analyzer.correlate.model import UNTOLD, Request, Response
 
 
 class Kind(StrEnum):
@@ -26,9 +28,6 @@ class Confidence(StrEnum):
     LIKELY = "likely"
     POSSIBLE = "possible"
 
-
-# Of a field that is for the program alone: the report does not have it.
-UNTOLD = {"told": False}
 
 # What each cause means, for a person who does not know the names: layer/mechanism -> a sentence.
 CAUSES: dict[str, str] = {
@@ -77,43 +76,6 @@ class Verdict(StrEnum):
     SUPPORTED = "supported"
     POSSIBLE = "possible"
     RULED_OUT = "ruled-out"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request as the report names it; `time` in ns since 1970, `frame` as Wireshark counts."""
-
-    method: str
-    target: str
-    endpoint: str
-    client: str
-    server: str
-    time: int
-    frame: int
-    connection: int
-    capture: int
-    interfaces: tuple[str, ...] = ()
-    inside: str = ""  # the server's ip:port nearest to it, where translation makes that another
-    source: str = ""  # the client's ip:port as a PROXY header on the connection has it
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """A response as the report names it; `length` in bytes, `connection` is what it came on.
-
-    `status` is 0 where none could be read. `announced` is the Content-Length of a body that did not
-    come whole (else 0), `extra` counts bytes behind its end that are of no message.
-    """
-
-    status: int
-    time: int
-    frame: int
-    length: int
-    shape: str
-    connection: int
-    capture: int
-    announced: int = 0
-    extra: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,26 +217,6 @@ class Notice:
     response: Response | None
     weighed: tuple[Weighed, ...] = ()
     explanations: tuple[Explained, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ShapeCount:
-    """How often an endpoint answered in one form."""
-
-    status: int
-    media_type: str
-    shape: str
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointSummary:
-    """An endpoint, how often it was asked, and what it answered."""
-
-    endpoint: str
-    host: str
-    requests: int
-    shapes: tuple[ShapeCount, ...]
 
 
 def expected_false(findings: Iterable[Finding]) -> float:

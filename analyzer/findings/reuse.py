@@ -16,8 +16,8 @@ from math import log2
 import numpy as np
 import numpy.typing as npt
 
-from analyzer.findings.history import History
-from analyzer.findings.view import Row, Tables
+from analyzer.correlate.history import History
+from analyzer.correlate.view import Row, Tables
 from analyzer.findings.weights import HABIT, TIME, Comparison
 from analyzer.tables import Flag
 

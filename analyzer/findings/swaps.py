@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from analyzer.correlate.view import Id, Row
 from analyzer.findings.model import Confidence, Explained
-from analyzer.findings.view import Id, Row
 from analyzer.findings.weights import Comparison
 
 # Beside those of `assignment`.

@@ -7,23 +7,14 @@ decided before.
 from collections.abc import Iterable
 from dataclasses import replace
 
+from analyzer.correlate.frames import once
+from analyzer.correlate.model import Request, Response
+from analyzer.correlate.view import Row, Tables
 from analyzer.findings import broken, causes, evidence
 from analyzer.findings.assignment import SLIPPED
 from analyzer.findings.evidence import Case
-from analyzer.findings.frames import once
-from analyzer.findings.model import (
-    Cause,
-    Confidence,
-    Fact,
-    Finding,
-    Kind,
-    Notice,
-    Request,
-    Response,
-    Weighed,
-)
+from analyzer.findings.model import Cause, Confidence, Fact, Finding, Kind, Notice, Weighed
 from analyzer.findings.swaps import EARLY_FINAL, REUSED, SURPLUS, Swap
-from analyzer.findings.view import Row, Tables
 from analyzer.findings.weights import Comparison
 
 LEAST_TOLD = 0.5  # bits of a comparison that is told at all

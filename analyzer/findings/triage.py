@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from analyzer.findings.form_model import FormModel
-from analyzer.findings.tokens import Echoes
-from analyzer.findings.view import Id, Key, Row, Tables
+from analyzer.baselines.form_model import FormModel
+from analyzer.baselines.tokens import Echoes
+from analyzer.correlate.view import Id, Key, Row, Tables
 from analyzer.intervals import covers
 from analyzer.tables import EXCHANGES, Array, Close, ConnectionFlag, Flag, Outcome
 

@@ -29,17 +29,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analyzer import demanded, echoes, forms
-from analyzer.demanded import NOTED, Agreement
-from analyzer.echoes import repeats, says_who
-from analyzer.findings.demands import Demands
-from analyzer.findings.form_model import FormModel
-from analyzer.findings.frames import Frame
+from analyzer.baselines.demands import Demands
+from analyzer.baselines.form_model import FormModel
+from analyzer.baselines.rates import Rates
+from analyzer.baselines.repeats import Repeats
+from analyzer.baselines.tokens import MOST_UNLEARNED, UNLEARNED, Echoes, Rate, accident
+from analyzer.correlate.frames import Frame
+from analyzer.correlate.view import ERROR, Id, Row, Tables
+from analyzer.features import demanded, echoes, forms
+from analyzer.features.demanded import NOTED, Agreement
+from analyzer.features.echoes import repeats, says_who
 from analyzer.findings.messages import Messages, Said
-from analyzer.findings.rates import Rates
-from analyzer.findings.repeats import Repeats
-from analyzer.findings.tokens import MOST_UNLEARNED, UNLEARNED, Echoes, Rate, accident
-from analyzer.findings.view import ERROR, Id, Row, Tables
 from analyzer.findings.words import place_text
 from analyzer.second_pass.model import CLIENT, SERVER
 from analyzer.tables import Flag

@@ -8,9 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analyzer.echoes import Position
+from analyzer.correlate.frames import Frame
+from analyzer.correlate.places import MARGIN, Place, Traced
+from analyzer.correlate.proxies import Leg, Proxies
+from analyzer.correlate.unions import Unions
+from analyzer.correlate.view import Row, Tables
+from analyzer.features.echoes import Position
 from analyzer.findings.causes import OPEN, ordered
-from analyzer.findings.frames import Frame
 from analyzer.findings.model import (
     Cause,
     Fact,
@@ -23,10 +27,6 @@ from analyzer.findings.model import (
     Verdict,
     expected_false,
 )
-from analyzer.findings.places import MARGIN, Place, Traced
-from analyzer.findings.proxies import Leg, Proxies
-from analyzer.findings.unions import Unions
-from analyzer.findings.view import Row, Tables
 from analyzer.tables import Close, Flag, Outcome
 
 MOST = 500  # findings whose places are looked up

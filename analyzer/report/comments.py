@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from analyzer.capture.frames import Capture
-from analyzer.findings.frames import Frame, listed
+from analyzer.correlate.frames import Frame, listed
+from analyzer.correlate.view import Tables
 from analyzer.findings.model import Finding
-from analyzer.findings.view import Tables
 from analyzer.report.escape import shortened
 
 MOST_LISTED = 64  # of one finding

@@ -12,8 +12,8 @@ from itertools import zip_longest
 from rich.console import Console
 from rich.text import Text
 
+from analyzer.correlate.frames import listed
 from analyzer.explain.model import Bodies, Event, Exhibit, Look, Manner, Scale, Step, Story
-from analyzer.findings.frames import listed
 from analyzer.findings.model import Verdict
 from analyzer.report.escape import rfc3339, shortened, visible
 

@@ -8,19 +8,10 @@ from typing import TYPE_CHECKING, Any
 from analyzer import limits
 from analyzer.anomalies import FATES, Anomalies
 from analyzer.capture.frames import Capture
-from analyzer.findings.frames import Frame
-from analyzer.findings.model import (
-    Cause,
-    Fact,
-    Finding,
-    Judgement,
-    Kind,
-    Request,
-    Response,
-    Seen,
-    Weighed,
-)
-from analyzer.findings.view import Tables, form_text
+from analyzer.correlate.frames import Frame
+from analyzer.correlate.model import Request, Response
+from analyzer.correlate.view import Tables, form_text
+from analyzer.findings.model import Cause, Fact, Finding, Judgement, Kind, Seen, Weighed
 from analyzer.report.comments import comments
 from analyzer.report.coverage import Coverage, coverage
 from analyzer.report.escape import rfc3339

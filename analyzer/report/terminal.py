@@ -10,8 +10,9 @@ from rich.text import Text
 
 from analyzer import secrets
 from analyzer.anomalies import READ, SENTENCES, Anomalies, Fates
-from analyzer.findings.frames import Frame
-from analyzer.findings.model import CAUSES, Confidence, Finding, Kind, Request, Response, Verdict
+from analyzer.correlate.frames import Frame
+from analyzer.correlate.model import Request, Response
+from analyzer.findings.model import CAUSES, Confidence, Finding, Kind, Verdict
 from analyzer.limits import value
 from analyzer.report.comments import comments, lines
 from analyzer.report.escape import rfc3339, shortened, visible

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from analyzer.blocks import Rows
 from analyzer.capture.frames import Frames
 from analyzer.packets.fragments import Part
 from analyzer.packets.segments import Segments
 from analyzer.second_pass.model import Wanted
 from analyzer.second_pass.select import Selection
+from analyzer.tcp.blocks import Rows
 
 
 class Copied(NamedTuple):

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer.anomalies import Anomalies
-from analyzer.blocks import Rows
 from analyzer.http.messages import Message as HttpMessage
 from analyzer.http.messages import MessageReader
 from analyzer.intervals import distance
 from analyzer.packets.segments import FIN, RST, SYN, Ints
 from analyzer.second_pass.kept import plain
 from analyzer.second_pass.model import CLIENT, Message, Place
+from analyzer.tcp.blocks import Rows
 
 NEAR = 512  # segments of a block that are searched for the next one of a connection, at first
 

@@ -10,7 +10,6 @@ from dataclasses import fields
 
 import numpy as np
 
-from analyzer.blocks import Rows, arrange
 from analyzer.capture.frames import Frames
 from analyzer.extraction import Extraction, HttpSink, Recorder
 from analyzer.http.messages import Message
@@ -20,8 +19,9 @@ from analyzer.second_pass.headers import headers
 from analyzer.second_pass.kept import Watched
 from analyzer.second_pass.model import CLIENT, SERVER, Limits, Reread, Wanted
 from analyzer.second_pass.select import Selection
-from analyzer.streams import Connection, Sink, Tracker
 from analyzer.tables import Array
+from analyzer.tcp.blocks import Rows, arrange
+from analyzer.tcp.streams import Connection, Sink, Tracker
 
 
 def wanted(

@@ -4,9 +4,9 @@ import struct
 
 import numpy as np
 
-from analyzer.blocks import Rows
 from analyzer.packets.segments import Ints
 from analyzer.second_pass.model import Wanted
+from analyzer.tcp.blocks import Rows
 
 
 class Selection:

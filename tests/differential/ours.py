@@ -8,8 +8,8 @@ from typing import NamedTuple
 from analyzer import pipeline
 from analyzer.capture import files
 from analyzer.capture.frames import BLOCK, Capture
+from analyzer.correlate.view import Tables
 from analyzer.extraction import Extraction
-from analyzer.findings.view import Tables
 from analyzer.intervals import distance
 from analyzer.packets.decode import Decoder
 from analyzer.tables import ConnectionFlag, Flag, Outcome

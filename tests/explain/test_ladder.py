@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from analyzer import pipeline
+from analyzer.correlate.frames import Frame
 from analyzer.explain.model import Event, Lane, Manner, Story
-from analyzer.findings.frames import Frame
 from analyzer.report.ladder import ladder, show, wrapped
 from tests.builder import SECOND
 from tests.recordings import recording, recordings

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.demanded import accept_of
-from analyzer.findings.demands import BEFORE, HABIT, MOST_BROKEN, Demands
+from analyzer.baselines.demands import BEFORE, HABIT, MOST_BROKEN, Demands
+from analyzer.features.demanded import accept_of
 from analyzer.findings.model import Confidence, Finding, Kind
 from analyzer.report.result import Report
 from tests.builder import (

@@ -5,8 +5,9 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.correlate.model import Request, Response
 from analyzer.findings.incidents import finding_id, grouped
-from analyzer.findings.model import Confidence, Finding, Kind, Request, Response
+from analyzer.findings.model import Confidence, Finding, Kind
 
 
 def asked(number: int, connection: int, *, frame: int = 0) -> Request:

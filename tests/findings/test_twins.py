@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.echoes import echoed, in_words, tokens
+from analyzer.features.echoes import echoed, in_words, tokens
 from analyzer.findings.model import Confidence, Finding, Kind
 from analyzer.report.result import Report
 from tests.builder import (

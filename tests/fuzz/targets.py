@@ -22,14 +22,14 @@ from analyzer.anomalies import Anomalies
 from analyzer.capture import files
 from analyzer.capture.frames import Capture, Frames
 from analyzer.errors import InputError
+from analyzer.features.forms import Forms
+from analyzer.features.shapes import DEEPEST, shape_of, text
 from analyzer.findings.judge import judge
-from analyzer.forms import Forms
 from analyzer.http import content, grammar, preambles
 from analyzer.http.grammar import Fields
 from analyzer.report import files as outputs
 from analyzer.report import terminal
 from analyzer.report.result import Report
-from analyzer.shapes import DEEPEST, shape_of, text
 from tests.builder import ACK, ETHERNET, FIN, PSH, RST, SECOND, START, SYN, Frame, packet, pcap
 from tests.http.reading import Read, Wire, messages
 from tests.packets.test_decode import both_decoders, frames_of

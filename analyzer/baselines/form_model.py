@@ -1,0 +1,571 @@
+"""What the responses of each endpoint look like, and how well one fits an endpoint: in bits.
+
+Law: fields are weighed, not whole forms, and everything is counted in sums, so that the order of
+the exchanges makes no difference and the work grows with them in a straight line. A response never
+teaches its own form. What is said in bits is what the capture itself shows: how often responses fit
+their own endpoint as badly as this one (all of them, each left out of what it is held against), and
+how often those of other endpoints fit as well.
+
+- A form's *features*: its status and media type, each field, each field's type. A feature is looked
+  for only where it could have stood: what an empty list, a null or a missing object would have held
+  is unknown, not missing. So each feature counts given the *container* that it stands in.
+- A feature weighs what it tells: one that every endpoint's responses have, an envelope's say, next
+  to nothing; one that few have, much (the inverse frequency of information retrieval: Spärck Jones,
+  1972).
+- How often an endpoint's responses have a feature is smoothed by what is known of the same endpoint
+  under other Host names and at other servers, and of its neighbours in the path: an endpoint met
+  for the first time is known by those.
+- The *fit* of a response to an endpoint is the share of weight in common, 0 to 1 (a weighted
+  Jaccard index with expected counts).
+
+Source: record linkage by comparisons that are weighed by how often they come true among true pairs
+and among random ones (Fellegi and Sunter, 1969); issue 11.
+"""
+
+from collections.abc import Iterable, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
+
+import numpy as np
+import numpy.typing as npt
+
+from analyzer.features.shapes import NULL, Form, Items, Map, Object, Shape, Union, may_be_json
+
+MOST_FEATURES = 512  # of one form, those nearest its root
+BORROWED = 1.0  # responses that the next wider population counts for
+# What is known before anything is seen. One in so many (2**-UNFIT) responses of an endpoint that
+# one response is known of looks like none before it; and of two endpoints taken at random one in so
+# many answers like the other.
+UNFIT = 6.0
+ALIKE = 3.0
+ALIKE_FITS = 0.05  # what fits differ by that are as good as equal
+LEAST_MASS = 1.0  # bits of weight that a comparison must rest on to say anything
+ENDPOINT = 1  # the level of `FormModel` that has endpoints; 0: their neighbours, 2: their variants
+AT_ONCE = 2_048  # pairs that are compared at once, since each has many features
+MOST_PAIRS = 20_000  # pairs of endpoints that are compared to learn how alike strangers are
+
+Key = tuple[int, int, int]  # variant, status, number of the form
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+# --- features ------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Incidence:
+    """Which features and containers each kind of response has, as two ragged arrays.
+
+    A *kind* is a form with its status. Row n of an array is `values[starts[n] : starts[n + 1]]`.
+    """
+
+    feature: Ints
+    feature_start: Ints
+    container_of: Ints  # of every feature
+    container: Ints
+    container_start: Ints
+    features: int
+    containers: int
+
+    @classmethod
+    def of(cls, forms: Sequence[Form], kinds: Sequence[tuple[int, int]]) -> "_Incidence":
+        """Of the kinds given as (status, number of the form)."""
+        namer = _Namer()
+        has: list[int] = []
+        opens: list[int] = []
+        has_start, opens_start = [0], [0]
+        for status, form in kinds:
+            entries = namer.features(forms[form], status)
+            has += [feature for feature, _ in entries]
+            opens += [opened for _, opened in entries if opened != _NOTHING]
+            has_start.append(len(has))
+            opens_start.append(len(opens))
+        return cls(
+            feature=np.array(has, dtype=np.int64),
+            feature_start=np.array(has_start, dtype=np.int64),
+            container_of=np.array(namer.container_of, dtype=np.int64),
+            container=np.array(opens, dtype=np.int64),
+            container_start=np.array(opens_start, dtype=np.int64),
+            features=len(namer.container_of),
+            containers=namer.containers,
+        )
+
+
+_Entry = tuple[int, int]  # a feature, and the container that it opens
+_Levels = tuple[tuple[_Entry, ...], ...]  # what a shape has at a place, by depth
+_NOTHING, _RESPONSE = -1, 0  # containers: none, and the one that every response opens
+
+
+@dataclass(slots=True)
+class _Place:
+    """A place in bodies, below others: all forms share these, so that each is named once.
+
+    `known` are the shapes that were met there: most of a body is as in another one.
+    """
+
+    itself: _Entry  # as a feature: that there is something
+    types: dict[str, _Entry] = field(default_factory=dict)
+    below: dict[tuple[str, str], "_Place"] = field(default_factory=dict)  # by type, and field
+    known: dict[Shape, _Levels] = field(default_factory=dict)
+
+
+class _Namer:
+    """Numbers features and containers."""
+
+    def __init__(self) -> None:
+        self.container_of: list[int] = []  # of every feature
+        self.containers = _RESPONSE + 1
+        self._heads: dict[str, int] = {}
+        self._root = _Place(self._feature(_RESPONSE))
+
+    def _feature(self, container: int) -> _Entry:
+        """A new feature, and a container for what it may hold."""
+        self.container_of.append(container)
+        self.containers += 1
+        return len(self.container_of) - 1, self.containers - 1
+
+    def features(self, form: Form, status: int) -> list[_Entry]:
+        """The features of a form: of more than MOST_FEATURES those nearest its root."""
+        first = [f"={status}", f"={form.media_type or 'no body'}"]
+        if form.shape is None and form.media_type and may_be_json(form.media_type):
+            first.append("=unreadable")
+        for name in first:
+            if name not in self._heads:
+                self._heads[name] = self._feature(_RESPONSE)[0]
+        found = [(self._heads[name], _NOTHING) for name in first]
+        found[0] = self._heads[first[0]], _RESPONSE
+        if form.shape is not None:
+            found += chain.from_iterable(self._levels(self._root, form.shape))
+        return found[:MOST_FEATURES]
+
+    def _levels(self, place: _Place, shape: Shape) -> _Levels:
+        # Fields and their types: that a field is there at all is known even where it is null.
+        if shape == NULL:
+            return (((place.itself[0], _NOTHING),),)
+        here = [place.itself]
+        deeper: list[_Levels] = []
+        for kind in shape.shapes if isinstance(shape, Union) else (shape,):
+            if kind == NULL:
+                continue
+            name = kind if isinstance(kind, str) else type(kind).__name__
+            entry = place.types.get(name)
+            if entry is None:
+                entry = place.types[name] = self._feature(place.itself[1])
+            inside = _inside(kind)
+            here.append(entry if inside or isinstance(kind, Object) else (entry[0], _NOTHING))
+            for key, value in inside:
+                inner = place.below.get((name, key))
+                if inner is None:
+                    inner = place.below[name, key] = _Place(self._feature(entry[1]))
+                known = inner.known.get(value)
+                if known is None:
+                    known = inner.known[value] = self._levels(inner, value)
+                deeper.append(known)
+        levels = zip_longest(*deeper, fillvalue=())
+        return tuple(here), *(tuple(chain.from_iterable(level)) for level in levels)
+
+
+def _inside(shape: Shape) -> Sequence[tuple[str, Shape]]:
+    """What stands in a shape: the fields of an object by name, what items or values are."""
+    if isinstance(shape, Object):
+        return [(key, value) for key, value, _ in shape.fields]
+    if not isinstance(shape, Items | Map):
+        return []
+    within = shape.item if isinstance(shape, Items) else shape.values
+    return [] if within is None else [("", within)]
+
+
+def _ragged(rows: Ints, values: Ints, start: Ints) -> tuple[Ints, Ints]:
+    """The values of some rows of a ragged array one after the other, and whose each is."""
+    counts = start[rows + 1] - start[rows]
+    whose = np.repeat(np.arange(len(rows)), counts)
+    within = np.arange(len(whose)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return values[start[rows][whose] + within], whose
+
+
+# --- populations ---------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Sums:
+    """Counts by a pair of numbers, looked up by arrays of such pairs."""
+
+    codes: npt.NDArray[np.uint64]
+    counts: Floats
+    width: int
+
+    @classmethod
+    def of(cls, one: Ints, two: Ints, weights: Floats, width: int) -> "_Sums":
+        codes, place = np.unique(_coded(one, two, width), return_inverse=True)
+        return cls(codes, np.bincount(place, weights, len(codes)).astype(np.float64), width)
+
+    def at(self, one: Ints, two: Ints) -> Floats:
+        """The counts of these pairs; 0 where there are none."""
+        if not len(self.codes):
+            return np.zeros(len(one))
+        wanted = _coded(one, two, self.width)
+        place = np.minimum(np.searchsorted(self.codes, wanted), len(self.codes) - 1)
+        return np.where(self.codes[place] == wanted, self.counts[place], 0.0)
+
+
+def _coded(one: Ints, two: Ints, width: int) -> npt.NDArray[np.uint64]:
+    return (one * width + two).astype(np.uint64)
+
+
+@dataclass(slots=True)
+class _Population:
+    """The responses of each group at one level: of a variant, an endpoint, a neighbourhood."""
+
+    group: Ints  # of every variant; -1: none
+    responses: Floats  # of every group
+    having: _Sums  # group, feature
+    open: _Sums  # group, container: responses that show the inside of it
+    within: _Sums  # group, container: the weight of what they have in it
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How well responses fit endpoints, an entry a pair.
+
+    `share` is 0 to 1; `mass` is the weight in bits that was compared, and `known` the number of
+    responses of that very endpoint that it was held against.
+    """
+
+    share: Floats
+    mass: Floats
+    known: Floats
+
+    @property
+    def tells(self) -> npt.NDArray[np.bool_]:
+        """Whether there was anything to compare."""
+        told: npt.NDArray[np.bool_] = self.mass >= LEAST_MASS
+        return told
+
+
+@dataclass(slots=True)
+class Counted:
+    """How often each variant of an endpoint answered in each kind: what the model is made of.
+
+    Arrays with an entry for each (variant, status, form). A *variant* is an endpoint at one server
+    under one Host name; `endpoint` and `neighbours` say what wider populations each belongs to.
+    """
+
+    variant: Ints
+    status: Ints
+    form: Ints
+    count: Ints
+    endpoint: Ints  # of every variant
+    neighbours: Ints  # of every variant
+
+
+@dataclass(slots=True)
+class FormModel:
+    """What endpoints' responses look like; asked for fits and for what these are worth in bits."""
+
+    forms: Sequence[Form]
+    counted: Counted
+    _kinds: dict[tuple[int, int], int] = field(default_factory=dict)  # (status, form): number
+    _has: _Incidence = field(init=False)
+    _weight: Floats = field(init=False)  # of every feature, in bits
+    _levels: list[_Population] = field(init=False)  # the widest first
+    _kind: Ints = field(init=False)  # of every entry of `counted`
+    _own: Fit = field(init=False)  # of every entry to its own variant
+    _stranger: Fit = field(init=False)
+    _entry: dict[Key, int] = field(init=False)  # number of the entry of `counted`
+    _count: Floats = field(init=False)  # responses of every entry that are known to be their own
+    _usual: "_Usual" = field(init=False)
+
+    def __post_init__(self) -> None:
+        counted = self.counted
+        pairs = list(zip(counted.status.tolist(), counted.form.tolist(), strict=True))
+        self._kind = np.array([self._number(*pair) for pair in pairs], dtype=np.int64)
+        self._has = _Incidence.of(self.forms, list(self._kinds))
+        self._weight = self._weights()
+        groups = (counted.neighbours, counted.endpoint, np.arange(len(counted.endpoint)))
+        self._levels = [self._population(group) for group in groups]
+        self._own = self.fit(counted.variant, self._kind, own=True)
+        self._stranger = self.fit(*self._strangers(), own=False)
+        keys = zip(counted.variant.tolist(), pairs, strict=True)
+        self._entry = {(variant, *pair): n for n, (variant, pair) in enumerate(keys)}
+        self._learn(counted.count.astype(np.float64))
+
+    def _number(self, status: int, form: int) -> int:
+        return self._kinds.setdefault((status, form), len(self._kinds))
+
+    def _weights(self) -> Floats:
+        """What each feature tells: how few of the endpoints' responses have it."""
+        counted, has = self.counted, self._has
+        endpoint = counted.endpoint[counted.variant]
+        responses = np.bincount(endpoint, counted.count)
+        feature, whose = _ragged(self._kind, has.feature, has.feature_start)
+        share = counted.count[whose] / np.maximum(responses[endpoint[whose]], 1.0)
+        having = np.bincount(feature, share, has.features)
+        every = float(np.count_nonzero(responses))
+        weights: Floats = -np.log2((having + 0.5) / (every + 1.0))
+        return np.maximum(weights, 0.0)
+
+    def _population(self, group: Ints) -> _Population:
+        counted, has = self.counted, self._has
+        of, count = group[counted.variant], counted.count.astype(np.float64)
+        feature, whose = _ragged(self._kind, has.feature, has.feature_start)
+        having = _Sums.of(of[whose], feature, count[whose], has.features)
+        weight = count[whose] * self._weight[feature]
+        within = _Sums.of(of[whose], has.container_of[feature], weight, has.containers)
+        container, whose = _ragged(self._kind, has.container, has.container_start)
+        opened = _Sums.of(of[whose], container, count[whose], has.containers)
+        responses = np.bincount(of, count, int(group.max(initial=-1)) + 1)
+        return _Population(group, responses.astype(np.float64), having, opened, within)
+
+    # --- fits ------------------------------------------------------------------------------
+
+    def kind(self, status: int, form: int) -> int:
+        """The number of a kind that was counted; -1 for one that is none (it says nothing)."""
+        return self._kinds.get((status, form), -1)
+
+    def fit(self, variant: Ints, kind: Ints, *, own: bool) -> Fit:
+        """How well responses of these kinds fit these variants, an entry a pair.
+
+        With `own` each is one of the variant's own and left out of what it is held against.
+        """
+        if len(kind) > AT_ONCE:
+            parts = [slice(at, at + AT_ONCE) for at in range(0, len(kind), AT_ONCE)]
+            fits = [self.fit(variant[part], kind[part], own=own) for part in parts]
+            return Fit(
+                np.concatenate([fit.share for fit in fits]),
+                np.concatenate([fit.mass for fit in fits]),
+                np.concatenate([fit.known for fit in fits]),
+            )
+        has = self._has
+        feature, whose = _ragged(kind, has.feature, has.feature_start)
+        container, opener = _ragged(kind, has.container, has.container_start)
+        held = has.container_of[feature]
+        weight = self._weight[feature]
+        less = 1.0 if own else 0.0
+        mine = _Sums.of(whose, held, weight, has.containers) if own else None
+        likely = np.zeros(len(feature))  # the chance of each feature there
+        told = np.zeros(len(feature), dtype=np.bool_)  # whether anything is known of it
+        expected = np.zeros(len(container))  # the weight expected in each container
+        open_ = np.zeros(len(container), dtype=np.bool_)
+        endpoint = self._levels[ENDPOINT]
+        known = np.maximum(endpoint.responses[endpoint.group[variant]] - less, 0.0)
+        experienced = known > 0
+        for at, level in enumerate(self._levels):
+            group = level.group[variant]
+            there = group[whose]
+            seen = np.maximum(level.open.at(there, held) - less, 0.0)
+            has_it = np.maximum(level.having.at(there, feature) - less, 0.0)
+            likely = _blended(has_it, seen, likely, told)
+            # What neighbours have inside of something is no answer to whether it belongs here.
+            told = (told & ~experienced[whose] if at == ENDPOINT else told) | (seen > 0)
+            there = group[opener]
+            shown = np.maximum(level.open.at(there, container) - less, 0.0)
+            weighed = level.within.at(there, container)
+            if mine is not None:
+                weighed = np.maximum(weighed - mine.at(opener, container), 0.0)
+            expected = _blended(weighed, shown, expected, open_)
+            open_ = (open_ & ~experienced[opener] if at == ENDPOINT else open_) | (shown > 0)
+        size = len(kind)
+        common = np.bincount(whose, np.where(told, weight * likely, 0.0), size)
+        held_up = np.bincount(whose, np.where(told, weight, 0.0), size)
+        other = np.bincount(opener, np.where(open_, expected, 0.0), size)
+        mass = np.asarray(held_up + other - common, dtype=np.float64)
+        share = np.divide(common, mass, out=np.ones(size), where=mass > 0)
+        return Fit(np.clip(share, 0.0, 1.0), mass, known)
+
+    # --- what fits are worth -----------------------------------------------------------------
+
+    def without(self, responses: Iterable[tuple[Key, float]]) -> "FormModel":
+        """The same, but that so much of responses under these keys is not known to be their own."""
+        apart = copy(self)
+        count = self._count.copy()
+        for key, share in responses:
+            at = self._entry.get(key)
+            if at is not None:
+                count[at] = max(0.0, count[at] - share)
+        apart._learn(count)
+        return apart
+
+    def _learn(self, count: Floats) -> None:
+        """Learn what is usual from so many responses of each entry of `counted`."""
+        self._count = count
+        own, strangers = self._own, self._stranger
+        endpoint = self.counted.endpoint[self.counted.variant]
+        tells = own.tells & (count > 0)
+        self._usual = _Usual.of(
+            own.share[tells], endpoint[tells], count[tells], own.known[tells] > 0,
+            strangers.share[strangers.tells],
+        )  # fmt: skip
+
+    def _strangers(self) -> tuple[Ints, Ints]:
+        """Pairs of a variant and the commonest kind of another endpoint, at most MOST_PAIRS."""
+        counted = self.counted
+        endpoint = counted.endpoint[counted.variant]
+        order = np.lexsort((self._kind, -counted.count, endpoint))
+        first = order[np.flatnonzero(np.diff(endpoint[order], prepend=-1))]
+        many = len(first)
+        # All pairs of few endpoints; of many as many for each, spread evenly over the others.
+        steps = np.arange(1, many)
+        if many * (many - 1) > MOST_PAIRS:
+            steps = np.unique(np.linspace(1, many - 1, max(1, MOST_PAIRS // many)).astype(np.int64))
+        at = np.repeat(np.arange(many), len(steps))
+        other = (at + np.tile(steps, many)) % max(1, many)
+        return counted.variant[first][at], self._kind[first][other]
+
+    def odd_bits(self) -> Floats:
+        """For every entry of `counted`: how odd such a response is for its own endpoint."""
+        own = self._own
+        endpoint = self.counted.endpoint[self.counted.variant]
+        bits = self._usual.odd(own.share, endpoint, own.known > 0)
+        return np.where(own.tells, bits, 0.0)
+
+    def bits(self, variant: Ints, kind: Ints, *, own: bool, counted: bool = True) -> Floats:
+        """What it is worth how well responses of these kinds fit these variants, in bits.
+
+        With `own` each is one of the variant's, and left out of what it is held against; not
+        `counted` are those that are left out already (see `without`). Positive: as that endpoint's
+        responses do and others' do not; negative: the other way round.
+        """
+        out = np.zeros(len(kind))
+        asked = np.flatnonzero(kind >= 0)
+        if not len(asked):
+            return out
+        fit = self.fit(variant[asked], kind[asked], own=own)
+        experienced = fit.known > 0
+        odd = self._usual.odd(
+            fit.share, self.counted.endpoint[variant[asked]], experienced, counted=own and counted
+        )
+        alike = np.where(
+            experienced,
+            self._usual.alike(fit.share),
+            self._usual.alike(fit.share, experienced=False),
+        )
+        out[asked] = np.where(fit.tells, alike - odd, 0.0)
+        return out
+
+    def nearest(self, kind: int, among: Ints) -> tuple[int, float]:
+        """Which of some variants a kind fits best, and what that is worth; (-1, 0) for none."""
+        if kind < 0 or not len(among):
+            return -1, 0.0
+        fit = self.fit(among, np.full(len(among), kind), own=False)
+        endpoint = self.counted.endpoint[among]
+        bits = self._usual.alike(fit.share) - self._usual.odd(
+            fit.share, endpoint, fit.known > 0, counted=False
+        )
+        bits = np.where(fit.tells & (fit.known > 0), bits, -np.inf)
+        best = int(np.argmax(bits))
+        return (int(among[best]), float(bits[best])) if bits[best] > 0 else (-1, 0.0)
+
+    @property
+    def total(self) -> int:
+        """How many responses all this was learned from."""
+        return int(self.counted.count.sum())
+
+    def known(self, variant: int) -> int:
+        """How many responses of a variant's endpoint have been seen, at all servers and hosts."""
+        level = self._levels[ENDPOINT]
+        return int(level.responses[level.group[variant]])
+
+
+def _blended(counts: Floats, of: Floats, wider: Floats, known: npt.NDArray[np.bool_]) -> Floats:
+    """The share of counts, smoothed by what is known of the wider population, if anything is."""
+    borrowed = np.where(known, BORROWED, 0.0)
+    every = of + borrowed
+    return np.divide(counts + borrowed * wider, every, out=np.zeros(len(counts)), where=every > 0)
+
+
+@dataclass(slots=True)
+class _Usual:
+    """How well responses fit their own endpoints, and those of others.
+
+    Sorted fits with the number of responses up to each: of every endpoint, of all, and of those
+    that were the first of their endpoint; and the fits of strangers.
+    """
+
+    endpoint: npt.NDArray[np.uint64]
+    cumulated: Floats
+    pools: dict[bool, tuple[Floats, Floats]]
+    strangers: Floats
+
+    @classmethod
+    def of(
+        cls,
+        share: Floats,
+        endpoint: Ints,
+        count: Floats,
+        experienced: npt.NDArray[np.bool_],
+        strangers: Floats,
+    ) -> "_Usual":
+        codes = _fit_codes(endpoint, share)
+        order = np.argsort(codes, kind="stable")
+        pools = {}
+        for which in (False, True):
+            chosen = experienced == which
+            by_share = np.argsort(share[chosen], kind="stable")
+            pools[which] = share[chosen][by_share], np.cumsum(count[chosen][by_share])
+        return cls(codes[order], np.cumsum(count[order]), pools, np.sort(strangers))
+
+    def _up_to(self, endpoint: Ints, share: Floats) -> tuple[Floats, Floats]:
+        """Responses of each endpoint that fit no better than this, and all of them."""
+        sums = np.concatenate([[0.0], self.cumulated])
+        begin = np.searchsorted(self.endpoint, _fit_codes(endpoint, np.zeros(len(share))), "left")
+        until = np.searchsorted(
+            self.endpoint, _fit_codes(endpoint, np.minimum(share + ALIKE_FITS, 1.0)), "right"
+        )
+        end = np.searchsorted(self.endpoint, _fit_codes(endpoint, np.ones(len(share))), "right")
+        return sums[until] - sums[begin], sums[end] - sums[begin]
+
+    def _in_pool(self, experienced: bool, share: Floats) -> tuple[Floats, float]:
+        fits, sums = self.pools[experienced]
+        every = float(sums[-1]) if len(sums) else 0.0
+        padded = np.concatenate([[0.0], sums])
+        return padded[np.searchsorted(fits, share, "right")], every
+
+    def odd(
+        self,
+        share: Floats,
+        endpoint: Ints,
+        experienced: npt.NDArray[np.bool_],
+        *,
+        counted: bool = True,
+    ) -> Floats:
+        """How much seldomer an endpoint's own response than a stranger's fits no better: in bits.
+
+        Never below 0. A response that is one of those `counted` is left out.
+        """
+        before, less = 2.0**-UNFIT, float(counted)
+        rate = np.zeros(len(share))
+        floor = np.zeros(len(share))
+        for which in (False, True):
+            worse, pool = self._in_pool(which, share + ALIKE_FITS)
+            others = max(0.0, pool - less)
+            pooled = (np.maximum(worse - less, 0.0) + before) / (others + 1.0)
+            rate = np.where(experienced == which, pooled, rate)
+            floor = np.where(experienced == which, before / (others + 1.0), floor)
+        below, every = self._up_to(endpoint, share)
+        below, every = np.maximum(below - less, 0.0), np.maximum(every - less, 0.0)
+        own = (below + 2.0 * rate) / (every + 2.0)
+        many = len(self.strangers)
+        far = np.searchsorted(self.strangers, share + ALIKE_FITS, "right")
+        random = (far + 1.0) / (many + 1.0)
+        bits: Floats = np.log2(random) - np.log2(np.minimum(1.0, np.maximum(own, floor)))
+        return np.asarray(np.maximum(bits, 0.0), dtype=np.float64)
+
+    def alike(self, share: Floats, *, experienced: bool = True) -> Floats:
+        """log2 of how much oftener true pairs than strangers fit at least as well as `share`.
+
+        Those of endpoints of which nothing was seen fit their neighbours, or not.
+        """
+        fits, sums = self.pools[experienced]
+        every = float(sums[-1]) if len(sums) else 0.0
+        below = np.concatenate([[0.0], sums])[np.searchsorted(fits, share - ALIKE_FITS, "left")]
+        true = (every - below + 0.5) / (every + 1.0)
+        many = len(self.strangers)
+        better = many - np.searchsorted(self.strangers, share - ALIKE_FITS, "left")
+        random = (better + 2.0**-ALIKE) / (many + 1.0)
+        return np.asarray(np.log2(true) - np.log2(random), dtype=np.float64)
+
+
+def _fit_codes(endpoint: Ints, share: Floats) -> npt.NDArray[np.uint64]:
+    """An endpoint and a fit as one number, in their order; fits to a millionth."""
+    return (endpoint.astype(np.uint64) << np.uint64(24)) + np.round(share * 1e6).astype(np.uint64)
