@@ -57,6 +57,15 @@ def chunked_lengths(data: Bytes, start: Ints, end: Ints, out: Ints) -> None:
 def unchunked(data: Bytes, at: int, end: int) -> bytes:
     """A chunked body that `chunked_lengths` has accepted, without its framing."""
 
+def asked_sums(
+    data: Bytes, spans: Ints, names: Bytes, table: Ints, out: npt.NDArray[np.uint32]
+) -> None:
+    """What `asked.asked_sum` gives of each request: its target, its credentials, its body.
+
+    `spans` (n, 4): the target (two), where the head ends, where the body ends. `table` as in
+    `head_keys`: names of fields that count.
+    """
+
 def path_codes(
     data: Bytes, start: Ints, end: Ints, shortest: int, codes: Words, tokens: Ints
 ) -> None:
