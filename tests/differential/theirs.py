@@ -74,9 +74,10 @@ class Read(NamedTuple):
 
 
 _FIELD = re.compile(
-    rb'<field name="(%b)"[^>]*? show="([^"]*)"' % "|".join(map(re.escape, _FIELDS)).encode()
+    rb'<field name="(%b)" showname="[^"]*"[^>]*? show="([^"]*)"'
+    % "|".join(map(re.escape, _FIELDS)).encode()
 )
-_PAYLOAD = re.compile(rb'<field name="tcp\.payload"[^>]*? value="([0-9a-f]*)"')
+_PAYLOAD = re.compile(rb'<field name="tcp\.payload"[^>]*? show="[^"]*" value="([0-9a-f]*)"')
 
 
 def read(path: Path, ports: set[int], *, patient: bool = True) -> Read:
