@@ -25,6 +25,7 @@ from analyzer.features.shapes import UNKNOWN_FORM
 from analyzer.findings import broken, reuse, telling
 from analyzer.findings.candidates import Candidates, candidates
 from analyzer.findings.capture_limits import limited, only_doubtful, why
+from analyzer.findings.chains import chains
 from analyzer.findings.deciding import decide
 from analyzer.findings.evidence import Case, outstanding
 from analyzer.findings.idle import Race, races
@@ -83,6 +84,7 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
         outstanding(tables, [swap.recipient for swap in verdicts.swaps][:MOST_LOOKED_AT]),
         *_starved(weigher, odd, verdicts),
         [row for row in odd.rows if row["response_announced"] > row["response_length"]],
+        chains(tables, verdicts.swaps),
     )
     _tell(case, odd, verdicts, out)
     out.findings = grouped([replace(f, id=finding_id(f)) for f in out.findings])

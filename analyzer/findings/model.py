@@ -35,6 +35,8 @@ CAUSES: dict[str, str] = {
     "descriptor was closed early, or lost, and the number used again",
     "server/crossed": "the process mixed up two live responses, both ways",
     "server/stolen": "the process mixed up two live responses, one way",
+    "server/backend-desync": "a connection behind the server slipped: one request after the other "
+    "was given what the one before it had asked for",
     "server/silent": "the process never answered",
     "server/closed": "the process ended the connection instead of answering",
     "server/reset": "the server's side broke the connection off instead of answering",
