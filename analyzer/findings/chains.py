@@ -24,9 +24,11 @@ _DOUBTFUL = int(Flag.DOUBTFUL)
 
 
 class Chain(NamedTuple):
-    """Requests that were each given the response to the one before, in the order of time.
+    """Requests that were each given the response to the one before.
 
-    `apart` are those links whose request came only when the one before was over.
+    That is the order in which the server asked for what they wanted; of two that were live at one
+    time it need not be the order in which they came. `apart` are those links whose request came
+    only when the one before was over.
     """
 
     links: tuple[Swap, ...]
@@ -44,7 +46,7 @@ def chains(tables: Tables, swaps: Iterable[Swap]) -> dict[Id, Chain]:
         links = [first]
         while (after := following.get(links[-1].recipient.id)) is not None:
             links.append(after)
-        if len(links) < LEAST or not _in_order(links):
+        if len(links) < LEAST:
             continue
         apart = tuple(link for link in links if is_apart(tables, link))
         found |= {link.recipient.id: Chain(tuple(links), apart) for link in links}
@@ -59,11 +61,6 @@ def _may_slip_behind(swap: Swap) -> bool:
     if swap.how == SLIPPED:
         return not (recipient["flags"] | owner["flags"]) & _ON_THE_WIRE
     return swap.how in (STOLEN, LATE)
-
-
-def _in_order(links: list[Swap]) -> bool:
-    times = [link.recipient["request_time"] for link in links]
-    return times == sorted(times)
 
 
 def is_apart(tables: Tables, swap: Swap) -> bool:

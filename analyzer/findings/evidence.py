@@ -241,7 +241,7 @@ def whose(case: Case, swap: Swap) -> Iterator[Fact]:
     waited = seconds(recipient["response_time"] - owner["request_time"])
     came = (
         f"had come to the same server {waited} s before"
-        if swap.how == CACHED
+        if swap.how in (CACHED, LATE)
         else f"had waited at the same server for {waited} s"
     )
     yield Fact(
@@ -264,7 +264,7 @@ def chained(case: Case, recipient: Row) -> Iterator[Fact]:
     clients = len({case.tables.connection(link.recipient)["client"] for link in chain.links})
     whose = f", by {clients} clients," if clients > 1 else ""
     yield Fact(
-        f"it is one of {len(asked)} in a row: the requests in frames {listed(asked, MOST_NAMED)}"
+        f"it is one of {len(asked)} in a row: the requests in {listed(asked, MOST_NAMED)}"
         f"{whose} were given, in this order, the responses to those before them, from frame "
         f"{case.tables.asked(first)} on",
         (case.tables.asked(first), *asked[:MOST_NAMED]),

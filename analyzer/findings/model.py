@@ -63,6 +63,8 @@ class How(StrEnum):
     SMUGGLING = "one request was hidden in another, and only one of proxy and server saw it"
     KEPT = "the proxy was given the response and did not pass it on"
     UNACCEPTED = "the server was slow to take the connection, and never answered"
+    STARVED = "the server answered nobody: its workers were busy, or all waited for one thing"
+    STUCK = "what several requests for one thing wait for in the server never came"
     # Of responses that began.
     CLOSED_WITHIN = "the process ended the connection in the middle of its answer"
     CLOSED_BEHIND = "the body came whole, and what ends the message is missing"
