@@ -58,7 +58,7 @@ def starving(tables: Tables, rows: Iterable[Row]) -> list[Starved]:
 def _at_once(tables: Tables, rows: Iterable[Row], by: Callable[[Row], int]) -> list[list[Row]]:
     """The rows that are alike `by` something and whose waits overlap, in the order of time."""
     alike: dict[int, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: (row["request_time"], row["request_frame"])):
+    for row in sorted(rows, key=_when):
         alike.setdefault(by(row), []).append(row)
     found: list[list[Row]] = []
     for its in alike.values():
@@ -69,6 +69,10 @@ def _at_once(tables: Tables, rows: Iterable[Row], by: Callable[[Row], int]) -> l
             found[-1].append(row)
             until = max(until, _left(tables, row))
     return [some for some in found if len(some) >= LEAST]
+
+
+def _when(row: Row) -> tuple[int, int]:
+    return row["request_time"], row["request_frame"]
 
 
 def _left(tables: Tables, row: Row) -> int:
@@ -104,7 +108,7 @@ def _starved(tables: Tables, rows: list[Row], endpoint: int) -> Starved | None:
     if len(after) < LEAST:
         return None
     since = after[0]["request_time"]
-    others = [row for row in others if row.id not in own]
+    others = sorted((row for row in others if row.id not in own), key=_when)
     return Starved(
         tuple(rows),
         endpoint,
