@@ -19,7 +19,6 @@ from analyzer.features.bodies import Bodies
 from analyzer.features.echoes import SHORTEST_TOKEN, Echoes, Position
 from analyzer.features.endpoints import Routes
 from analyzer.features.forms import is_read
-from analyzer.features.shapes import may_be_json
 from analyzer.http import content
 from analyzer.http.ordinary import CHUNKED, Glance, Template
 from analyzer.intervals import MASK
@@ -116,16 +115,18 @@ class Bulk:
     def _look(self, taken: "_Taken", tokens: Ints) -> "_Looks":
         """Look into the responses' bodies."""
         count = len(taken.row)
-        json: Mask = taken.of_answer(lambda t: may_be_json(t.fields.media_type)) != 0
+        kinds = taken.of_answer(lambda t: forms.coded(t.fields.media_type))
         coded = taken.of_answer(lambda t: bool(t.fields.content_coding)) != 0
         whole = taken.length > 0
-        plain: Mask = json & ~coded & ~taken.chunked & whole & (taken.length <= limits.BODY)
+        plain: Mask = ~coded & ~taken.chunked & whole & (taken.length <= limits.BODY)
+        plain &= kinds != forms.NO_CODE
         codes = np.zeros(count, dtype=np.uint64)
         checksum = np.zeros(count, dtype=np.uint32)
         echo = np.zeros(count, dtype=np.uint8)
+        skeletons = self._bodies.forms.skeletons
         compiled.kernels.look(
-            taken.data, taken.body, taken.body_end, plain.view(np.uint8), tokens,
-            codes, checksum, echo,
+            taken.data, taken.body, taken.body_end, np.where(plain, kinds, 0).astype(np.uint8),
+            tokens, skeletons.pages, skeletons.documents, codes, checksum, echo,
         )  # fmt: skip
         checksum[~whole] = 0
         form = np.zeros(count, dtype=np.int64)  # NO_FORM

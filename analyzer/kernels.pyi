@@ -4,6 +4,9 @@ Positions are offsets into `data`, ranges half-open. Arrays are contiguous; thos
 filled in, the others only read. Wrong array lengths raise IndexError.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -64,18 +67,38 @@ def path_codes(
     of one operation in the query, and its last path segment with a digit and `shortest` bytes
     (n, 2; empty where there is none)."""
 
+class Markup:
+    """Reads pages (HTML) or documents (XML), remembering what their tags say.
+
+    `learn` is asked about each piece once that differs in what tells: 0, a start tag: its name, and
+    what stands between that and the `>`; 1, an end tag, likewise; 2, the text of a table's heading,
+    and nothing. It returns a `markup.Said`, None to have bodies with such a piece declined.
+    """
+
+    def __init__(
+        self, learn: Callable[[int, bytes, bytes], Any], is_xml: bool, deepest: int
+    ) -> None: ...
+    def code(self, body: Bytes) -> int:
+        """A word that is equal only for bodies of one shape; 0: not plain, or too much."""
+
+def text_code(data: Bytes) -> int:
+    """A word that stands for these bytes in this process; never 0."""
+
 def look(
     data: Bytes,
     start: Ints,
     end: Ints,
-    json: npt.NDArray[np.uint8],
+    kinds: npt.NDArray[np.uint8],
     tokens: Ints,
+    pages: Markup,
+    documents: Markup,
     codes: Words,
     sums: npt.NDArray[np.uint32],
     echoes: npt.NDArray[np.uint8],
 ) -> None:
-    """Of each body start..end the Adler-32; where `json` is set also `body_code`, and whether it
-    repeats the token (a range in `tokens`) as a whole word."""
+    """Of each body start..end the Adler-32; where `kinds` is not 0 also its code, read as JSON (1),
+    a page (2) or a document (3), and whether it repeats the token (a range in `tokens`) as a whole
+    word."""
 
 def body_code(body: Bytes) -> int:
     """A word that is equal only for JSON texts of one shape; 0: not plain, or not valid."""

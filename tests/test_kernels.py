@@ -16,10 +16,13 @@ from analyzer import compiled
 from analyzer.anomalies import Anomalies
 from analyzer.capture import pcap
 from analyzer.capture.frames import LONGEST_FRAME
-from analyzer.features import echoes, operations
+from analyzer.features import echoes, markup, operations
 from analyzer.features.endpoints import Routes
 
 kernels = pytest.importorskip("analyzer.kernels", reason="built without a compiler")
+
+
+MARKUP = markup.Skeletons().pages, markup.Skeletons().documents
 
 
 def ints(*values: object) -> np.ndarray:
@@ -136,8 +139,9 @@ def test_sums_and_echoes(body: bytes, before: int) -> None:
     codes, sums, found = np.zeros(1, np.uint64), np.zeros(1, np.uint32), np.zeros(1, np.uint8)
     start = ints(2 + before)
     kernels.look(
-        data, start, start + len(body), np.ones(1, np.uint8), ints((0, 2)), codes, sums, found
-    )
+        data, start, start + len(body), np.ones(1, np.uint8), ints((0, 2)), *MARKUP,
+        codes, sums, found,
+    )  # fmt: skip
     assert sums[0] == zlib.adler32(body)
     assert found[0] == echoes.repeats(b"77", body)
     assert codes[0] == kernels.body_code(body)
@@ -347,14 +351,15 @@ def test_places_and_values_have_one_hash_either_way() -> None:
 
 def test_positions_beyond_the_data_do_no_harm() -> None:
     rng = random.Random(7)
-    data = bytes(rng.choice(b'{}[]",:19ae/?=&% \r\n\\u-.') for _ in range(200))
+    data = bytes(rng.choice(b'{}[]",:19ae/?=&% \r\n\\u-.<>') for _ in range(200))
     edges = [-(2**62), -1, 0, 1, 150, 199, 200, 201, 2**31, 2**62]
     for _ in range(3_000):
         spans = ints([rng.choice(edges) for _ in range(7)])
         one, two = spans[:, 0].copy(), spans[:, 1].copy()
         words, sums, flags = np.zeros(1, np.uint64), np.zeros(1, np.uint32), np.zeros(1, np.uint8)
         token = ints((rng.choice(edges), rng.choice(edges)))
-        kernels.look(data, one, two, np.ones(1, np.uint8), token, words, sums, flags)
+        kind = np.full(1, rng.randrange(1, 4), np.uint8)
+        kernels.look(data, one, two, kind, token, *MARKUP, words, sums, flags)
         kernels.path_codes(data, one, two, 3, words, np.zeros((1, 2), np.int64))
         places = ints((0, 1, 0, 0, 0, 1), (1, 0, rng.choice(edges), 1, 0, -1))
         kernels.search_tokens(
