@@ -60,6 +60,10 @@ def chunked_lengths(data: Bytes, start: Ints, end: Ints, out: Ints) -> None:
 def unchunked(data: Bytes, at: int, end: int) -> bytes:
     """A chunked body that `chunked_lengths` has accepted, without its framing."""
 
+def unchunk(data: Bytes, start: Ints, end: Ints, out: npt.NDArray[np.uint8], ends: Ints) -> None:
+    """Put the bytes of chunked bodies that `chunked_lengths` has accepted into `out`, one behind
+    the other, without their framing; where each ends there. What has no room is left out."""
+
 def path_codes(
     data: Bytes, start: Ints, end: Ints, shortest: int, codes: Words, tokens: Ints
 ) -> None:
@@ -115,8 +119,8 @@ def search_tokens(
 ) -> None:
     """Count the tokens of requests whose responses repeat all of them but at places given up.
 
-    `spans` (n, 7): target (two), where the request's body begins and ends, the field lines of the
-    response's head (two; its body begins there), where its body ends. `wanted` (n, 3): row of the
+    `spans` (n, 8): target (two), where the request's body begins and ends, the field lines of the
+    response's head (two), its body's text (two). `wanted` (n, 3): row of the
     route's first place or -1, the greatest rank of a place that is still to be learned, and bits: 1
     for an exchange of the sample, 2 where the head has lines to be read. `places` (m, 6): kind,
     number, a range (begin, size) of `names`, whether it is given up, row of the route's next place

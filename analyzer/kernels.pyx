@@ -468,6 +468,30 @@ def unchunked(const uint8_t[::1] data, Py_ssize_t at, Py_ssize_t end):
     return bytes(out)
 
 
+def unchunk(
+    const uint8_t[::1] data,
+    const int64_t[::1] start,
+    const int64_t[::1] end,
+    uint8_t[::1] out,
+    int64_t[::1] ends,
+):
+    cdef Text text
+    cdef Py_ssize_t row, at, size, filled = 0
+    with nogil:
+        for row in range(start.shape[0]):
+            text = text_of(data, end[row])
+            at, size = start[row], 1
+            while size:
+                at = chunk_begin(&text, at, &size)
+                if not 0 <= at <= text.end - size or size > out.shape[0] - filled:
+                    break
+                if size:
+                    memcpy(&out[filled], text.bytes + at, size)
+                filled += size
+                at += size + 2
+            ends[row] = filled
+
+
 # --- targets ---------------------------------------------------------------------------------
 
 
@@ -2140,8 +2164,8 @@ def search_tokens(
             body = within(&search.request, spans[row, 2])
             search.lines = text_of(data, spans[row, 5])
             search.lines_begin = spans[row, 4]
-            search.answer = text_of(data, spans[row, 6])
-            search.answer_begin = spans[row, 5]
+            search.answer = text_of(data, spans[row, 7])
+            search.answer_begin = spans[row, 6]
             search.declined = has(&search.request, target, target_end, 0x23)
             path_end = target
             while path_end < target_end and octet(&search.request, path_end) != 0x3F:

@@ -155,6 +155,17 @@ def test_chunks(pieces: list[bytes]) -> None:
         kernels.unchunked(data[:1], 0, 1)
 
 
+@given(st.lists(st.lists(st.binary(min_size=1, max_size=40), max_size=5), max_size=4))
+def test_many_chunked_bodies_are_put_together(bodies: list[list[bytes]]) -> None:
+    texts = [b"".join(pieces) for pieces in bodies]
+    coded = [b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in [*body, b""]) for body in bodies]
+    bounds = np.cumsum([1, *map(len, coded)], dtype=np.int64)
+    out, ends = np.zeros(len(b"".join(texts)), np.uint8), np.zeros(len(texts), np.int64)
+    kernels.unchunk(b"x" + b"".join(coded) + b"y", bounds[:-1].copy(), bounds[1:].copy(), out, ends)
+    assert out.tobytes() == b"".join(texts)
+    assert ends.tolist() == np.cumsum([len(t) for t in texts], dtype=np.int64).tolist()
+
+
 # --- tokens ---------------------------------------------------------------------------------
 
 VALUES = st.sampled_from(
@@ -266,7 +277,7 @@ def searched(learned: echoes.Echoes, requests: list[Asked], first: int = 0) -> l
         at = np.cumsum([0, *map(len, [*parts, answer])]).tolist()
         left = learned.search(
             b"".join([*parts, answer]),
-            ints((at[1], at[2], at[3], at[4], at[5], at[6], at[7])),
+            ints((at[1], at[2], at[3], at[4], at[5], at[6], at[6], at[7])),
             np.zeros(1, np.int64),
             np.array([echoes.in_sample(number, 0)]),
             np.ones(1, np.bool_),
@@ -354,7 +365,7 @@ def test_positions_beyond_the_data_do_no_harm() -> None:
     data = bytes(rng.choice(b'{}[]",:19ae/?=&% \r\n\\u-.<>') for _ in range(200))
     edges = [-(2**62), -1, 0, 1, 150, 199, 200, 201, 2**31, 2**62]
     for _ in range(3_000):
-        spans = ints([rng.choice(edges) for _ in range(7)])
+        spans = ints([rng.choice(edges) for _ in range(8)])
         one, two = spans[:, 0].copy(), spans[:, 1].copy()
         words, sums, flags = np.zeros(1, np.uint64), np.zeros(1, np.uint32), np.zeros(1, np.uint8)
         token = ints((rng.choice(edges), rng.choice(edges)))
@@ -372,6 +383,7 @@ def test_positions_beyond_the_data_do_no_harm() -> None:
             data, one, two, b"a:", table, rng.random() < 0.5, 99, words, np.zeros((1, 4), np.int64)
         )
         kernels.chunked_lengths(data, one, two, np.zeros(1, np.int64))
+        kernels.unchunk(data, one, two, np.zeros(rng.choice([0, 9]), np.uint8), one.copy())
 
 
 def test_arrays_that_are_too_short_are_refused() -> None:
@@ -387,7 +399,7 @@ def test_arrays_that_are_too_short_are_refused() -> None:
         kernels.chunked_lengths(b"0\r\n\r\n", one, ints(5), np.zeros(0, np.int64))
     with pytest.raises(IndexError):
         kernels.search_tokens(
-            b"/abc/def", ints((0, 8, 8, 8, 8, 8, 8)), ints((0, 2**62, 0)),
+            b"/abc/def", ints((0, 8, 8, 8, 8, 8, 8, 8)), ints((0, 2**62, 0)),
             ints((0, 9, 0, 0, 0, 1)), b"", np.zeros((1, 3), np.int64),
             np.zeros((1, 4), np.uint32), np.zeros(1, np.uint8),
         )  # fmt: skip
