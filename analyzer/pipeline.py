@@ -682,14 +682,17 @@ def _variants(
     names: list[Endpoint],
 ) -> Variants:
     """The endpoints as they were asked: at which server, and under which name."""
-    many = len(endpoint_of)
+    numbers: dict[tuple[int, str], int] = {}
+    pairs = zip(endpoint_of.tolist(), (route.host for route in extraction.routes), strict=True)
+    named = np.array([numbers.setdefault(pair, len(numbers)) for pair in pairs], dtype=np.int64)
     codes = np.zeros(0, dtype=np.int64)
     for rows, _ in extraction.exchanges.chunks():
-        asked = joined.service[rows["connection"]] * many + rows["route"]
+        asked = joined.service[rows["connection"]] * len(numbers) + named[rows["route"]]
         codes = np.union1d(codes, np.unique(asked))
     around: dict[str, int] = {}
     for name in names:
         around.setdefault(name.neighbours, len(around))
     neighbours = np.array([around[name.neighbours] for name in names], dtype=np.int64)
-    endpoint = endpoint_of[codes % many] if many else codes
-    return Variants(codes, many, endpoint, neighbours[endpoint], codes // max(1, many))
+    many = len(numbers)
+    endpoint = np.array([number for number, _ in numbers], dtype=np.int64)[codes % many]
+    return Variants(codes, named, many, endpoint, neighbours[endpoint], codes // many)

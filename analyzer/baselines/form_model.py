@@ -269,6 +269,7 @@ class FormModel:
     _has: _Incidence = field(init=False)
     _weight: Floats = field(init=False)  # of every feature, in bits
     _levels: list[_Population] = field(init=False)  # the widest first
+    _gone: list[_Population] = field(init=False)  # of each level: what is left out (see `without`)
     _kind: Ints = field(init=False)  # of every entry of `counted`
     _own: Fit = field(init=False)  # of every entry to its own variant
     _stranger: Fit = field(init=False)
@@ -282,8 +283,8 @@ class FormModel:
         self._kind = np.array([self._number(*pair) for pair in pairs], dtype=np.int64)
         self._has = _Incidence.of(self.forms, list(self._kinds))
         self._weight = self._weights()
-        groups = (counted.neighbours, counted.endpoint, np.arange(len(counted.endpoint)))
-        self._levels = [self._population(group) for group in groups]
+        self._levels = self._populations(np.arange(len(pairs)), counted.count.astype(np.float64))
+        self._gone = []
         self._own = self.fit(counted.variant, self._kind, own=True)
         self._stranger = self.fit(*self._strangers(), own=False)
         keys = zip(counted.variant.tolist(), pairs, strict=True)
@@ -305,14 +306,20 @@ class FormModel:
         weights: Floats = -np.log2((having + 0.5) / (every + 1.0))
         return np.maximum(weights, 0.0)
 
-    def _population(self, group: Ints) -> _Population:
-        counted, has = self.counted, self._has
-        of, count = group[counted.variant], counted.count.astype(np.float64)
-        feature, whose = _ragged(self._kind, has.feature, has.feature_start)
+    def _populations(self, entries: Ints, count: Floats) -> list[_Population]:
+        """What so many responses of some entries of `counted` have, at each level."""
+        counted = self.counted
+        groups = counted.neighbours, counted.endpoint, np.arange(len(counted.endpoint))
+        return [self._population(group, entries, count) for group in groups]
+
+    def _population(self, group: Ints, entries: Ints, count: Floats) -> _Population:
+        has, kind = self._has, self._kind[entries]
+        of = group[self.counted.variant[entries]]
+        feature, whose = _ragged(kind, has.feature, has.feature_start)
         having = _Sums.of(of[whose], feature, count[whose], has.features)
         weight = count[whose] * self._weight[feature]
         within = _Sums.of(of[whose], has.container_of[feature], weight, has.containers)
-        container, whose = _ragged(self._kind, has.container, has.container_start)
+        container, whose = _ragged(kind, has.container, has.container_start)
         opened = _Sums.of(of[whose], container, count[whose], has.containers)
         responses = np.bincount(of, count, int(group.max(initial=-1)) + 1)
         return _Population(group, responses.astype(np.float64), having, opened, within)
@@ -348,21 +355,33 @@ class FormModel:
         expected = np.zeros(len(container))  # the weight expected in each container
         open_ = np.zeros(len(container), dtype=np.bool_)
         endpoint = self._levels[ENDPOINT]
-        known = np.maximum(endpoint.responses[endpoint.group[variant]] - less, 0.0)
+        known = endpoint.responses[endpoint.group[variant]] - less
+        if self._gone:
+            known -= self._gone[ENDPOINT].responses[endpoint.group[variant]]
+        known = np.maximum(known, 0.0)
         experienced = known > 0
         for at, level in enumerate(self._levels):
             group = level.group[variant]
             there = group[whose]
-            seen = np.maximum(level.open.at(there, held) - less, 0.0)
-            has_it = np.maximum(level.having.at(there, feature) - less, 0.0)
+            gone = self._gone[at] if self._gone else None
+            seen = level.open.at(there, held) - less
+            has_it = level.having.at(there, feature) - less
+            if gone is not None:
+                seen -= gone.open.at(there, held)
+                has_it -= gone.having.at(there, feature)
+            seen, has_it = np.maximum(seen, 0.0), np.maximum(has_it, 0.0)
             likely = _blended(has_it, seen, likely, told)
             # What neighbours have inside of something is no answer to whether it belongs here.
             told = (told & ~experienced[whose] if at == ENDPOINT else told) | (seen > 0)
             there = group[opener]
-            shown = np.maximum(level.open.at(there, container) - less, 0.0)
+            shown = level.open.at(there, container) - less
             weighed = level.within.at(there, container)
             if mine is not None:
-                weighed = np.maximum(weighed - mine.at(opener, container), 0.0)
+                weighed -= mine.at(opener, container)
+            if gone is not None:
+                shown -= gone.open.at(there, container)
+                weighed -= gone.within.at(there, container)
+            shown, weighed = np.maximum(shown, 0.0), np.maximum(weighed, 0.0)
             expected = _blended(weighed, shown, expected, open_)
             open_ = (open_ & ~experienced[opener] if at == ENDPOINT else open_) | (shown > 0)
         size = len(kind)
@@ -384,6 +403,9 @@ class FormModel:
             if at is not None:
                 count[at] = max(0.0, count[at] - share)
         apart._learn(count)
+        less = self.counted.count - count
+        entries = np.flatnonzero(less > 0)
+        apart._gone = self._populations(entries, less[entries])
         return apart
 
     def _learn(self, count: Floats) -> None:
@@ -430,7 +452,7 @@ class FormModel:
         asked = np.flatnonzero(kind >= 0)
         if not len(asked):
             return out
-        fit = self.fit(variant[asked], kind[asked], own=own)
+        fit = self.fit(variant[asked], kind[asked], own=own and counted)
         experienced = fit.known > 0
         odd = self._usual.odd(
             fit.share, self.counted.endpoint[variant[asked]], experienced, counted=own and counted

@@ -104,8 +104,9 @@ class Variants:
     two that share a path may answer it in two ways, so what is learned is counted for each.
     """
 
-    codes: npt.NDArray[np.int64]  # server * routes + route, sorted: each is a variant
-    routes: int
+    codes: npt.NDArray[np.int64]  # server * names + name, sorted: each is a variant
+    named: npt.NDArray[np.int64]  # of every route: a number for its endpoint under its Host name
+    names: int  # how many such numbers there are
     endpoint: npt.NDArray[np.int64]  # of every variant
     neighbours: npt.NDArray[np.int64]  # of every variant: those that differ in the last segment
     server: npt.NDArray[np.int64]  # of every variant
@@ -114,7 +115,7 @@ class Variants:
         self, server: npt.NDArray[np.int64], route: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
         """The variants of requests."""
-        return np.searchsorted(self.codes, server * self.routes + route)
+        return np.searchsorted(self.codes, server * self.names + self.named[route])
 
 
 @dataclass(slots=True)

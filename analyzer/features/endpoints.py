@@ -17,6 +17,7 @@ from analyzer.features.operations import of_target
 
 MANY_VALUES = 10  # distinct values of a segment that make it a variable
 MANY_AT_TOP = 30  # the same for the first segment, where an API's own names are
+MANY_LIKE = 3  # of names with a digit in them: two may be versions, and more are values
 RARE = 0.5  # distinct values per request, at least, for names to be values
 _MEMORY = 4_096  # segments and paths remembered
 
@@ -184,8 +185,9 @@ def endpoints(routes: list[Route], requests: list[int]) -> list[Endpoint]:
 
     Under one parent (method and the segments before, whatever the host is called), ten or more
     distinct names of which most were asked for only now and then, and which are followed by the
-    same segments, are values of a variable rather than names (sibling cardinality). The same holds
-    for the operations of one path, of which an API has as many as names at the top.
+    same segments, are values of a variable rather than names (sibling cardinality). Of names with a
+    digit in them, as values have and names seldom, a few are enough. The same holds for the
+    operations of one path, of which an API has as many as names at the top.
     """
     templates = [route.path.split("/") for route in routes]
     deepest = max((len(t) for t in templates), default=0)
@@ -198,13 +200,16 @@ def endpoints(routes: list[Route], requests: list[int]) -> list[Endpoint]:
                 key = (route.method, route.operation, before, after)
                 families[key].append(number)
         for numbers in families.values():
-            names = {templates[n][depth] for n in numbers}
-            asked = sum(requests[n] for n in numbers)
             # Names of an API are few and asked for often; values are many and each is rare.
             many = MANY_AT_TOP if depth == 1 else MANY_VALUES
-            if len(names) >= many and len(names) >= RARE * asked:
-                for n in numbers:
-                    templates[n][depth] = "{name}"
+            like_values = [n for n in numbers if _is_value(templates[n][depth])]
+            for some, least in ((numbers, many), (like_values, many if depth == 1 else MANY_LIKE)):
+                names = {templates[n][depth] for n in some}
+                asked = sum(requests[n] for n in some)
+                if len(names) >= least and len(names) >= RARE * asked:
+                    for n in some:
+                        templates[n][depth] = "{name}"
+                    break
     found = [
         Endpoint(route.method, route.host, "/".join(parts), route.operation)
         for route, parts in zip(routes, templates, strict=True)
