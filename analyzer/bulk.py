@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from analyzer import compiled, limits
 from analyzer.features import demanded, echoes, forms, operations
+from analyzer.features.asked import CREDENTIALS
 from analyzer.features.bodies import Bodies
 from analyzer.features.echoes import SHORTEST_TOKEN, Echoes, Position
 from analyzer.features.endpoints import Routes
@@ -43,6 +44,14 @@ _TOKEN_LINE = re.compile(
     rb"|application/x-www-form-urlencoded"
 )
 
+# The names of credentials as the kernel takes them.
+CREDENTIAL_NAMES = b"".join(CREDENTIALS)
+_ENDS = np.cumsum([len(name) for name in CREDENTIALS])
+CREDENTIAL_TABLE = np.array(
+    [(end - len(name), len(name), 1, 0) for end, name in zip(_ENDS, CREDENTIALS, strict=True)],
+    dtype=np.int64,
+)
+
 Mask = npt.NDArray[np.bool_]
 Words = npt.NDArray[np.uint64]
 Piece = tuple[int, int, int]  # number of the connection, first row, how many exchanges
@@ -68,6 +77,7 @@ class Bulk:
         rows["outcome"] = int(Outcome.ANSWERED)
         rows["flags"] = looks.flags | _demanded(taken, looks)
         rows["request_length"] = glance.request_length[taken.row]
+        rows["request_sum"] = taken.asked_sums()
         rows["response_length"] = taken.length
         rows["response_sum"] = looks.checksum
         rows["status"] = taken.of_answer(lambda t: t.status)
@@ -322,6 +332,15 @@ class _Taken:
         body, end = int(self.request_body[at]), int(self.request_end[at])
         text = self.data[body:end] if end - body <= content.LONGEST_REQUEST_BODY else b""
         return self.data[int(self.target_end[at]) : body].partition(b"\n")[2], text
+
+    def asked_sums(self) -> npt.NDArray[np.uint32]:
+        """What `asked.asked_sum` gives of the requests."""
+        body, end = self.request_body, self.request_end
+        end = np.where(end - body <= content.LONGEST_REQUEST_BODY, end, body)
+        spans = np.stack([self.target, self.target_end, body, end], axis=1)
+        found = np.zeros(len(body), dtype=np.uint32)
+        compiled.kernels.asked_sums(self.data, spans, CREDENTIAL_NAMES, CREDENTIAL_TABLE, found)
+        return found
 
     def perhaps_named(self, which: int, rows: Ints) -> list[int]:
         """Those of a template's requests whose head or body may name an operation."""

@@ -64,6 +64,15 @@ def unchunk(data: Bytes, start: Ints, end: Ints, out: npt.NDArray[np.uint8], end
     """Put the bytes of chunked bodies that `chunked_lengths` has accepted into `out`, one behind
     the other, without their framing; where each ends there. What has no room is left out."""
 
+def asked_sums(
+    data: Bytes, spans: Ints, names: Bytes, table: Ints, out: npt.NDArray[np.uint32]
+) -> None:
+    """What `asked.asked_sum` gives of each request: its target, its credentials, its body.
+
+    `spans` (n, 4): the target (two), where the head ends, where the body ends. `table` as in
+    `head_keys`: names of fields that count.
+    """
+
 def path_codes(
     data: Bytes, start: Ints, end: Ints, shortest: int, codes: Words, tokens: Ints
 ) -> None:

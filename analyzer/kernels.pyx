@@ -1535,6 +1535,53 @@ cdef uint32_t crc32(uint32_t start, Text *text, Py_ssize_t at, Py_ssize_t size) 
     return value ^ 0xFFFFFFFFU
 
 
+cdef uint32_t crc32_of(uint32_t start, Text *text, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """The same of at..end, in small letters."""
+    cdef uint32_t value = start ^ 0xFFFFFFFFU
+    end = within(text, end)
+    at = within(text, at)
+    while at < end:
+        value = CRC[(value ^ lower(text.bytes[at])) & 0xFF] ^ value >> 8
+        at += 1
+    return value ^ 0xFFFFFFFFU
+
+
+def asked_sums(
+    const uint8_t[::1] data,
+    const int64_t[:, ::1] spans,
+    const uint8_t[::1] names,
+    const int64_t[:, ::1] table,
+    uint32_t[::1] out,
+):
+    cdef Text text, wanted = text_of(names, names.shape[0])
+    cdef Py_ssize_t row, at, stop, name, head
+    cdef uint32_t value
+    with nogil:
+        for row in range(spans.shape[0]):
+            head = spans[row, 2]
+            text = text_of(data, head)
+            value = crc32(0, &text, spans[row, 0], spans[row, 1] - spans[row, 0])
+            at = line_end(&text, spans[row, 1], head)
+            while at + 2 < head:
+                name = at + 2
+                stop = name
+                while stop < head and TOKEN[text.bytes[stop]]:
+                    stop += 1
+                at = line_end(&text, stop, head)
+                if octet(&text, stop) == 0x3A and kind_of(&text, name, stop - name, &wanted, table):
+                    value = crc32_of(value, &text, name, stop + 1)
+                    stop = past_blanks(&text, stop + 1)
+                    name = at
+                    while name > stop and (
+                        text.bytes[name - 1] == 0x20 or text.bytes[name - 1] == 0x09
+                    ):
+                        name -= 1
+                    value = crc32(value, &text, stop, name - stop)
+            text = text_of(data, spans[row, 3])
+            value = crc32(value, &text, head, spans[row, 3] - head)
+            out[row] = value if value else 1
+
+
 cdef uint32_t value_hash(Text *text, Py_ssize_t at, Py_ssize_t size) noexcept nogil:
     """As `echoes.value_hash`: the CRC-32, mixed (the finalizer of MurmurHash3), 31 bits."""
     cdef uint32_t value = crc32(0, text, at, size)

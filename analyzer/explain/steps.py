@@ -143,6 +143,21 @@ def _mixed_up(places: Places) -> Step:
     )
 
 
+def _backend(places: Places) -> Step:
+    return Step(
+        "Which connection behind the server slipped? It goes back to its pool with an answer "
+        "unread: after a command that was cancelled or timed out, or because two processes share "
+        "it since a fork. Such a connection must be closed, not used again. Capture what the "
+        "server asks of others, with the server's own port: each answer there will be one late, "
+        "from the first request of this incident on:",
+        (
+            "sudo tcpdump -i any -s 0 -U -w behind.pcap \\",
+            f"  'tcp port {places.inner_server[1]} or tcp port BACKEND'   # 6379, 11211, 5432 ...",
+            "sudo ss -tnpo   # two PIDs at one connection of the server's: shared since a fork",
+        ),
+    )
+
+
 def _silent(places: Places) -> Step:
     return Step(
         "What does the handler wait for (a database, another service, a lock, a free worker)? Log "
@@ -268,6 +283,7 @@ _RECIPES: dict[str, Callable[[Places], Step]] = {
     "server/descriptor": _descriptor,
     "server/stolen": _mixed_up,
     "server/crossed": _mixed_up,
+    "server/backend-desync": _backend,
     "server/silent": _silent,
     "server/closed": _closed,
     "server/reset": _reset,

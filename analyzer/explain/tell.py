@@ -20,7 +20,8 @@ from analyzer.explain.incidents import Incident
 from analyzer.explain.model import Bodies, Event, Exhibit, Lane, Manner, Proof, Sighting, Story
 from analyzer.explain.weights import scales
 from analyzer.explain.words import alike, asked, duration, strayed
-from analyzer.findings.model import Cause, Confidence, Fact, Finding, Judgement, Kind, Verdict
+from analyzer.findings.causes import BACKEND
+from analyzer.findings.model import Cause, Confidence, Fact, Finding, How, Judgement, Kind, Verdict
 from analyzer.second_pass.model import CLIENT, Message, Reread
 
 MOST_CONNECTIONS = 2  # that the ladder shows
@@ -32,6 +33,7 @@ _OWNERS_FATE = {
     Kind.UNANSWERED: "got no byte of a response",
     Kind.INCOMPLETE: "got a part of a response",
 }
+_AT_ONCE = (How.STARVED, How.STUCK)
 _SURE = {
     Confidence.CERTAIN: "",
     Confidence.LIKELY: "very likely ",
@@ -288,7 +290,12 @@ def _summary(scene: Scene, causes: Sequence[Cause]) -> Iterable[str]:
             yield _of_misdelivered(scene, finding, told)
             told.append(finding)
     owners = [f.owner for f in told]
+    starved = _starved(scene)
+    if starved:
+        yield _of_starved(scene, starved)
     for finding in scene.incident.findings:
+        if finding in starved:
+            continue
         if finding.kind is Kind.UNANSWERED and not any(alike(o, finding.request) for o in owners):
             yield _of_unanswered(scene, finding)
         elif finding.kind is Kind.INCOMPLETE:
@@ -364,6 +371,11 @@ def _of_misdelivered(scene: Scene, finding: Finding, told: Sequence[Finding]) ->
             f"the second one in that client read it."
         )
     sure = _SURE[finding.confidence]
+    if finding.cause == BACKEND and any(alike(f.request, owner) for f in told):
+        return (
+            f"The next one, {asked(request)} (frame {scene.tables.frame(request)}, from "
+            f"{_host(request)}), was {sure}given the response to {asked(owner)} in the same way."
+        )
     if any(alike(f.owner, request) and alike(f.request, owner) for f in told):
         return (
             f"{_sentence(who)[:-1]} in turn was sent the response that {sure}belongs to "
@@ -419,6 +431,26 @@ def _of_unanswered(scene: Scene, finding: Finding) -> str:
     return (
         f"{_sentence(scene.client(request))[:-1]} ({_host(request)}) asked the {scene.server} for "
         f"{asked(request)}. It got no byte of a response{_gave_up(scene, request)}."
+    )
+
+
+def _starved(scene: Scene) -> list[Finding]:
+    """The requests that hung at once for one cause, where there are several."""
+    found = [f for f in scene.incident.findings if f.causes and f.causes[0].how in _AT_ONCE]
+    return found if len(found) > 1 else []
+
+
+def _of_starved(scene: Scene, starved: Sequence[Finding]) -> str:
+    every = [f.request for f in starved if f.request is not None]
+    clients = len({_host(request) for request in every})
+    first, last = every[0], every[-1]
+    endpoints = list(dict.fromkeys(request.endpoint for request in every))
+    more = f" and {len(endpoints) - 3} more" if len(endpoints) > 3 else ""
+    return (
+        f"{len(every)} requests by {words.counted(clients, 'client', 'clients')} hung at the "
+        f"{scene.server} at once, the first in frame {scene.tables.frame(first)} and the last "
+        f"{duration(last.time - first.time)} later: {', '.join(endpoints[:3])}{more}. None of them "
+        "got a byte of a response."
     )
 
 

@@ -30,6 +30,10 @@ HOW_IT_COMES: dict[str, str] = {
     "connection/desync": "On a connection answers carry no name: the first answer belongs to the "
     "first question, the second to the second. One message too many or too few, and every later "
     "answer goes to the wrong question.",
+    "server/backend-desync": "A server asks others (a database, a cache, another service) on "
+    "connections that it uses again and again, and on which answers carry no name. An answer that "
+    "was left unread there ({one}'s, when it was given up) is read by whoever asks next, {two}; "
+    "whose own answer is then left for the one after.",
     "client/pool-reuse": "On a connection answers carry no name: the first answer belongs to the "
     "first question. A client that stops waiting and asks something else on the same connection "
     "reads the old answer as the new one.",
@@ -102,6 +106,8 @@ def title(findings: tuple[Finding, ...], worst: Finding) -> str:
         return "one request hung, and its response went to another"
     if kinds.count(Kind.MISDELIVERED) > 1:
         return f"{kinds.count(Kind.MISDELIVERED)} responses went to the wrong requests"
+    if len(kinds) > 1 and set(kinds) == {Kind.UNANSWERED}:
+        return f"{len(kinds)} requests hung at once"
     if Kind.UNANSWERED in kinds and any(map(strayed, findings)):
         return "one request hung, and its response went to another connection"
     return BEHIND if worst.is_extra else TITLES[worst.kind]

@@ -4,7 +4,8 @@ Law: every cause considered comes with the reason and the frames that show it, a
 supported one is first. How the hung request's connection ended tells a misdirected descriptor from
 a mixed-up response: a server that still owns a connection answers the client's FIN with its own;
 one that has lost it does not. What is usual for a server is learned from its other connections.
-A cause is ruled out only by what was seen, never by what was not captured.
+A cause is ruled out only by what was seen, never by what was not captured. Where two explain all
+that was seen, both are possible, and none is supported.
 """
 
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from analyzer.correlate.sides import Side, missed_fin, strange_reset
 from analyzer.correlate.view import Row
 from analyzer.findings import broken
 from analyzer.findings.assignment import CACHED, COPIED, CROSSED, LATE
+from analyzer.findings.chains import Chain, is_apart
 from analyzer.findings.evidence import Case
 from analyzer.findings.idle import Race
 from analyzer.findings.model import Cause, How, Verdict
@@ -24,10 +26,11 @@ from analyzer.tables import Close, ConnectionFlag, Flag
 
 _SUPPORTED, _POSSIBLE, _RULED_OUT = Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict.RULED_OUT
 OPEN = "unknown/server-or-proxy"
+BACKEND = "server/backend-desync"
 _ORDER = (_SUPPORTED, _POSSIBLE, _RULED_OUT)
-# A client that leaves within so many times the longest wait that was seen, and so many ns: of
-# those who leave at a short deadline the longer waits are not seen.
-IMPATIENT, DEADLINE = 3, 1_000_000_000
+# A client that leaves within so many ns left at a deadline of its own: no server is called silent
+# for less. Of those who leave at a short deadline the longer waits are not seen.
+DEADLINE = 1_000_000_000
 SLOW = 1_000_000_000  # ns that a host takes to acknowledge a request, from which on it is said
 _CLIENT_FIN_ACKED = int(ConnectionFlag.CLIENT_FIN_ACKED)
 _HEAD_CUT, _NOT_HTTP = int(Flag.HEAD_CUT), int(Flag.NOT_HTTP)
@@ -98,11 +101,14 @@ def of_swap(case: Case, swap: Swap) -> list[Cause]:
     """Causes of a request having been given the response that another asked for."""
     if swap.owner is None:
         return _of_unseen(case, swap)
+    chain = case.chains.get(swap.recipient.id)
+    if chain is not None:
+        return _of_chain(case, swap.owner, swap.recipient, chain)
     if swap.how == LATE or swap.owner["flags"] & _DOUBTFUL:
         return _of_slipped_path(case, swap.owner, swap.recipient, swap.how)
     if swap.how == CACHED:
         return _of_cached(case, swap.owner, swap.recipient)
-    found = _mixed_up(case, swap.recipient, swap.owner, swap.how)
+    found = _mixed_up(case, swap, swap.owner)
     if case.side(swap.recipient) is not Side.CLIENT:
         # The process that answered may itself be a proxy; only its other side would show it.
         why = "whether the server itself passes requests on, this capture does not show"
@@ -178,7 +184,82 @@ def _of_slipped_path(case: Case, owner: Row, recipient: Row, how: str) -> list[C
     ]
 
 
-def _mixed_up(case: Case, recipient: Row, owner: Row, how: str) -> list[Cause]:
+def _of_chain(case: Case, owner: Row, recipient: Row, chain: Chain) -> list[Cause]:
+    """Causes of one request after the other being given the response to the one before."""
+    frames = (case.tables.asked(owner), case.tables.came(recipient))
+    many = len(chain.links)
+    slipped = (
+        f"{many} requests, one after the other, were each given the response to the one before; "
+        "each response was sent after the request that was given it, so none of the clients' "
+        "connections slipped"
+    )
+    if chain.apart:
+        one = chain.apart[0]
+        assert one.owner is not None
+        slipped += (
+            f". When the request in frame {case.tables.asked(one.recipient)} came, the one in "
+            f"frame {case.tables.asked(one.owner)} was over: something behind the server had kept "
+            "the response for whoever asks next, as its connection to a database, a cache or "
+            "another service does when an answer on it was left unread"
+        )
+        mixed = "server/crossed"
+        within = "a queue within the process, of results that carry no name, would look the same"
+    else:
+        slipped += "; a connection that the server itself asks on may have slipped by one"
+        mixed = "server/stolen"
+        within = "each two were live at one time: the process may have mixed them up"
+    return [
+        Cause(BACKEND, _SUPPORTED if chain.apart else _POSSIBLE, slipped, frames),
+        Cause(mixed, _POSSIBLE, within, frames),
+        Cause(
+            "proxy/crossed",
+            _POSSIBLE,
+            "if a proxy was asked here, what slipped is one of its connections to a server",
+            frames,
+        ),
+        Cause(
+            "server/descriptor",
+            _RULED_OUT,
+            "a descriptor that is used again takes one response to one connection; it does not go "
+            "on, with each request's own response going to the next",
+            frames,
+        ),
+        Cause(
+            "network/lost",
+            _RULED_OUT,
+            "a network cannot move a response to another connection",
+            frames,
+        ),
+    ]
+
+
+def of_left_over(case: Case, row: Row, swap: Swap, considered: Iterable[Cause]) -> list[Cause]:
+    """Causes of a request without a response of its own, with which a chain of others begins.
+
+    `considered` is why it was left without one; what it asked for was given to the next request.
+    """
+    frames = (case.tables.asked(row), case.tables.came(swap.recipient))
+    left = Cause(
+        BACKEND,
+        _SUPPORTED,
+        "what was fetched for it behind the server was left unread there, and given to the next "
+        f"request, in frame {case.tables.asked(swap.recipient)}",
+        frames,
+    )
+    own = "its response was kept behind the server, and then each later request's own"
+    return ordered(
+        [
+            *(
+                Cause(c.cause, _RULED_OUT, own, frames) if c.cause == "server/descriptor" else c
+                for c in considered
+            ),
+            left,
+        ]
+    )
+
+
+def _mixed_up(case: Case, swap: Swap, owner: Row) -> list[Cause]:
+    recipient, how = swap.recipient, swap.how
     frames = (case.tables.asked(owner), case.tables.came(recipient))
     descriptor = Cause(
         "server/descriptor", _RULED_OUT, "the owner's connection got a response", frames
@@ -207,12 +288,23 @@ def _mixed_up(case: Case, recipient: Row, owner: Row, how: str) -> list[Cause]:
             "some servers do not look at a connection while they work on its request; whether this "
             "one does, none of its other connections shows"
         )
-    return [
-        lost,
-        Cause("server/stolen", stolen, why, lost.frames or frames),
-        Cause("server/crossed", _RULED_OUT, "the owner got no response in exchange", frames),
-        network,
-    ]
+    crossed = Cause("server/crossed", _RULED_OUT, "the owner got no response in exchange", frames)
+    if stolen is _SUPPORTED and is_apart(case.tables, swap):
+        # No two were live. What kept the response until then, one case alone does not tell.
+        over = "the owner's request was over before the other one came: "
+        backend = over + (
+            "an answer left unread on a connection of the server's own (to a database, a cache) "
+            "would be given to whoever asks next"
+        )
+        kept = over + "the process may have kept the response, in a variable for instance"
+        return [
+            Cause(BACKEND, _POSSIBLE, backend, frames),
+            Cause("server/stolen", _POSSIBLE, kept, frames),
+            lost,
+            crossed,
+            network,
+        ]
+    return [lost, Cause("server/stolen", stolen, why, lost.frames or frames), crossed, network]
 
 
 def _ownership(case: Case, owner: Row, recipient: Row) -> Cause:
@@ -451,23 +543,12 @@ def _unsent(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
     waited = left - row["request_time"]
     at = tuple(f for f in (frame, gone or reset) if f)
     usual = case.waits.get(int(case.tables.endpoint_of[row["route"]]), 0)
-    if usual and waited < max(usual, min(IMPATIENT * usual, DEADLINE)):
-        return [
-            Cause(
-                "client/gave-up",
-                _SUPPORTED,
-                f"the client left after {seconds(waited)} s; answers that others waited for took "
-                f"up to {seconds(usual)} s",
-                at,
-            ),
-            Cause(
-                "server/silent",
-                _POSSIBLE,
-                "the server might not have answered later either",
-                at,
-            ),
-            kept,
-        ]
+    if usual and waited < usual:
+        why = (
+            f"the client left after {seconds(waited)} s; answers that others waited for took up to "
+            f"{seconds(usual)} s"
+        )
+        return _left(why, at, kept)
     gave_up = Cause("client/gave-up", _POSSIBLE, "the client was the first to close", at)
     slow = _taken(case, row)
     silent = slow or (
@@ -491,6 +572,13 @@ def _unsent(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
             gave_up,
             kept,
         ]
+    if left and waited < DEADLINE:
+        others = f"; others waited up to {seconds(usual)} s for theirs" if usual else ""
+        why = (
+            f"the client left after no more than {seconds(waited)} s, as one does whose own "
+            f"deadline is short{others}"
+        )
+        return _left(why, at, kept)
     silent += _asked_for(case, row)
     how = How.UNACCEPTED if slow else None
     found = [Cause("server/silent", _SUPPORTED, silent, at, how), gave_up, kept]
@@ -502,6 +590,16 @@ def _unsent(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
         )
         found.insert(1, Cause("server/descriptor", _POSSIBLE, why, at))
     return found
+
+
+def _left(why: str, at: tuple[Frame, ...], kept: Cause) -> list[Cause]:
+    """Causes of a request whose client left before anybody could call the server silent."""
+    later = "the server might not have answered later either"
+    return [
+        Cause("client/gave-up", _SUPPORTED, why, at),
+        Cause("server/silent", _POSSIBLE, later, at),
+        kept,
+    ]
 
 
 def _taken(case: Case, row: Row) -> str:

@@ -26,6 +26,7 @@ from analyzer.findings.assignment import (
     SLIPPED,
     STOLEN,
 )
+from analyzer.findings.chains import Chain
 from analyzer.findings.idle import Race
 from analyzer.findings.messages import Messages
 from analyzer.findings.model import Fact
@@ -59,6 +60,7 @@ class Case:
     races: dict[Id, Race] = field(default_factory=dict)  # servers that closed idle connections
     starved: list[Row] = field(default_factory=list)  # requests that nobody was seen to answer
     torn: list[Row] = field(default_factory=list)  # responses that lack a known number of bytes
+    chains: dict[Id, Chain] = field(default_factory=dict)  # by the recipients of their links
 
     def habit(self, row: Row) -> Habit:
         """How the row's server ordinarily ends its connections."""
@@ -239,7 +241,7 @@ def whose(case: Case, swap: Swap) -> Iterator[Fact]:
     waited = seconds(recipient["response_time"] - owner["request_time"])
     came = (
         f"had come to the same server {waited} s before"
-        if swap.how == CACHED
+        if swap.how in (CACHED, LATE)
         else f"had waited at the same server for {waited} s"
     )
     yield Fact(
@@ -249,6 +251,24 @@ def whose(case: Case, swap: Swap) -> Iterator[Fact]:
     if swap.rivals:
         also = f"{swap.rivals} other requests could as well have asked for it: a tie"
         yield Fact(also, (asked,))
+
+
+def chained(case: Case, recipient: Row) -> Iterator[Fact]:
+    """The chain that a response in the wrong place is a link of."""
+    chain = case.chains.get(recipient.id)
+    if chain is None:
+        return
+    asked = [case.tables.asked(link.recipient) for link in chain.links]
+    first = chain.links[0].owner
+    assert first is not None
+    clients = len({case.tables.connection(link.recipient)["client"] for link in chain.links})
+    whose = f", by {clients} clients," if clients > 1 else ""
+    yield Fact(
+        f"it is one of {len(asked)} in a row: the requests in {listed(asked, MOST_NAMED)}"
+        f"{whose} were given, in this order, the responses to those before them, from frame "
+        f"{case.tables.asked(first)} on",
+        (case.tables.asked(first), *asked[:MOST_NAMED]),
+    )
 
 
 # --- the response where it went ------------------------------------------------------------

@@ -16,19 +16,20 @@ from analyzer.baselines.demands import Demands
 from analyzer.baselines.form_model import Counted, FormModel
 from analyzer.baselines.habits import habits
 from analyzer.baselines.rates import Rates
-from analyzer.baselines.repeats import Repeats, shared
+from analyzer.baselines.repeats import Repeats, suspicious
 from analyzer.baselines.summaries import summaries
 from analyzer.baselines.tokens import Echoes
 from analyzer.correlate.history import History, histories
 from analyzer.correlate.view import ERROR, Counts, Id, Row, Tables
 from analyzer.features.shapes import UNKNOWN_FORM
-from analyzer.findings import broken, reuse, telling
+from analyzer.findings import broken, reuse, starvation, telling
 from analyzer.findings.candidates import Candidates, candidates
 from analyzer.findings.capture_limits import limited, only_doubtful, why
+from analyzer.findings.chains import chains
 from analyzer.findings.deciding import decide
 from analyzer.findings.evidence import Case, outstanding
 from analyzer.findings.idle import Race, races
-from analyzer.findings.incidents import finding_id, grouped
+from analyzer.findings.incidents import Asked, finding_id, grouped
 from analyzer.findings.messages import Look, Messages, Read
 from analyzer.findings.model import Judgement, Notice, Undecided, expected_false
 from analyzer.findings.swaps import Verdicts
@@ -58,10 +59,17 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
     asking = reuse.Habits.of(tables)
     demands = Demands(counts.kept, counts.broken)
     habitual = demands.habitual()
-    odd = triage(tables, forms, echoes, asking.serial(), waits, shared(tables), habitual)
+    odd = triage(tables, forms, echoes, asking.serial(), waits, suspicious(tables), habitual)
     messages = Messages(tables, look, read)
     weigher = Weigher(
-        tables, forms, echoes, Rates.of(tables), messages, {}, Repeats(tables), demands
+        tables,
+        forms,
+        echoes,
+        Rates.of(tables),
+        messages,
+        {},
+        Repeats.around(tables, odd.suspects),
+        demands,
     )
     found = candidates(tables, weigher, odd)
     _look_closer(weigher, found, odd)
@@ -72,6 +80,7 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
         answered=counts.outcomes[Outcome.ANSWERED] - odd.not_answered,
         unanswered=counts.outcomes[Outcome.UNANSWERED] + odd.unanswered,
         requests=counts.asked.total(),
+        nameless=sum(n for endpoint, n in counts.asked.items() if echoes.is_nameless(endpoint)),
         connections=int(tables.joined.judged.sum()),
         endpoints=summaries(tables, counts),
     )
@@ -83,16 +92,18 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
         outstanding(tables, [swap.recipient for swap in verdicts.swaps][:MOST_LOOKED_AT]),
         *_starved(weigher, odd, verdicts),
         [row for row in odd.rows if row["response_announced"] > row["response_length"]],
+        chains(tables, verdicts.swaps),
     )
-    _tell(case, odd, verdicts, out)
-    out.findings = grouped([replace(f, id=finding_id(f)) for f in out.findings])
+    alike = _together(case, _tell(case, odd, verdicts, out), out)
+    out.findings = grouped([replace(f, id=finding_id(f)) for f in out.findings], alike)
     out.expected_false = expected_false(out.findings)
     return out
 
 
-def _tell(case: Case, odd: Odd, verdicts: Verdicts, out: Judgement) -> None:
-    """Say of every odd exchange what it is."""
+def _tell(case: Case, odd: Odd, verdicts: Verdicts, out: Judgement) -> dict[int, Row]:
+    """Say of every odd exchange what it is; returns those that hung, by their findings' places."""
     tables = case.tables
+    hung: dict[int, Row] = {}
     recipients = {swap.recipient.id: swap for swap in verdicts.swaps}
     given_away = {swap.owner.id: swap for swap in verdicts.swaps if swap.owner is not None}
     asked_before = histories(tables, odd.lone)
@@ -135,10 +146,29 @@ def _tell(case: Case, odd: Odd, verdicts: Verdicts, out: Judgement) -> None:
             else:
                 lost = row.id in odd.lost
                 swap = given_away.get(row.id)
+                if swap is None:
+                    hung[len(out.findings)] = row
                 out.findings.append(telling.unanswered(case, row, swap, refused=refused, lost=lost))
         whole = row["flags"] & _EXTRA_BYTES and row["request_frame"] and not limited(tables, row)
         if whole and row.id not in recipients:
             out.findings.append(telling.extra(case, row))
+    return hung
+
+
+def _together(case: Case, hung: dict[int, Row], out: Judgement) -> dict[Asked, int]:
+    """Give those that hung at once the cause that they share; returns it by request, numbered."""
+    silent = {
+        row.id: place for place, row in hung.items() if out.findings[place].cause == "server/silent"
+    }
+    alike: dict[Asked, int] = {}
+    rows = [row for row in hung.values() if row.id in silent]
+    for number, starved in enumerate(starvation.starving(case.tables, rows)):
+        for row in starved.rows:
+            finding = out.findings[silent[row.id]]
+            causes = starvation.shared(case.tables, starved, finding.causes)
+            out.findings[silent[row.id]] = replace(finding, causes=causes)
+            alike[row["request_capture"], row["request_frame"]] = number
+    return alike
 
 
 def _starved(weigher: Weigher, odd: Odd, verdicts: Verdicts) -> tuple[dict[Id, Race], list[Row]]:

@@ -35,6 +35,8 @@ CAUSES: dict[str, str] = {
     "descriptor was closed early, or lost, and the number used again",
     "server/crossed": "the process mixed up two live responses, both ways",
     "server/stolen": "the process mixed up two live responses, one way",
+    "server/backend-desync": "a connection behind the server slipped: one request after the other "
+    "was given what the one before it had asked for",
     "server/silent": "the process never answered",
     "server/closed": "the process ended the connection instead of answering",
     "server/reset": "the server's side broke the connection off instead of answering",
@@ -61,6 +63,8 @@ class How(StrEnum):
     SMUGGLING = "one request was hidden in another, and only one of proxy and server saw it"
     KEPT = "the proxy was given the response and did not pass it on"
     UNACCEPTED = "the server was slow to take the connection, and never answered"
+    STARVED = "the server answered nobody: its workers were busy, or all waited for one thing"
+    STUCK = "what several requests for one thing wait for in the server never came"
     # Of responses that began.
     CLOSED_WITHIN = "the process ended the connection in the middle of its answer"
     CLOSED_BEHIND = "the body came whole, and what ends the message is missing"
@@ -232,6 +236,8 @@ class Judgement:
     requests: int = 0
     answered: int = 0
     unanswered: int = 0
+    # Of `requests`: those of endpoints that are asked for different things and name none of them.
+    nameless: int = 0
     connections: int = 0
     endpoints: list[EndpointSummary] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)

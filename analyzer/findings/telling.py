@@ -43,7 +43,7 @@ def misdelivered(case: Case, swap: Swap) -> Finding:
     else:
         facts = _swap_facts(case, swap)
         considered = causes.of_swap(case, swap)
-        if swap.how == SLIPPED:
+        if swap.how == SLIPPED and swap.recipient.id not in case.chains:
             considered = causes.of_slip((tables.frame(response), tables.frame(request)))
     return _finding(
         case,
@@ -76,6 +76,7 @@ def _swap_facts(case: Case, swap: Swap) -> list[Fact]:
         return [*evidence.whose(case, swap), *evidence.completeness(case, [recipient])]
     return [
         *evidence.whose(case, swap),
+        *evidence.chained(case, recipient),
         *evidence.in_sequence(case, recipient),
         *evidence.flight(case, recipient),
         *evidence.accepted(case, owner, recipient),
@@ -149,6 +150,10 @@ def unanswered(case: Case, row: Row, swap: Swap | None, *, refused: bool, lost: 
         facts.append(Fact(f"the response that begins in frame {came} {fate}", (came,)))
     if swap is not None:
         facts.append(_went_elsewhere(case, swap))
+    if swap is not None and swap.recipient.id in case.chains:
+        own = causes.of_silence(case, row, refused=refused, lost=lost)
+        considered = causes.of_left_over(case, row, swap, own)
+    elif swap is not None:
         considered = causes.of_swap(case, swap)
     else:
         considered = causes.of_silence(case, row, refused=refused, lost=lost)

@@ -32,7 +32,14 @@ from analyzer.tables import Close, Flag, Outcome
 MOST = 500  # findings whose places are looked up
 
 _SUPPORTED, _POSSIBLE, _RULED_OUT = Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict.RULED_OUT
-_SERVERS = ("server/silent", "server/closed", "server/reset", "server/descriptor", "server/stolen")
+_SERVERS = (
+    "server/silent",
+    "server/closed",
+    "server/reset",
+    "server/descriptor",
+    "server/stolen",
+    "server/backend-desync",
+)
 _DOUBTFUL = int(Flag.DOUBTFUL)
 _FRONT, _BACK = "front", "back"
 _BEHIND = "behind the proxy: "
@@ -415,7 +422,14 @@ class _Where:
         )
         ruled = f"behind the proxy the server answered this request otherwise, in frame {frame}"
         out = dict.fromkeys(
-            ("server/crossed", "server/stolen", "server/descriptor", "connection/desync"), ruled
+            (
+                "server/crossed",
+                "server/stolen",
+                "server/descriptor",
+                "server/backend-desync",
+                "connection/desync",
+            ),
+            ruled,
         )
         return _led(
             finding, Cause("proxy/crossed", _SUPPORTED, why, (frame,)), out, Fact(why, (frame,))
@@ -475,7 +489,7 @@ class _Where:
             if first is How.CACHE:
                 how, why = first, f"a cache answered: {why}"
             out = dict.fromkeys(
-                ("server/crossed", "server/stolen", "server/descriptor"),
+                ("server/crossed", "server/stolen", "server/descriptor", "server/backend-desync"),
                 "the server never saw this request: the proxy answered by itself",
             )
         elif finding.kind is Kind.UNANSWERED and finding.cause != "network/lost":

@@ -18,6 +18,7 @@ CAUSES = {
     "server/descriptor", "server/crossed", "server/stolen", "server/silent", "server/closed",
     "server/reset", "connection/desync", "client/pool-reuse", "client/gave-up", "network/lost",
     "network/reset", "proxy/crossed", "client/early-final",
+    "server/backend-desync",
 }  # fmt: skip
 REPORTED = sorted(path.parent for path in (CAPTURES / "reported").glob("*/truth.json"))
 each_recording = pytest.mark.parametrize(

@@ -218,7 +218,7 @@ def test_a_cache_and_smuggling_are_called_so() -> None:
 
 
 def test_a_full_accept_queue_says_how_long_and_how_often() -> None:
-    story, _ = told(recording("accept-queue-node14", "client1"))
+    (story,) = told(recording("accept-queue-node14", "client1"))
     assert "only after 6.711 s, when it had been sent 6 more times" in story.summary[-1]
     assert "accept queue" in story.summary[-1]
 

@@ -74,6 +74,11 @@ def gave_up() -> Conversation:
     return asked().wait(100 * MILLISECOND).close()
 
 
+def left_soon() -> Conversation:
+    # Nobody else has waited that long. But who leaves so soon has a short deadline.
+    return asked().wait(600 * MILLISECOND).close()
+
+
 def answered_too_late() -> Conversation:
     late = asked().wait(3 * SECOND).fin(CLIENT).wait(SECOND)
     late.send(SERVER, ANSWER, ACK | PSH)
@@ -118,6 +123,7 @@ def second_of_two() -> Conversation:
         (silent_until_the_client_resets, "server/silent"),
         (closed, "server/closed"),
         (reset, "server/reset"),
+        (left_soon, "client/gave-up"),
         (answered_too_late, "client/gave-up"),
         (lost, "network/lost"),
         (answer_lost, "network/lost"),
