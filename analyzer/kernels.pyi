@@ -60,10 +60,6 @@ def chunked_lengths(data: Bytes, start: Ints, end: Ints, out: Ints) -> None:
 def unchunked(data: Bytes, at: int, end: int) -> bytes:
     """A chunked body that `chunked_lengths` has accepted, without its framing."""
 
-def unchunk(data: Bytes, start: Ints, end: Ints, out: npt.NDArray[np.uint8], ends: Ints) -> None:
-    """Put the bytes of chunked bodies that `chunked_lengths` has accepted into `out`, one behind
-    the other, without their framing; where each ends there. What has no room is left out."""
-
 def asked_sums(
     data: Bytes, spans: Ints, names: Bytes, table: Ints, out: npt.NDArray[np.uint32]
 ) -> None:
@@ -72,6 +68,10 @@ def asked_sums(
     `spans` (n, 4): the target (two), where the head ends, where the body ends. `table` as in
     `head_keys`: names of fields that count.
     """
+
+def unchunk(data: Bytes, start: Ints, end: Ints, out: npt.NDArray[np.uint8], ends: Ints) -> None:
+    """Put the bytes of chunked bodies that `chunked_lengths` has accepted into `out`, one behind
+    the other, without their framing; where each ends there. What has no room is left out."""
 
 def path_codes(
     data: Bytes, start: Ints, end: Ints, shortest: int, codes: Words, tokens: Ints
