@@ -8,8 +8,6 @@ outside. What a damaged or cut frame does not have is None or "", never an error
 import struct
 from typing import NamedTuple
 
-import dpkt
-
 from analyzer.packets.headers import COOKED, COOKED2, ETHERNET, MAPPED
 
 _SMALLEST, _LARGEST = 20, 60  # bytes of a TCP header
@@ -85,6 +83,10 @@ def _network(
 
 
 def _timestamps(options: bytes) -> tuple[int | None, int | None]:
+    if not options:
+        return None, None
+    import dpkt  # slow to import: it loads every protocol that it knows
+
     try:
         for option in dpkt.tcp.parse_opts(options):
             if option is None:  # what it gives for options that are cut or lie

@@ -304,6 +304,20 @@ def arrange(rows: Rows) -> Arranged:
     )
 
 
+class Gone(NamedTuple):
+    """What is remembered of a connection that has ended, for its stragglers.
+
+    `initiator` is the side of its SYN, the ISNs are the client's and the server's.
+    """
+
+    initiator: int
+    client_isn: int
+    server_isn: int
+    first_frame: int
+    first_time: int
+    last_time: int
+
+
 @dataclass(slots=True)
 class Brief:
     """Which of a block's connections are brief: begun, ordinary and ended in it, in plain order.
@@ -318,12 +332,20 @@ class Brief:
     rows: Ints
     acked: Ints
 
-    def ends(self, block: Arranged) -> dict[int, tuple[Values, Values, int]]:
-        """Of each brief connection, by number, its SYN and SYN-ACK, and the time of its end."""
+    def gone(self, block: Arranged) -> dict[int, Gone]:
+        """What is remembered of each brief connection, by its number."""
         chosen = np.flatnonzero(self.brief)
-        rows = self.rows[chosen]
-        times = block.columns["time"][rows[:, 3:].max(axis=1)].tolist()
-        found = zip(block.values(rows[:, 0]), block.values(rows[:, 1]), times, strict=True)
+        at = block.columns
+        one, two = self.rows[chosen, 0], self.rows[chosen, 1]
+        columns = (
+            at["side"][one],
+            at["seq"][one],
+            at["seq"][two],
+            at["frame"][one],
+            at["time"][one],
+            at["time"][self.rows[chosen, 3:].max(axis=1)],
+        )
+        found = map(Gone._make, zip(*(column.tolist() for column in columns), strict=True))
         return dict(zip(chosen.tolist(), found, strict=True))
 
 

@@ -32,6 +32,7 @@ from analyzer.tcp.blocks import (
     SYN,
     Arranged,
     Brief,
+    Gone,
     Mask,
     Run,
     Values,
@@ -146,6 +147,7 @@ class Connection:
         "first_frame",
         "first_time",
         "flows",
+        "gone",
         "held",
         "held_since",
         "ignored",
@@ -180,6 +182,7 @@ class Connection:
         self.reset: Reset | None = None  # the one that ends the connection, as far as is known
         self.ignored: Reset | None = None  # the last one after which both sides went on
         self.ended = False
+        self.gone: Gone | None = None  # what was remembered of it, while it was only that
         self.copies_differ = False  # a second copy of some bytes differed from the first
 
     @property
@@ -564,8 +567,8 @@ class Tracker:
     def __init__(self, opener: Opener, anomalies: Anomalies) -> None:
         self._opener = opener
         self._anomalies = anomalies
-        self._connections: dict[bytes, Connection] = {}
-        self._ended: deque[tuple[int, bytes, Connection]] = deque()
+        self._connections: dict[bytes, Connection | Gone] = {}
+        self._ended: deque[tuple[int, bytes, Connection | Gone]] = deque()
         self.begun = array("q")  # frame ids of the first frames of all connections
         self.refusals: list[Refusal] = []
 
@@ -582,49 +585,57 @@ class Tracker:
         """
         if ordinary is None:
             ordinary = np.zeros(len(block.pair), np.bool_)
+        raw, width = block.keys.tobytes(), block.keys.itemsize * 5
+        names = [raw[at : at + width] for at in range(0, len(raw), width)]
         if take_brief is None:
-            known = np.ones(len(block.keys), np.bool_)
+            known = np.ones(len(names), np.bool_)
         else:
-            known = np.array([key.tobytes() in self._connections for key in block.keys], np.bool_)
+            known = np.array([name in self._connections for name in names], np.bool_)
         brief = brief_connections(block, ordinary, known)
-        ends = brief.ends(block)
+        gone = brief.gone(block)
         steps = walk(block, ordinary, brief.brief)
         bounds = steps.bounds
         for number, last_time in enumerate(block.last_times):
-            key = block.keys[number]
-            if number in ends and take_brief is not None:
+            name = names[number]
+            if number in gone and take_brief is not None:
                 take_brief(brief, number)
-                self._note_brief(key, *ends[number])
+                self._add(name, gone[number])
+                self._ended.append((gone[number].last_time, name, gone[number]))
                 continue
-            connection = self._walk(key, block, steps, bounds[number], bounds[number + 1])
+            key = block.keys[number]
+            connection = self._walk(name, key, block, steps, bounds[number], bounds[number + 1])
             if connection is not None and not connection.over:
                 connection.last_time = last_time
         if block.last_times:
             self._forget(max(block.last_times))
         return brief
 
-    def _note_brief(
-        self, key: npt.NDArray[np.uint64], begun: Values, answered: Values, last_time: int
-    ) -> None:
-        """A brief connection has begun and ended: its stragglers shall not begin another."""
-        client, one, *_, frame, time = begun
-        server, two, *_ = answered
-        name = key.tobytes()
-        connection = self._begin(name, key, frame, time)
-        connection.initiator = client
-        for side, seq in ((client, one), (server, two)):
+    def _recalled(self, name: bytes, key: npt.NDArray[np.uint64]) -> Connection | None:
+        """The connection that the name means; one of which little was remembered is made again."""
+        found = self._connections.get(name)
+        if not isinstance(found, Gone):
+            return found
+        connection = self._connections[name] = self._new(key, found.first_frame, found.first_time)
+        connection.initiator = client = found.initiator
+        for side, seq in ((client, found.client_isn), (1 - client, found.server_isn)):
             connection.flows[side].isn = seq
             connection.flows[side].seen = True
-        connection.last_time = last_time
+        connection.last_time = found.last_time
         connection.ended = True
-        self._remember(name, connection)
+        connection.gone = found
+        return connection
 
     def _walk(
-        self, key: npt.NDArray[np.uint64], block: Arranged, steps: Walk, first: int, stop: int
+        self,
+        name: bytes,
+        key: npt.NDArray[np.uint64],
+        block: Arranged,
+        steps: Walk,
+        first: int,
+        stop: int,
     ) -> Connection | None:
         """All of a block's segments of one connection (or of several, one after the other)."""
-        name = key.tobytes()
-        connection = self._connections.get(name)
+        connection = self._recalled(name, key)
         for values, run in zip(steps.values[first:stop], steps.runs[first:stop], strict=True):
             if run is None:
                 connection = self._segment(connection, name, key, block.data, values)
@@ -778,9 +789,14 @@ class Tracker:
         frame: int,
         time: int,
     ) -> Connection:
-        low_high, low_low, high_high, high_low, rest = (int(word) for word in key)
+        connection = self._new(key, frame, time)
+        self._add(name, connection)
+        return connection
+
+    def _new(self, key: npt.NDArray[np.uint64], frame: int, time: int) -> Connection:
+        low_high, low_low, high_high, high_low, rest = key.tolist()
         ports, interface = rest & MASK, rest >> 32
-        connection = Connection(
+        return Connection(
             (
                 Endpoint(low_high, low_low, ports >> 16),
                 Endpoint(high_high, high_low, ports & 0xFFFF),
@@ -790,11 +806,12 @@ class Tracker:
             time,
             self._anomalies,
         )
+
+    def _add(self, name: bytes, connection: Connection | Gone) -> None:
         if len(self._connections) >= limits.CONNECTIONS:
             self._evict()
         self._connections[name] = connection
-        self.begun.append(frame)
-        return connection
+        self.begun.append(connection.first_frame)
 
     def _end(self, name: bytes, connection: Connection) -> None:
         """Another connection takes over the name."""
@@ -816,18 +833,22 @@ class Tracker:
         ended = self._ended
         while ended and (len(ended) > MOST_ENDED or now - ended[0][0] > LINGER):
             time, name, connection = ended.popleft()
-            # After a reset that came to nothing it may go on, or be over once more.
-            if not connection.over or connection.last_time != time:
-                continue
-            connection.finish(ended=True)
-            if self._connections.get(name) is connection:
+            known = self._connections.get(name)
+            if isinstance(connection, Gone):
+                known = known if known is None or isinstance(known, Gone) else known.gone
+            else:
+                # After a reset that came to nothing it may go on, or be over once more.
+                if not connection.over or connection.last_time != time:
+                    continue
+                connection.finish(ended=True)
+            if known is connection:
                 del self._connections[name]
 
     def _evict(self) -> None:
         """Let go of the tenth that has been idle longest."""
         idle = sorted(self._connections.items(), key=lambda item: item[1].last_time)
         for name, connection in idle[: max(1, limits.CONNECTIONS // 10)]:
-            if not connection.ended:
+            if isinstance(connection, Connection) and not connection.ended:
                 self._anomalies.count("connection-evicted", int(not connection.over))
                 connection.finish(ended=False)
             del self._connections[name]
@@ -835,9 +856,10 @@ class Tracker:
     def finish(self) -> None:
         """The capture is over."""
         for connection in self._in_order(self._connections.values()):
-            connection.finish(ended=False)
+            if isinstance(connection, Connection):
+                connection.finish(ended=False)
         self._connections.clear()
 
     @staticmethod
-    def _in_order(connections: Iterable[Connection]) -> list[Connection]:
+    def _in_order(connections: Iterable[Connection | Gone]) -> list[Connection | Gone]:
         return sorted(connections, key=lambda c: c.first_frame)

@@ -13,13 +13,16 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer import bulk, compiled, pipeline
+from analyzer import bulk, compiled, limits, pipeline
 from analyzer.errors import InputError
 from analyzer.extraction import Recorder
 from analyzer.features.echoes import Rule
 from analyzer.tables import ConnectionFlag, Flag
+from analyzer.tcp.blocks import Gone
+from analyzer.tcp.streams import Tracker
 from tests.builder import (
     CLIENT,
+    SECOND,
     SERVER,
     Conversation,
     as_json,
@@ -243,6 +246,58 @@ def test_a_short_body_keeps_the_length_that_was_announced(tmp_path: Path) -> Non
     (row,) = tables(path)[0]
     assert (row["response_length"], row["response_announced"]) == (8, 50)
     assert row["flags"] == Flag.BODY_WHOLE
+
+
+def stragglers() -> tuple[bytes, int]:
+    """Brief connections, and long after each what may come late: data, a reset, the same ports.
+
+    Also where in the capture that begins.
+    """
+    early, late = [], []
+    for number in range(8):
+        place = ("10.0.0.1", 42_000 + number)
+        talk = Conversation(place, isns=(number, 2**32 - 300 * number - 1))
+        talk.open().ask(request(f"/a/{number}")).answer(response(as_json({"id": number}))).close()
+        early.append(talk.frames)
+        talk.frames = []
+        talk.wait(SECOND)
+        if number % 4 == 1:
+            talk.send(number // 4, b"too late")
+        elif number % 4 == 2:
+            talk.reset(number // 4)
+        elif number % 4 == 3:
+            talk = Conversation(place, isns=(7_000, 9_000), start=talk.time)
+            talk.open().ask(request("/again")).answer(response(b"[]")).close()
+        late.append(talk.frames)
+    before = in_time(*early)
+    return pcap([*before, *in_time(*late)]), len(pcap(before))
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("most", [6, 65_536])
+def test_what_comes_behind_a_brief_connection_is_told_as_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool, most: int
+) -> None:
+    capture, late = stragglers()
+    path = tmp_path / "c.pcap"
+    path.write_bytes(capture)
+    block = 1 << 24 if at_once else late
+    recalled = []
+    recall = Tracker._recalled
+
+    def counted(self: Tracker, name: bytes, key: Any) -> Any:
+        recalled.append(isinstance(self._connections.get(name), Gone))
+        return recall(self, name, key)
+
+    monkeypatch.setattr(Tracker, "_recalled", counted)
+    monkeypatch.setattr(limits, "CONNECTIONS", most)
+    found = tables(path, block=block)
+    assert any(recalled) is not at_once
+    assert len(found[0]) == 10
+    if most > 8:
+        assert found[2]["data-after-close"] == 2
+    without_fast_path(monkeypatch)
+    assert tables(path, block=block) == found
 
 
 # --- messages in several segments -------------------------------------------------------------
