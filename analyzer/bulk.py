@@ -9,17 +9,18 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from zlib import adler32
 
 import numpy as np
 import numpy.typing as npt
 
 from analyzer import compiled, limits
 from analyzer.features import demanded, echoes, forms, operations
+from analyzer.features.asked import CREDENTIALS
 from analyzer.features.bodies import Bodies
 from analyzer.features.echoes import SHORTEST_TOKEN, Echoes, Position
 from analyzer.features.endpoints import Routes
 from analyzer.features.forms import is_read
-from analyzer.features.shapes import may_be_json
 from analyzer.http import content
 from analyzer.http.ordinary import CHUNKED, Glance, Template
 from analyzer.intervals import MASK
@@ -36,10 +37,19 @@ from analyzer.tables import (
 from analyzer.tcp.blocks import Arranged, Brief, Ints
 
 _HAS_TOKEN, _ECHOES = int(Flag.HAS_TOKEN), int(Flag.ECHOES)
+_MOST_LAID = 32 << 20  # bytes of decoded bodies of a block that are laid behind its data
 _SEEN_AT_ONCE = 32  # exchanges seen one by one before the kernel tries again; then twice as many
 _TOKEN_LINE = re.compile(
     rb"(?i)\n(?:[a-z][a-z0-9-]*-id|idempotency-key|traceparent|cookie|authorization):"
     rb"|application/x-www-form-urlencoded"
+)
+
+# The names of credentials as the kernel takes them.
+CREDENTIAL_NAMES = b"".join(CREDENTIALS)
+_ENDS = np.cumsum([len(name) for name in CREDENTIALS])
+CREDENTIAL_TABLE = np.array(
+    [(end - len(name), len(name), 1, 0) for end, name in zip(_ENDS, CREDENTIALS, strict=True)],
+    dtype=np.int64,
 )
 
 Mask = npt.NDArray[np.bool_]
@@ -67,6 +77,7 @@ class Bulk:
         rows["outcome"] = int(Outcome.ANSWERED)
         rows["flags"] = looks.flags | _demanded(taken, looks)
         rows["request_length"] = glance.request_length[taken.row]
+        rows["request_sum"] = taken.asked_sums()
         rows["response_length"] = taken.length
         rows["response_sum"] = looks.checksum
         rows["status"] = taken.of_answer(lambda t: t.status)
@@ -116,18 +127,23 @@ class Bulk:
     def _look(self, taken: "_Taken", tokens: Ints) -> "_Looks":
         """Look into the responses' bodies."""
         count = len(taken.row)
-        json: Mask = taken.of_answer(lambda t: may_be_json(t.fields.media_type)) != 0
+        kinds = taken.of_answer(lambda t: forms.coded(t.fields.media_type))
         coded = taken.of_answer(lambda t: bool(t.fields.content_coding)) != 0
         whole = taken.length > 0
-        plain: Mask = json & ~coded & ~taken.chunked & whole & (taken.length <= limits.BODY)
+        wanted: Mask = whole & (taken.length <= limits.BODY) & (kinds != forms.NO_CODE)
+        wrapped: Mask = coded | taken.chunked
+        plain: Mask = wanted & (~wrapped | _lay(taken, wanted & wrapped, coded))
         codes = np.zeros(count, dtype=np.uint64)
         checksum = np.zeros(count, dtype=np.uint32)
         echo = np.zeros(count, dtype=np.uint8)
+        skeletons = self._bodies.forms.skeletons
         compiled.kernels.look(
-            taken.data, taken.body, taken.body_end, plain.view(np.uint8), tokens,
-            codes, checksum, echo,
+            taken.data, taken.text, taken.text_end, np.where(plain, kinds, 0).astype(np.uint8),
+            tokens, skeletons.pages, skeletons.documents, codes, checksum, echo,
         )  # fmt: skip
         checksum[~whole] = 0
+        for at in np.flatnonzero(plain & coded).tolist():
+            checksum[at] = adler32(taken.body_of(at))
         form = np.zeros(count, dtype=np.int64)  # NO_FORM
         has_token = tokens[:, 1] > tokens[:, 0]
         flags = np.where(plain & has_token, _HAS_TOKEN, 0) | np.where(echo, _ECHOES, 0)
@@ -141,7 +157,7 @@ class Bulk:
             known = rows[codes[rows] != 0]
             kinds, first, kind = np.unique(codes[known], return_index=True, return_inverse=True)
             numbers = [
-                self._bodies.forms.of_code(fields.media_type, code, taken.body_of(at))
+                self._bodies.forms.of_code(fields.media_type, code, taken.text_of(at))
                 for code, at in zip(kinds.tolist(), known[first].tolist(), strict=True)
             ]
             form[known] = np.array(numbers, dtype=np.int64)[kind]
@@ -171,14 +187,14 @@ class Bulk:
             spans = taken.spans(left)
             # The kernel does not have these texts: as if they were empty.
             apart = np.isin(left, alone)
-            spans[apart, 6] = spans[apart, 5]
+            spans[apart, 7] = spans[apart, 6]
             left = left[
                 self._echoes.search(taken.data, spans, routes[left], sampled[left], headers[left])
             ]
             # What is seen of a few is enough for the kernel to learn from most others like them.
             for at in left[:many].tolist():
                 text = looks.texts.get(at)
-                text = taken.body_of(at) if text is None else text
+                text = taken.text_of(at) if text is None else text
                 head, body = taken.asked_of(at)
                 found = echoes.tokens(taken.target_of(at), head, body)
                 place = taken.position(at)
@@ -220,9 +236,38 @@ def _demanded(taken: "_Taken", looks: "_Looks") -> Ints:
             found[at] |= called(
                 (asked.fields.media_type, taken.asked_of(at)[1]),
                 said.status,
-                (said.fields.media_type, taken.body_of(at) if text is None else text),
+                (said.fields.media_type, taken.text_of(at) if text is None else text),
             )
     return found
+
+
+def _lay(taken: "_Taken", wanted: Mask, coded: Mask) -> Mask:
+    """Decode the `wanted` bodies, as many as have room, and lay them behind the data: which were.
+
+    Those are `coded`, or chunked, or both.
+    """
+    laid = np.zeros(len(wanted), dtype=np.bool_)
+    if not wanted.any():
+        return laid
+    rows = np.flatnonzero(wanted & ~coded)
+    rows = rows[np.cumsum(taken.length[rows]) <= _MOST_LAID]
+    sizes = taken.length[rows]
+    out, ends = np.empty(sizes.sum(), dtype=np.uint8), np.zeros(len(rows), dtype=np.int64)
+    compiled.kernels.unchunk(taken.data, taken.body[rows], taken.body_end[rows], out, ends)
+    parts, size = [taken.data, out.tobytes()], len(taken.data) + len(out)
+    taken.text_end[rows] = len(taken.data) + ends
+    taken.text[rows] = taken.text_end[rows] - sizes
+    laid[rows] = True
+    most = size + _MOST_LAID
+    for at in np.flatnonzero(wanted & coded).tolist():
+        codings = taken.templates[taken.answered[at]].fields.content_coding
+        text = content.decoded(taken.body_of(at), codings) if size < most else None
+        if text is not None:
+            taken.text[at], size = size, size + len(text)
+            taken.text_end[at], laid[at] = size, True
+            parts.append(text)
+    taken.data = b"".join(parts)
+    return laid
 
 
 @dataclass(slots=True)
@@ -257,6 +302,8 @@ class _Taken:
     request_end: Ints
     body: Ints
     body_end: Ints
+    text: Ints  # the body without any coding, once it is laid behind the data
+    text_end: Ints
     length: Ints
     chunked: Mask
 
@@ -276,11 +323,24 @@ class _Taken:
             return compiled.kernels.unchunked(self.data, start, end)
         return self.data[start:end]
 
+    def text_of(self, at: int) -> bytes:
+        """A response's body, without any coding, if it had none or was decoded by `_lay`."""
+        return self.data[int(self.text[at]) : int(self.text_end[at])]
+
     def asked_of(self, at: int) -> tuple[bytes, bytes]:
         """A request's field lines and its body, as far as tokens are looked for in it."""
         body, end = int(self.request_body[at]), int(self.request_end[at])
         text = self.data[body:end] if end - body <= content.LONGEST_REQUEST_BODY else b""
         return self.data[int(self.target_end[at]) : body].partition(b"\n")[2], text
+
+    def asked_sums(self) -> npt.NDArray[np.uint32]:
+        """What `asked.asked_sum` gives of the requests."""
+        body, end = self.request_body, self.request_end
+        end = np.where(end - body <= content.LONGEST_REQUEST_BODY, end, body)
+        spans = np.stack([self.target, self.target_end, body, end], axis=1)
+        found = np.zeros(len(body), dtype=np.uint32)
+        compiled.kernels.asked_sums(self.data, spans, CREDENTIAL_NAMES, CREDENTIAL_TABLE, found)
+        return found
 
     def perhaps_named(self, which: int, rows: Ints) -> list[int]:
         """Those of a template's requests whose head or body may name an operation."""
@@ -334,7 +394,7 @@ class _Taken:
         lines = lines + self.of_answer(lambda t: t.start)[rows]
         spans: Ints = np.stack(
             [self.target[rows], self.target_end[rows], begin, end,
-             lines, self.body[rows], self.body_end[rows]],
+             lines, self.body[rows], self.text[rows], self.text_end[rows]],
             axis=1,
         )  # fmt: skip
         return spans
@@ -366,6 +426,8 @@ def _taken(pieces: Ints, block: Arranged, glance: Glance) -> _Taken:
         request_end=end[row],
         body=glance.body[row],
         body_end=end[response],
+        text=glance.body[row],  # a copy
+        text_end=end[response],  # another
         length=glance.length[row],
         chunked=chunked,
     )

@@ -12,6 +12,7 @@ import numpy as np
 from analyzer.anomalies import Anomalies
 from analyzer.bulk import Bulk, Piece, called, connection_rows, echo_flags
 from analyzer.features import demanded, echoes, operations, sequences
+from analyzer.features.asked import asked_sum
 from analyzer.features.bodies import Bodies
 from analyzer.features.echoes import Echoes, Position, Rules, token_of
 from analyzer.features.endpoints import Route, Routes
@@ -134,12 +135,13 @@ class Recorder:
         flags: int,
     ) -> int:
         """Add a row to EXCHANGES."""
-        route = form = checksum = 0
+        route = form = checksum = wants = 0
         target = b""
         if request is not None:
             route = self.route(request)
             target = request.target
             asked = request.frame, request.time, request.seq, request.ack, request.length
+            wants = _asked_sum(request)
         else:
             asked = _NOTHING
         if response is not None:
@@ -172,6 +174,7 @@ class Recorder:
                 asked[2],
                 asked[3],
                 asked[4],
+                wants,
                 frame >> 32,
                 frame & 0xFFFFFFFF,
                 time,
@@ -343,6 +346,13 @@ class Recorder:
 _NOTHING = (0, 0, 0, 0, 0)
 _HEAD_ALONE = int(Flag.HEAD_ALONE)
 _NO_HEAD = int(Flag.HEAD_CUT | Flag.NOT_HTTP)
+
+
+def _asked_sum(request: Message) -> int:
+    if not request.complete or request.gap:
+        return 0
+    body = b"".join(request.body or ())
+    return asked_sum(request.target, request.head, body)
 
 
 def _is_head_alone(response: Message) -> bool:

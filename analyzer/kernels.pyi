@@ -4,6 +4,9 @@ Positions are offsets into `data`, ranges half-open. Arrays are contiguous; thos
 filled in, the others only read. Wrong array lengths raise IndexError.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -57,6 +60,19 @@ def chunked_lengths(data: Bytes, start: Ints, end: Ints, out: Ints) -> None:
 def unchunked(data: Bytes, at: int, end: int) -> bytes:
     """A chunked body that `chunked_lengths` has accepted, without its framing."""
 
+def asked_sums(
+    data: Bytes, spans: Ints, names: Bytes, table: Ints, out: npt.NDArray[np.uint32]
+) -> None:
+    """What `asked.asked_sum` gives of each request: its target, its credentials, its body.
+
+    `spans` (n, 4): the target (two), where the head ends, where the body ends. `table` as in
+    `head_keys`: names of fields that count.
+    """
+
+def unchunk(data: Bytes, start: Ints, end: Ints, out: npt.NDArray[np.uint8], ends: Ints) -> None:
+    """Put the bytes of chunked bodies that `chunked_lengths` has accepted into `out`, one behind
+    the other, without their framing; where each ends there. What has no room is left out."""
+
 def path_codes(
     data: Bytes, start: Ints, end: Ints, shortest: int, codes: Words, tokens: Ints
 ) -> None:
@@ -64,18 +80,38 @@ def path_codes(
     of one operation in the query, and its last path segment with a digit and `shortest` bytes
     (n, 2; empty where there is none)."""
 
+class Markup:
+    """Reads pages (HTML) or documents (XML), remembering what their tags say.
+
+    `learn` is asked about each piece once that differs in what tells: 0, a start tag: its name, and
+    what stands between that and the `>`; 1, an end tag, likewise; 2, the text of a table's heading,
+    and nothing. It returns a `markup.Said`, None to have bodies with such a piece declined.
+    """
+
+    def __init__(
+        self, learn: Callable[[int, bytes, bytes], Any], is_xml: bool, deepest: int
+    ) -> None: ...
+    def code(self, body: Bytes) -> int:
+        """A word that is equal only for bodies of one shape; 0: not plain, or too much."""
+
+def text_code(data: Bytes) -> int:
+    """A word that stands for these bytes in this process; never 0."""
+
 def look(
     data: Bytes,
     start: Ints,
     end: Ints,
-    json: npt.NDArray[np.uint8],
+    kinds: npt.NDArray[np.uint8],
     tokens: Ints,
+    pages: Markup,
+    documents: Markup,
     codes: Words,
     sums: npt.NDArray[np.uint32],
     echoes: npt.NDArray[np.uint8],
 ) -> None:
-    """Of each body start..end the Adler-32; where `json` is set also `body_code`, and whether it
-    repeats the token (a range in `tokens`) as a whole word."""
+    """Of each body start..end the Adler-32; where `kinds` is not 0 also its code, read as JSON (1),
+    a page (2) or a document (3), and whether it repeats the token (a range in `tokens`) as a whole
+    word."""
 
 def body_code(body: Bytes) -> int:
     """A word that is equal only for JSON texts of one shape; 0: not plain, or not valid."""
@@ -92,8 +128,8 @@ def search_tokens(
 ) -> None:
     """Count the tokens of requests whose responses repeat all of them but at places given up.
 
-    `spans` (n, 7): target (two), where the request's body begins and ends, the field lines of the
-    response's head (two; its body begins there), where its body ends. `wanted` (n, 3): row of the
+    `spans` (n, 8): target (two), where the request's body begins and ends, the field lines of the
+    response's head (two), its body's text (two). `wanted` (n, 3): row of the
     route's first place or -1, the greatest rank of a place that is still to be learned, and bits: 1
     for an exchange of the sample, 2 where the head has lines to be read. `places` (m, 6): kind,
     number, a range (begin, size) of `names`, whether it is given up, row of the route's next place

@@ -8,8 +8,9 @@ and the same comes out, later. The bytes are an attacker's: all of them are read
 `kernels.pyi` says what each function takes and gives.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memchr, memcmp, memcpy
+from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memchr, memcmp, memcpy, memset
 
 import os
 
@@ -467,6 +468,30 @@ def unchunked(const uint8_t[::1] data, Py_ssize_t at, Py_ssize_t end):
     return bytes(out)
 
 
+def unchunk(
+    const uint8_t[::1] data,
+    const int64_t[::1] start,
+    const int64_t[::1] end,
+    uint8_t[::1] out,
+    int64_t[::1] ends,
+):
+    cdef Text text
+    cdef Py_ssize_t row, at, size, filled = 0
+    with nogil:
+        for row in range(start.shape[0]):
+            text = text_of(data, end[row])
+            at, size = start[row], 1
+            while size:
+                at = chunk_begin(&text, at, &size)
+                if not 0 <= at <= text.end - size or size > out.shape[0] - filled:
+                    break
+                if size:
+                    memcpy(&out[filled], text.bytes + at, size)
+                filled += size
+                at += size + 2
+            ends[row] = filled
+
+
 # --- targets ---------------------------------------------------------------------------------
 
 
@@ -853,12 +878,576 @@ cdef bint repeats(Text *text, Py_ssize_t at, Text *target, Py_ssize_t token, Py_
     return False
 
 
+# --- markup: pages and documents ---------------------------------------------------------------
+
+# The code of a page is that of the tree that `markup.html_shape` makes of it: names by place, and
+# which of them may be missing. What a tag says is asked of `markup` once for each tag that differs
+# in what tells. Whatever is not plain, and whatever meets a limit, is declined.
+
+cdef enum:
+    # Pieces that `learn` is asked about.
+    BEGINS = 0
+    ENDS = 1
+    HEADING = 2
+    # What a tag does.
+    IS_VOID = 1
+    IS_RAW = 2
+    ENDS_ROW = 4
+    IS_CELL = 8
+    IS_HEADING = 16
+    IS_DECLINED = 32
+    # The table of what was learned: places, and how many of them are taken at most.
+    TOLD_PLACES = 1 << 14
+    MOST_TOLD = 1 << 13
+    MOST_INSIDE = 8
+    NODE_PLACES = 1024
+    MOST_NODES = 256
+    MOST_CHILDREN = 96
+    MOST_OPEN = 256
+    MOST_TAGS = 65536
+    MOST_COLUMNS = 64
+    LONGEST_NAME = 64
+    LONGEST_HEADING = 480
+    MOST_CLASSES = 8
+
+
+cdef struct Told:
+    # What a tag says: codes of its name, of the leaf that it is, of the element that it is, and of
+    # the leaves in it (0: none); its bit among the tags that others end, and those that it ends.
+    uint64_t key, tag, leaf, named
+    uint64_t inside[MOST_INSIDE]
+    int count
+    uint32_t own, closes, does
+
+
+cdef struct Node:
+    # As `markup._Node`.
+    uint64_t name
+    int64_t times, around, latest
+    int parent, depth, children
+    bint has_text
+
+
+cdef struct Tree:
+    int count, deepest
+    Node nodes[MOST_NODES + 1]
+    int16_t places[NODE_PLACES]
+
+
+cdef struct Opened:
+    uint64_t tag
+    uint32_t own
+    int node
+
+
+cdef struct Page:
+    Tree tree
+    int open, columns
+    bint has_cells
+    Opened opened[MOST_OPEN]
+    uint64_t column[MOST_COLUMNS]
+
+
+def text_code(const uint8_t[::1] data):
+    cdef Text text = text_of(data, data.shape[0])
+    cdef Sip sip
+    sip_begin(&sip)
+    sip_bytes(&sip, &text, 0, text.end)
+    return sip_end(&sip) | 1
+
+
+cdef class Markup:
+    """What was learned of the tags of one language; `code` gives the code of a body in it."""
+
+    cdef Told *told
+    cdef int known, deepest
+    cdef bint is_xml
+    cdef object learn
+
+    def __cinit__(self, learn, bint is_xml, int deepest):
+        self.learn = learn
+        self.is_xml = is_xml
+        self.deepest = deepest
+        self.known = 0
+        self.told = NULL
+
+    def __dealloc__(self):
+        free(self.told)
+
+    def code(self, const uint8_t[::1] body):
+        cdef Text text = text_of(body, body.shape[0])
+        return markup_code(self, &text, 0)
+
+    cdef int ask(self, Told *into, int kind, bytes name, bytes rest) except -1:
+        """Learn what a piece says."""
+        cdef int place
+        found = self.learn(kind, name, rest)
+        if found is None:
+            into.does = IS_DECLINED
+            return 0
+        into.tag, into.leaf, into.named, inside, into.own, into.closes, into.does = found
+        into.count = len(inside)
+        if into.count > MOST_INSIDE:
+            into.does = IS_DECLINED
+            return 0
+        for place in range(into.count):
+            into.inside[place] = inside[place]
+        return 0
+
+
+cdef Told *told_of(
+    Markup self, uint64_t key, int kind, Text *text, Py_ssize_t at, Py_ssize_t middle, Py_ssize_t end
+) except NULL nogil:
+    """What the piece with this key says: the bytes at..middle, and middle..end."""
+    cdef Told *found
+    cdef Py_ssize_t place = key & (TOLD_PLACES - 1)
+    if self.told == NULL:
+        self.told = <Told *> calloc(TOLD_PLACES, sizeof(Told))
+        if self.told == NULL:
+            with gil:
+                raise MemoryError
+    while True:
+        found = &self.told[place]
+        if found.key == key:
+            return found
+        if not found.key:
+            break
+        place = (place + 1) & (TOLD_PLACES - 1)
+    if self.known >= MOST_TOLD:
+        memset(self.told, 0, TOLD_PLACES * sizeof(Told))
+        self.known = 0
+        found = &self.told[key & (TOLD_PLACES - 1)]
+    with gil:
+        self.ask(found, kind, (<char *> text.bytes)[at:middle], (<char *> text.bytes)[middle:end])
+    found.key = key
+    self.known += 1
+    return found
+
+
+cdef inline bint is_letter(int byte) noexcept nogil:
+    return 0x41 <= byte <= 0x5A or 0x61 <= byte <= 0x7A or byte == 0x5F
+
+
+cdef inline bint is_quote(int byte) noexcept nogil:
+    return byte == 0x22 or byte == 0x27
+
+
+cdef inline void sip_piece(Sip *sip, uint64_t kind, Text *text, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """A piece with its kind and its size before it, so that pieces in a row are told apart."""
+    sip_word(sip, kind << 32 | <uint64_t> (end - at))
+    sip_bytes(sip, text, at, end)
+
+
+cdef inline bint has_digit(Text *text, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    while at < end:
+        if is_digit(octet(text, at)):
+            return True
+        at += 1
+    return False
+
+
+cdef void sip_classes(Sip *sip, Text *text, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """Those of the first classes that are names; others only count."""
+    cdef int count = 0
+    cdef Py_ssize_t begin
+    while count < MOST_CLASSES:
+        while at < end and is_blank(octet(text, at)):
+            at += 1
+        if at >= end:
+            return
+        begin = at
+        while at < end and not is_blank(octet(text, at)):
+            at += 1
+        if has_digit(text, begin, at):
+            sip_word(sip, 0xFFULL << 32)
+        else:
+            sip_piece(sip, 7, text, begin, at)
+        count += 1
+
+
+cdef bint sip_name(Sip *sip, Text *text, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """A field's name but for the digits in it; false where it is long or has a NUL."""
+    cdef uint8_t[LONGEST_NAME] buffer
+    cdef Text without
+    cdef Py_ssize_t size = 0
+    cdef int byte
+    if end - at > LONGEST_NAME:
+        return False
+    while at < end:
+        byte = octet(text, at)
+        at += 1
+        if not byte:
+            return False
+        if is_digit(byte):
+            while at < end and is_digit(octet(text, at)):
+                at += 1
+            byte = 0
+        buffer[size] = <uint8_t> byte
+        size += 1
+    without.bytes, without.end = buffer, size
+    sip_piece(sip, 6, &without, 0, size)
+    return True
+
+
+cdef bint sip_attribute(
+    Sip *sip, Text *text, Py_ssize_t at, Py_ssize_t end, Py_ssize_t value, Py_ssize_t value_end
+) noexcept nogil:
+    """What tells of a page's attribute; false: it is not plain."""
+    cdef Py_ssize_t size = end - at
+    if size == 5 and is_word(text, at, b"class", 5):
+        sip_word(sip, 1ULL << 32)
+        sip_classes(sip, text, value, value_end)
+        sip_word(sip, 8ULL << 32)
+    elif size == 2 and is_word(text, at, b"id", 2):
+        # With a digit in it it is no name (`markup._NAME`).
+        if has_digit(text, value, value_end):
+            sip_word(sip, 2ULL << 32 | 0xFFFFFFFFULL)
+        else:
+            sip_piece(sip, 2, text, value, value_end)
+    elif (size == 4 and is_word(text, at, b"name", 4)) or (
+        size == 8 and is_word(text, at, b"property", 8)
+    ):
+        sip_word(sip, 3ULL << 32 | <uint64_t> size)
+        return sip_name(sip, text, value, value_end)
+    elif size > 5 and is_word(text, at, b"data", 4) and octet(text, at + 4) == 0x2D:
+        sip_piece(sip, 4, text, at, end)
+    return True
+
+
+cdef Py_ssize_t attributes_end(
+    Text *text, Py_ssize_t at, Sip *sip, bint is_xml, bint *slash
+) noexcept nogil:
+    """Where the `>` is that ends the tag whose attributes begin at `at`; -1: not plain."""
+    cdef Py_ssize_t begin, stop, value, value_end
+    cdef const uint8_t *found
+    cdef int byte
+    slash[0] = False
+    while True:
+        byte = octet(text, at)
+        if byte == 0x3E:
+            return at
+        if byte == 0x2F or is_blank(byte):
+            slash[0] = byte == 0x2F
+            at += 1
+            continue
+        slash[0] = False
+        begin = at
+        while byte >= 0 and not is_blank(byte) and byte != 0x3D and byte != 0x2F and byte != 0x3E:
+            if is_quote(byte):
+                return -1
+            at += 1
+            byte = octet(text, at)
+        if byte < 0 or at == begin:
+            return -1
+        stop = at
+        value = value_end = at
+        while is_blank(byte):
+            at += 1
+            byte = octet(text, at)
+        if byte == 0x3D:
+            at += 1
+            while is_blank(octet(text, at)):
+                at += 1
+            byte = octet(text, at)
+            value = at
+            if is_quote(byte):
+                value += 1
+                if value >= text.end:
+                    return -1
+                found = <const uint8_t *> memchr(text.bytes + value, byte, text.end - value)
+                if found == NULL:
+                    return -1
+                value_end = found - text.bytes
+                at = value_end + 1
+            else:
+                while byte != 0x3E and not is_blank(byte):
+                    if byte < 0 or byte == 0x3D or is_quote(byte):
+                        return -1
+                    at += 1
+                    byte = octet(text, at)
+                if at == value:
+                    return -1
+                value_end = at
+                slash[0] = octet(text, at - 1) == 0x2F
+        else:
+            at = stop
+        if is_xml:
+            sip_piece(sip, 5, text, begin, stop)
+        elif not sip_attribute(sip, text, begin, stop, value, value_end):
+            return -1
+
+
+cdef int entered(Tree *tree, int parent, uint64_t name) noexcept nogil:
+    """As `markup._Tree.enter`; -1 where there are too many."""
+    cdef int place = <int> ((name ^ <uint64_t> parent * 0x9E3779B97F4A7C15ULL) >> 40) & (NODE_PLACES - 1)
+    cdef int at
+    cdef Node *node
+    while True:
+        at = tree.places[place]
+        if not at:
+            break
+        node = &tree.nodes[at]
+        if node.name == name and node.parent == parent:
+            break
+        place = (place + 1) & (NODE_PLACES - 1)
+    if not at:
+        if tree.nodes[parent].depth >= tree.deepest:
+            return parent
+        if tree.count >= MOST_NODES or tree.nodes[parent].children >= MOST_CHILDREN:
+            return -1
+        tree.count += 1
+        at = tree.count
+        tree.places[place] = <int16_t> at
+        node = &tree.nodes[at]
+        node.name, node.parent, node.depth = name, parent, tree.nodes[parent].depth + 1
+        node.times = node.around = node.latest = 0
+        node.children = 0
+        node.has_text = False
+        tree.nodes[parent].children += 1
+    node.times += 1
+    if node.latest != tree.nodes[parent].times:
+        node.latest = tree.nodes[parent].times
+        node.around += 1
+    return at
+
+
+cdef bint row_over(Page *page) noexcept nogil:
+    """As `markup._Page.row`; false where there are too many names."""
+    cdef int column
+    if not page.has_cells:
+        for column in range(page.columns):
+            if page.column[column] and entered(
+                &page.tree, page.opened[page.open].node, page.column[column]
+            ) < 0:
+                return False
+    page.columns, page.has_cells = 0, False
+    return True
+
+
+cdef Py_ssize_t heading_end(Text *text, Py_ssize_t at) noexcept nogil:
+    """Where the heading of a column that begins at `at` ends; -1 where that is not plain."""
+    cdef Py_ssize_t begin = at
+    cdef int byte
+    while at - begin < LONGEST_HEADING:
+        byte = octet(text, at)
+        if byte < 0:
+            return -1
+        if byte == 0x3C:
+            if octet(text, at + 1) == 0x2F and is_word(text, at + 2, b"th", 2) and octet(
+                text, at + 4
+            ) == 0x3E:
+                return at
+            byte = octet(text, at + 2 if octet(text, at + 1) == 0x2F else at + 1)
+            if byte | 0x20 == 0x74:
+                return -1
+        at += 1
+    return -1
+
+
+cdef bint begun(Markup self, Page *page, Told *told, Text *text, Py_ssize_t end) except -1 nogil:
+    """As `markup._Page.begin`; false: declined."""
+    cdef int node, inner, place
+    cdef Py_ssize_t stop
+    cdef Sip sip
+    cdef Told said = told[0]  # learning may move what is behind `told`
+    while page.opened[page.open].own & said.closes:
+        page.open -= 1
+    if said.does & ENDS_ROW and not row_over(page):
+        return False
+    if said.does & IS_CELL:
+        page.has_cells = True
+    if said.does & IS_HEADING:
+        stop = heading_end(text, end)
+        if stop < 0 or page.columns >= MOST_COLUMNS:
+            return False
+        sip_begin(&sip)
+        sip_piece(&sip, 10 + HEADING, text, end, stop)
+        page.column[page.columns] = told_of(
+            self, sip_end(&sip) | 1, HEADING, text, end, stop, stop
+        ).leaf
+        page.columns += 1
+    node = page.opened[page.open].node
+    if said.leaf and entered(&page.tree, node, said.leaf) < 0:
+        return False
+    if said.named:
+        inner = entered(&page.tree, node, said.named)
+        if inner < 0:
+            return False
+        if inner != node:
+            for place in range(said.count):
+                if entered(&page.tree, inner, said.inside[place]) < 0:
+                    return False
+        node = inner
+    if not said.does & IS_VOID:
+        if page.open + 1 >= MOST_OPEN:
+            return False
+        page.open += 1
+        page.opened[page.open].tag = said.tag
+        page.opened[page.open].own = said.own
+        page.opened[page.open].node = node
+    return True
+
+
+cdef bint ended(Page *page, Told *told) noexcept nogil:
+    """As `markup._Page.end`; false: declined."""
+    cdef int place = page.open
+    if told.does & ENDS_ROW and not row_over(page):
+        return False
+    while place and page.opened[place].tag != told.tag:
+        place -= 1
+    if place:
+        page.open = place - 1
+    return True
+
+
+cdef Py_ssize_t found_at(Text *text, Py_ssize_t at, const char *mark, Py_ssize_t size) noexcept nogil:
+    """Where the mark stands first, from `at` on; -1: nowhere."""
+    cdef const uint8_t *found
+    while 0 <= at < text.end:
+        found = <const uint8_t *> memchr(text.bytes + at, mark[0], text.end - at)
+        if found == NULL:
+            return -1
+        at = found - text.bytes
+        if spelled(text, at, mark, <int> size):
+            return at
+        at += 1
+    return -1
+
+
+cdef Py_ssize_t raw_end(Text *text, Py_ssize_t at, Py_ssize_t name, Py_ssize_t size) noexcept nogil:
+    """Where the end tag of an element stands whose content is no markup; -1: nowhere."""
+    cdef Py_ssize_t place
+    while True:
+        at = found_at(text, at, b"</", 2)
+        if at < 0:
+            return -1
+        place = 0
+        while place < size and lower(octet(text, at + 2 + place)) == lower(octet(text, name + place)):
+            place += 1
+        if place == size:
+            return at
+        at += 2
+
+
+cdef Py_ssize_t passed(Text *text, Py_ssize_t at) noexcept nogil:
+    """Where what is no element ends, a comment or the like; -1: nowhere."""
+    if spelled(text, at, b"<!--", 4):
+        return found_at(text, at + 4, b"-->", 3)
+    if spelled(text, at, b"<![CDATA[", 9):
+        return found_at(text, at + 9, b"]]>", 3)
+    return found_at(text, at + 2, b">", 1)
+
+
+cdef uint64_t tree_code(Tree *tree) noexcept nogil:
+    """A word that stands for the tree: names, places and what may be missing."""
+    cdef uint64_t[MOST_NODES + 1] totals
+    cdef Sip sip
+    cdef Node *node
+    cdef int at = tree.count
+    memset(totals, 0, sizeof(totals))
+    while at > 0:
+        node = &tree.nodes[at]
+        sip_begin(&sip)
+        sip_word(&sip, node.name)
+        sip_word(
+            &sip,
+            (node.around < tree.nodes[node.parent].times)
+            | (2 if node.has_text and not node.children else 0),
+        )
+        sip_word(&sip, totals[at])
+        totals[node.parent] += sip_end(&sip)
+        at -= 1
+    sip_begin(&sip)
+    sip_word(&sip, totals[0])
+    return sip_end(&sip) | 1
+
+
+cdef uint64_t markup_code(Markup self, Text *text, Py_ssize_t at) except? 0 nogil:
+    """A word that stands for the skeleton of the page or document from `at` on; 0: declined."""
+    cdef Page page
+    cdef Told *told
+    cdef Sip sip
+    cdef const uint8_t *found
+    cdef Py_ssize_t begin, name, middle, last = at, tags = 0
+    cdef int byte, kind, node
+    cdef bint slash = False
+    memset(page.tree.places, 0, sizeof(page.tree.places))
+    page.tree.count, page.tree.deepest = 0, self.deepest
+    memset(&page.tree.nodes[0], 0, sizeof(Node))
+    page.tree.nodes[0].times = 1
+    page.open = page.columns = 0
+    page.has_cells = False
+    memset(&page.opened[0], 0, sizeof(Opened))
+    if octet(text, at) >= 0xEF:
+        return 0  # perhaps a byte order mark
+    while 0 <= at < text.end:
+        found = <const uint8_t *> memchr(text.bytes + at, 0x3C, text.end - at)
+        if found == NULL:
+            break
+        begin = at = found - text.bytes
+        byte = octet(text, at + 1)
+        tags += 1
+        if tags >= MOST_TAGS or byte >= 0x80:
+            return 0
+        if byte == 0x21 or byte == 0x3F:
+            at = passed(text, at)
+            if at < 0:
+                return 0
+            continue
+        kind = ENDS if byte == 0x2F else BEGINS
+        name = at + 1 + kind
+        byte = octet(text, name)
+        if not is_letter(byte):
+            if byte >= 0x80:
+                return 0
+            at += 1
+            continue
+        middle = name
+        while is_letter(byte) or is_digit(byte) or byte == 0x2D or byte == 0x3A or byte == 0x2E:
+            middle += 1
+            byte = octet(text, middle)
+        if middle - name > LONGEST_NAME or not (is_blank(byte) or byte == 0x2F or byte == 0x3E):
+            return 0
+        sip_begin(&sip)
+        sip_piece(&sip, 10 + kind, text, name, middle)
+        at = attributes_end(text, middle, &sip, self.is_xml, &slash)
+        if at < 0:
+            return 0
+        sip_word(&sip, slash)
+        told = told_of(self, sip_end(&sip) | 1, kind, text, name, middle, at)
+        at += 1
+        if told.does & IS_DECLINED:
+            return 0
+        if self.is_xml:
+            node = page.opened[page.open].node
+            while last < begin and is_blank(octet(text, last)):
+                last += 1
+            page.tree.nodes[node].has_text |= last < begin
+            last = at
+        if kind == ENDS:
+            if not ended(&page, told):
+                return 0
+            continue
+        kind = told.does & IS_RAW
+        if not begun(self, &page, told, text, at):
+            return 0
+        if kind:
+            at = raw_end(text, at, name, middle - name)
+            if at < 0:
+                return 0
+    if not row_over(&page):
+        return 0
+    return tree_code(&page.tree)
+
+
 def look(
     const uint8_t[::1] data,
     const int64_t[::1] start,
     const int64_t[::1] end,
-    const uint8_t[::1] json,
+    const uint8_t[::1] kinds,
     const int64_t[:, ::1] tokens,
+    Markup pages not None,
+    Markup documents not None,
     uint64_t[::1] codes,
     uint32_t[::1] sums,
     uint8_t[::1] echoes,
@@ -869,9 +1458,16 @@ def look(
         for row in range(start.shape[0]):
             text = text_of(data, end[row])
             sums[row] = adler32(&text, start[row])
-            if not json[row]:
+            if not kinds[row]:
                 continue
-            codes[row] = json_code(&text, start[row])
+            if kinds[row] == 1:
+                codes[row] = json_code(&text, start[row])
+            else:
+                codes[row] = (
+                    markup_code(pages, &text, start[row])
+                    if kinds[row] == 2
+                    else markup_code(documents, &text, start[row])
+                )
             target = text_of(data, tokens[row, 1])
             token = within(&target, tokens[row, 0])
             if token < target.end:
@@ -937,6 +1533,53 @@ cdef uint32_t crc32(uint32_t start, Text *text, Py_ssize_t at, Py_ssize_t size) 
         value = CRC[(value ^ text.bytes[at]) & 0xFF] ^ value >> 8
         at += 1
     return value ^ 0xFFFFFFFFU
+
+
+cdef uint32_t crc32_of(uint32_t start, Text *text, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """The same of at..end, in small letters."""
+    cdef uint32_t value = start ^ 0xFFFFFFFFU
+    end = within(text, end)
+    at = within(text, at)
+    while at < end:
+        value = CRC[(value ^ lower(text.bytes[at])) & 0xFF] ^ value >> 8
+        at += 1
+    return value ^ 0xFFFFFFFFU
+
+
+def asked_sums(
+    const uint8_t[::1] data,
+    const int64_t[:, ::1] spans,
+    const uint8_t[::1] names,
+    const int64_t[:, ::1] table,
+    uint32_t[::1] out,
+):
+    cdef Text text, wanted = text_of(names, names.shape[0])
+    cdef Py_ssize_t row, at, stop, name, head
+    cdef uint32_t value
+    with nogil:
+        for row in range(spans.shape[0]):
+            head = spans[row, 2]
+            text = text_of(data, head)
+            value = crc32(0, &text, spans[row, 0], spans[row, 1] - spans[row, 0])
+            at = line_end(&text, spans[row, 1], head)
+            while at + 2 < head:
+                name = at + 2
+                stop = name
+                while stop < head and TOKEN[text.bytes[stop]]:
+                    stop += 1
+                at = line_end(&text, stop, head)
+                if octet(&text, stop) == 0x3A and kind_of(&text, name, stop - name, &wanted, table):
+                    value = crc32_of(value, &text, name, stop + 1)
+                    stop = past_blanks(&text, stop + 1)
+                    name = at
+                    while name > stop and (
+                        text.bytes[name - 1] == 0x20 or text.bytes[name - 1] == 0x09
+                    ):
+                        name -= 1
+                    value = crc32(value, &text, stop, name - stop)
+            text = text_of(data, spans[row, 3])
+            value = crc32(value, &text, head, spans[row, 3] - head)
+            out[row] = value if value else 1
 
 
 cdef uint32_t value_hash(Text *text, Py_ssize_t at, Py_ssize_t size) noexcept nogil:
@@ -1568,8 +2211,8 @@ def search_tokens(
             body = within(&search.request, spans[row, 2])
             search.lines = text_of(data, spans[row, 5])
             search.lines_begin = spans[row, 4]
-            search.answer = text_of(data, spans[row, 6])
-            search.answer_begin = spans[row, 5]
+            search.answer = text_of(data, spans[row, 7])
+            search.answer_begin = spans[row, 6]
             search.declined = has(&search.request, target, target_end, 0x23)
             path_end = target
             while path_end < target_end and octet(&search.request, path_end) != 0x3F:

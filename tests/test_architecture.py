@@ -34,11 +34,12 @@ ALLOWED: dict[str, set[str]] = {
     "extraction": {
         "tcp.blocks", "tcp.streams", "http", "bulk", "features.bodies", "features.shapes",
         "features.endpoints", "features.echoes", "features.operations", "features.demanded",
-        "features.sequences",
+        "features.sequences", "features.asked",
     },
     "bulk": {
         "tcp.blocks", "http", "features.bodies", "features.forms", "features.shapes",
         "features.endpoints", "features.echoes", "features.operations", "features.demanded",
+        "features.asked",
     },
     # composes the same stages over the packets of a few connections
     "second_pass": {"capture", "packets", "tcp.blocks", "tcp.streams", "extraction", "http"},
@@ -69,6 +70,7 @@ ALLOWED: dict[str, set[str]] = {
     "features.operations": set(),
     "features.echoes": {"features.watched"},
     "features.demanded": set(),
+    "features.asked": set(),
     "features.watched": set(),
     # what sees tables only
     "correlate": {
@@ -77,7 +79,7 @@ ALLOWED: dict[str, set[str]] = {
     "baselines": {"correlate", "features.shapes", "features.echoes", "features.demanded"},
     "findings": {
         "correlate", "baselines", "second_pass", "features.endpoints", "features.shapes",
-        "features.forms", "features.echoes", "features.demanded",
+        "features.forms", "features.echoes", "features.demanded", "features.asked",
     },
     # tables and models alone: see below
     "explain": {"capture", "second_pass", "correlate", "baselines", "findings", "secrets"},

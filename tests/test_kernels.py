@@ -16,10 +16,13 @@ from analyzer import compiled
 from analyzer.anomalies import Anomalies
 from analyzer.capture import pcap
 from analyzer.capture.frames import LONGEST_FRAME
-from analyzer.features import echoes, operations
+from analyzer.features import echoes, markup, operations
 from analyzer.features.endpoints import Routes
 
 kernels = pytest.importorskip("analyzer.kernels", reason="built without a compiler")
+
+
+MARKUP = markup.Skeletons().pages, markup.Skeletons().documents
 
 
 def ints(*values: object) -> np.ndarray:
@@ -136,8 +139,9 @@ def test_sums_and_echoes(body: bytes, before: int) -> None:
     codes, sums, found = np.zeros(1, np.uint64), np.zeros(1, np.uint32), np.zeros(1, np.uint8)
     start = ints(2 + before)
     kernels.look(
-        data, start, start + len(body), np.ones(1, np.uint8), ints((0, 2)), codes, sums, found
-    )
+        data, start, start + len(body), np.ones(1, np.uint8), ints((0, 2)), *MARKUP,
+        codes, sums, found,
+    )  # fmt: skip
     assert sums[0] == zlib.adler32(body)
     assert found[0] == echoes.repeats(b"77", body)
     assert codes[0] == kernels.body_code(body)
@@ -149,6 +153,17 @@ def test_chunks(pieces: list[bytes]) -> None:
     assert kernels.unchunked(b"x" + data + b"y", 1, 1 + len(data)) == b"".join(pieces)
     with pytest.raises(ValueError, match="chunked"):
         kernels.unchunked(data[:1], 0, 1)
+
+
+@given(st.lists(st.lists(st.binary(min_size=1, max_size=40), max_size=5), max_size=4))
+def test_many_chunked_bodies_are_put_together(bodies: list[list[bytes]]) -> None:
+    texts = [b"".join(pieces) for pieces in bodies]
+    coded = [b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in [*body, b""]) for body in bodies]
+    bounds = np.cumsum([1, *map(len, coded)], dtype=np.int64)
+    out, ends = np.zeros(len(b"".join(texts)), np.uint8), np.zeros(len(texts), np.int64)
+    kernels.unchunk(b"x" + b"".join(coded) + b"y", bounds[:-1].copy(), bounds[1:].copy(), out, ends)
+    assert out.tobytes() == b"".join(texts)
+    assert ends.tolist() == np.cumsum([len(t) for t in texts], dtype=np.int64).tolist()
 
 
 # --- tokens ---------------------------------------------------------------------------------
@@ -262,7 +277,7 @@ def searched(learned: echoes.Echoes, requests: list[Asked], first: int = 0) -> l
         at = np.cumsum([0, *map(len, [*parts, answer])]).tolist()
         left = learned.search(
             b"".join([*parts, answer]),
-            ints((at[1], at[2], at[3], at[4], at[5], at[6], at[7])),
+            ints((at[1], at[2], at[3], at[4], at[5], at[6], at[6], at[7])),
             np.zeros(1, np.int64),
             np.array([echoes.in_sample(number, 0)]),
             np.ones(1, np.bool_),
@@ -347,14 +362,15 @@ def test_places_and_values_have_one_hash_either_way() -> None:
 
 def test_positions_beyond_the_data_do_no_harm() -> None:
     rng = random.Random(7)
-    data = bytes(rng.choice(b'{}[]",:19ae/?=&% \r\n\\u-.') for _ in range(200))
+    data = bytes(rng.choice(b'{}[]",:19ae/?=&% \r\n\\u-.<>') for _ in range(200))
     edges = [-(2**62), -1, 0, 1, 150, 199, 200, 201, 2**31, 2**62]
     for _ in range(3_000):
-        spans = ints([rng.choice(edges) for _ in range(7)])
+        spans = ints([rng.choice(edges) for _ in range(8)])
         one, two = spans[:, 0].copy(), spans[:, 1].copy()
         words, sums, flags = np.zeros(1, np.uint64), np.zeros(1, np.uint32), np.zeros(1, np.uint8)
         token = ints((rng.choice(edges), rng.choice(edges)))
-        kernels.look(data, one, two, np.ones(1, np.uint8), token, words, sums, flags)
+        kind = np.full(1, rng.randrange(1, 4), np.uint8)
+        kernels.look(data, one, two, kind, token, *MARKUP, words, sums, flags)
         kernels.path_codes(data, one, two, 3, words, np.zeros((1, 2), np.int64))
         places = ints((0, 1, 0, 0, 0, 1), (1, 0, rng.choice(edges), 1, 0, -1))
         kernels.search_tokens(
@@ -367,6 +383,7 @@ def test_positions_beyond_the_data_do_no_harm() -> None:
             data, one, two, b"a:", table, rng.random() < 0.5, 99, words, np.zeros((1, 4), np.int64)
         )
         kernels.chunked_lengths(data, one, two, np.zeros(1, np.int64))
+        kernels.unchunk(data, one, two, np.zeros(rng.choice([0, 9]), np.uint8), one.copy())
 
 
 def test_arrays_that_are_too_short_are_refused() -> None:
@@ -382,7 +399,7 @@ def test_arrays_that_are_too_short_are_refused() -> None:
         kernels.chunked_lengths(b"0\r\n\r\n", one, ints(5), np.zeros(0, np.int64))
     with pytest.raises(IndexError):
         kernels.search_tokens(
-            b"/abc/def", ints((0, 8, 8, 8, 8, 8, 8)), ints((0, 2**62, 0)),
+            b"/abc/def", ints((0, 8, 8, 8, 8, 8, 8, 8)), ints((0, 2**62, 0)),
             ints((0, 9, 0, 0, 0, 1)), b"", np.zeros((1, 3), np.int64),
             np.zeros((1, 4), np.uint32), np.zeros(1, np.uint8),
         )  # fmt: skip

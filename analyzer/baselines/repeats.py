@@ -1,16 +1,16 @@
 """The same bytes again: to whom an endpoint gives one answer twice, and to whom at one time.
 
-Law: sums over the exchanges. Where an endpoint gives the same request the same bytes each time, and
-others other bytes, the bytes say whose they are, though nothing in them names a request. Where two
-different requests that were under way together were given the same bytes, and responses are
-otherwise all different, one of the two was hardly meant.
+Law: sums over the exchanges, whatever their order. Where an endpoint gives the same request the
+same bytes each time, and others other bytes, the bytes say whose they are, though nothing in them
+names a request. Where two different requests that were under way together were given the same
+bytes, and responses are otherwise all different, one of the two was hardly meant. The same request
+has the same target, credentials and body (`features.asked`).
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import log2
-from operator import eq, itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -21,52 +21,159 @@ from analyzer.tables import Array, Outcome
 
 SHORTEST = 24  # bytes of a body; shorter ones are alike by chance
 RARE = 5.0  # bits: how seldom an endpoint gives the same bytes twice, for two to be looked at
+TELLING = 3.0  # bits: what is unlike an endpoint's habit by less is not worth a look
 MOST_PAIRS = 4_096  # of requests under way together that were given the same bytes
+MOST_OTHERWISE = 4_096  # of requests that were given what another one is given otherwise
 
+# Server, endpoint, target and sum of a request.
+_Key = tuple[int, int, bytes, int]
 Ints = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+Mask = npt.NDArray[np.bool_]
+
+# The multipliers of SplitMix64 (Steele, Lea and Flood, 2014): they mix numbers into one word.
+_GOLDEN, _FIRST, _SECOND = (
+    np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+)
 
 
-def _usable(rows: Array) -> npt.NDArray[np.bool_]:
-    usable: npt.NDArray[np.bool_] = (
+def _mixed(*columns: npt.NDArray[np.generic]) -> Words:
+    """One word of several numbers; different ones have different words but for accidents."""
+    word = np.zeros(len(columns[0]), dtype=np.uint64)
+    for column in columns:
+        word = (word ^ column.astype(np.uint64)) + _GOLDEN
+        word = (word ^ word >> np.uint64(30)) * _FIRST
+        word = (word ^ word >> np.uint64(27)) * _SECOND
+        word ^= word >> np.uint64(31)
+    return word
+
+
+def _numbered(words: Words) -> tuple[Ints, Ints]:
+    """The number of each word's kind, and how many there are of it."""
+    _, number, count = np.unique(words, return_inverse=True, return_counts=True)
+    return number.astype(np.int64), count[number]
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """Answered requests by column, and what each was given.
+
+    `place` is an endpoint at a server, `asked` the sum of the request, `said` that of the response.
+    """
+
+    place: Ints
+    asked: Ints
+    said: Ints
+    began: Ints
+    ended: Ints
+    frame: Ints
+
+    @classmethod
+    def of(cls, tables: Tables) -> "_Given":
+        """All of a table."""
+        parts = [cls(*_columns(tables, rows[_usable(rows)])) for rows, _ in tables.judged()]
+        return _joined(parts)
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def chosen(self, at: Mask | Ints) -> "_Given":
+        """Some of them."""
+        columns = self.place, self.asked, self.said, self.began, self.ended, self.frame
+        return _Given(*(column[at] for column in columns))
+
+
+def _usable(rows: Array) -> Mask:
+    usable: Mask = (
         (rows["outcome"] == Outcome.ANSWERED)
         & (rows["status"] < ERROR)
         & (rows["response_sum"] != 0)
         & (rows["response_length"] >= SHORTEST)
-        & (rows["request_frame"] > 0)
+        & (rows["request_sum"] != 0)
     )
     return usable
 
 
-def shared(tables: Tables) -> Ints:
-    """Frame ids of requests that were given, while both waited, what another one was given too.
+def _columns(tables: Tables, rows: Array) -> tuple[Ints, ...]:
+    return (
+        tables.joined.service[rows["connection"]] << 32 | tables.endpoint_of[rows["route"]],
+        rows["request_sum"].astype(np.int64),
+        _said(rows["response_sum"].astype(np.int64), rows["response_length"].astype(np.int64)),
+        rows["request_time"],
+        rows["response_end_time"],
+        rows["request_capture"].astype(np.int64) << 32 | rows["request_frame"],
+    )
+
+
+def _said(checksum: Ints, length: Ints) -> Ints:
+    return checksum << 24 ^ length
+
+
+def suspicious(tables: Tables) -> Ints:
+    """Frame ids of requests that were given what was rather another one's, by the bytes alone."""
+    given = _Given.of(tables)
+    return np.union1d(_at_once(given), _otherwise(given)) if len(given) else np.empty(0, np.int64)
+
+
+def _at_once(given: _Given) -> Ints:
+    """Those that were given, while both waited, what another one was given too.
 
     Only where their endpoint seldom gives the same bytes twice.
     """
-    columns: list[Ints] = []
-    for rows, _ in tables.judged():
-        rows = rows[_usable(rows)]
-        place = tables.joined.service[rows["connection"]] << 32 | tables.endpoint_of[rows["route"]]
-        said = rows["response_sum"].astype(np.int64) << 24 ^ rows["response_length"].astype(
-            np.int64
-        )
-        frame = rows["request_capture"].astype(np.int64) << 32 | rows["request_frame"]
-        columns.append(
-            np.stack([place, said, rows["request_time"], rows["response_end_time"], frame])
-        )
-    if not columns:
-        return np.empty(0, np.int64)
-    place, said, asked, ended, frame = np.concatenate(columns, axis=1)
-    order = np.lexsort((asked, said, place))
-    place, said, asked, ended, frame = (c[order] for c in (place, said, asked, ended, frame))
-    new = np.r_[True, (place[1:] != place[:-1]) | (said[1:] != said[:-1])]
-    group = np.cumsum(new) - 1
-    many = np.bincount(group)[group]
-    _, number = np.unique(place, return_inverse=True)
-    every = np.bincount(number)[number]
+    kind, many = _numbered(_mixed(given.place, given.said))
+    _, every = _numbered(_mixed(given.place))
+    twice = many > 1
+    given, kind, many, every = given.chosen(twice), kind[twice], many[twice], every[twice]
+    order = np.lexsort((given.began, kind))
+    given, kind, many, every = given.chosen(order), kind[order], many[order], every[order]
     rare = np.log2((every + 1.0) / (np.maximum(many - 2, 0) + 0.5)) >= RARE
-    together = np.r_[False, ~new[1:] & (asked[1:] < ended[:-1])] & rare
-    at = np.flatnonzero(together)[:MOST_PAIRS]
-    return np.unique(np.concatenate([frame[at], frame[at - 1]]))
+    together = np.r_[False, (kind[1:] == kind[:-1]) & (given.began[1:] < given.ended[:-1])]
+    at = np.flatnonzero(together[: len(given)] & rare)[:MOST_PAIRS]
+    return np.unique(np.concatenate([given.frame[at], given.frame[at - 1]]))
+
+
+def _otherwise(given: _Given) -> Ints:
+    """Those that were given, this once, what another request is given, and they are not.
+
+    Only where their endpoint gives the same request the same bytes as a rule.
+    """
+    request, times = _numbered(_mixed(given.place, given.asked))
+    again = times > 1
+    if not again.any():
+        return np.empty(0, np.int64)
+    answer, same = _numbered(_mixed(given.place, given.asked, given.said))
+    _, first = np.unique(answer, return_index=True)  # each request with each of its answers
+    kind, askers = _numbered(_mixed(given.place, given.said)[first])
+    place, _ = _numbered(_mixed(given.place))
+    # How often an endpoint was asked again, and gave what it had given.
+    repeated = np.bincount(place[first], weights=(same[first] - 1))
+    _, head = np.unique(request, return_index=True)
+    asked_again = np.bincount(place[head], weights=(times[head] - 1))
+    total = np.bincount(place)
+    odd = (same[first] == 1) & again[first] & (askers > 1)
+    often = np.bincount(kind, weights=same[first])[kind][odd]  # how often that was given at all
+    at = first[odd]
+    likely = (repeated[place[at]] + EITHER) / (asked_again[place[at]] - 1 + 2 * EITHER)
+    random = (often - 1 + EITHER) / (total[place[at]] + 2 * EITHER)
+    bits = np.log2((1.0 - random) / (1.0 - likely))
+    most = np.argsort(-bits, kind="stable")[:MOST_OTHERWISE]
+    return np.unique(given.frame[at[most[bits[most] >= TELLING]]])
+
+
+@dataclass(slots=True)
+class _Endpoint:
+    """What an endpoint gave, at all servers.
+
+    `again` requests were asked that had been asked before, of which `alike` were given what had
+    been given before. `others` asked for a target that somebody else had asked for, of which
+    `shared` were given what somebody else was.
+    """
+
+    given: Counter[int] = field(default_factory=Counter)
+    again: int = 0
+    alike: int = 0
+    others: int = 0
+    shared: int = 0
 
 
 @dataclass(slots=True)
@@ -74,53 +181,119 @@ class Repeats:
     """What the requests in question were given at other times."""
 
     tables: Tables
-    given: dict[tuple[int, int, bytes], list[tuple[Id, int]]] = field(default_factory=dict)
-    again: Counter[int] = field(default_factory=Counter)  # by endpoint: asked again
-    alike: Counter[int] = field(default_factory=Counter)  # of these: given the same bytes
-    bytes: dict[int, Counter[int]] = field(default_factory=dict)  # by endpoint: sums given
+    endpoints: dict[int, _Endpoint] = field(default_factory=dict)
+    # Whose and what, by request.
+    given: dict[_Key, dict[Id, int]] = field(default_factory=dict)
+    key_of: dict[Id, _Key] = field(default_factory=dict)
 
     @classmethod
     def around(cls, tables: Tables, rows: Iterable[Row]) -> "Repeats":
         """Count the exchanges of the endpoints of these."""
         out = cls(tables)
-        wanted = {
-            (tables.server(row), tables.endpoint(row), row.target)
-            for row in rows
-            if row["request_frame"]
-        }
-        endpoints = np.array(sorted({endpoint for _, endpoint, _ in wanted}), dtype=np.int64)
+        out.given = {out._key(row): {} for row in rows if row["request_sum"]}
+        endpoints = np.array(sorted({key[1] for key in out.given}), dtype=np.int64)
+        wanted = np.array(sorted({key[3] for key in out.given}), dtype=np.int64)
         if not len(endpoints):
             return out
-        asked: dict[tuple[int, int, bytes], list[tuple[int, int, Id | None]]] = {}
+        parts: list[_Given] = []
+        targets_of: list[int] = []
         for chunk, targets in tables.judged():
             of = tables.endpoint_of[chunk["route"]]
-            server = tables.joined.service[chunk["connection"]]
-            for at in np.flatnonzero(_usable(chunk) & np.isin(of, endpoints)).tolist():
-                said = int(chunk["response_sum"][at])
-                key = int(server[at]), int(of[at]), targets[at]
-                out.bytes.setdefault(key[1], Counter())[said] += 1
-                one = Row(chunk[at], targets[at]).id if key in wanted else None
-                asked.setdefault(key, []).append((int(chunk["request_time"][at]), said, one))
-        for key, times in asked.items():
-            times.sort(key=itemgetter(0, 1))  # the tables have them as shares brought them
-            given = [said for _, said, _ in times]
-            out.again[key[1]] += len(given) - 1
-            out.alike[key[1]] += sum(map(eq, given, given[1:]))
-            if key in wanted:
-                out.given[key] = [(one, said) for _, said, one in times if one]
+            at = np.flatnonzero(_usable(chunk) & np.isin(of, endpoints))
+            parts.append(_Given(*_columns(tables, chunk[at])))
+            targets_of += [hash(targets[i]) for i in at.tolist()]
+            for i in at[np.isin(chunk["request_sum"][at], wanted)].tolist():
+                row = Row(chunk[i], targets[i])
+                key = out._key(row)
+                if key in out.given:
+                    out.given[key][row.id] = said(row)
+                    out.key_of[row.id] = key
+        given = _joined(parts)
+        out.endpoints = dict(_endpoints(given, np.array(targets_of, dtype=np.int64)))
         return out
 
-    def bits(self, request: Row, response: Row) -> float:
-        """What it is worth that a response is, or is not, what the request is given otherwise."""
-        endpoint, said = self.tables.endpoint(request), response["response_sum"]
-        but = {request.id, response.id}
-        key = self.tables.server(request), endpoint, request.target
-        others = [s for one, s in self.given.get(key, ()) if one not in but]
-        if not others or not said:
+    def _key(self, row: Row) -> _Key:
+        tables = self.tables
+        return tables.server(row), tables.endpoint(row), row.target, row["request_sum"]
+
+    def bits(self, request: Row, response: Row, apart: Iterable[Id] = ()) -> float:
+        """What it is worth that a response is, or is not, what the request is given otherwise.
+
+        Nothing is learned from these two, nor from those `apart`.
+        """
+        key = self._key(request)
+        endpoint = self.endpoints.get(key[1])
+        if endpoint is None or not response["response_sum"]:
             return 0.0
-        likely = (self.alike[endpoint] + EITHER) / (self.again[endpoint] + 2 * EITHER)
-        sums = self.bytes[endpoint]
-        random = (max(0, sums[said] - len(others)) + EITHER) / (sums.total() + 2 * EITHER)
-        if said in others:
+        others = self.given.get(key, {})
+        but = {request.id, response.id, *apart}
+        left = [one for at, one in others.items() if at not in but]
+        if not left:
+            return 0.0
+        again, alike = self._counted(key[1], but)
+        likely = (alike + EITHER) / (again + 2 * EITHER)
+        mine = said(response)
+        # What the endpoint gives to other requests than this, but for the response itself.
+        hits = endpoint.given[mine] - list(others.values()).count(mine)
+        random = (max(0, hits - (response.id not in others)) + EITHER) / (
+            endpoint.given.total() - len(others) + 2 * EITHER
+        )
+        if mine in left:
             return max(0.0, log2(likely / random))
         return min(0.0, log2((1.0 - likely) / (1.0 - random)))
+
+    def _counted(self, number: int, but: set[Id]) -> tuple[int, int]:
+        """How often an endpoint was asked again, and gave the same, without some exchanges."""
+        endpoint = self.endpoints[number]
+        again, alike = endpoint.again, endpoint.alike
+        for key in {self.key_of[at] for at in but if at in self.key_of}:
+            if key[1] == number:
+                known = self.given[key]
+                left = [one for at, one in known.items() if at not in but]
+                again -= len(known) - max(1, len(left))
+                alike -= len(known) - len(set(known.values())) - len(left) + len(set(left))
+        return again, alike
+
+    def minds(self, row: Row) -> bool:
+        """Whether it makes another answer on whose behalf an endpoint is asked, or with what body.
+
+        Then several who ask for one target are given different things oftener than one who asks
+        again.
+        """
+        known = self.endpoints.get(self.tables.endpoint(row))
+        if known is None or not known.again or not known.others:
+            return False
+        changes = (known.again - known.alike + EITHER) / (known.again + 2 * EITHER)
+        return (known.others - known.shared) / known.others > 2 * changes
+
+
+def said(row: Row) -> int:
+    """What a response says, as a number: equal for equal bytes."""
+    return row["response_sum"] << 24 ^ row["response_length"]
+
+
+def _joined(parts: list[_Given]) -> _Given:
+    none = np.empty(0, dtype=np.int64)
+    columns = [(p.place, p.asked, p.said, p.began, p.ended, p.frame) for p in parts]
+    return _Given(*map(np.concatenate, zip((none,) * 6, *columns, strict=True)))
+
+
+def _endpoints(given: _Given, target: Ints) -> Iterator[tuple[int, _Endpoint]]:
+    """Every endpoint with what it gave; `target` has a number for each request's target."""
+    endpoint = given.place & 0xFFFFFFFF
+    for number in np.unique(endpoint).tolist():
+        mine = endpoint == number
+        part, aims = given.chosen(mine), target[mine]
+        out = _Endpoint(given=Counter(part.said.tolist()))
+        out.again, out.alike = _repeated(_mixed(part.place, part.asked), part.said)
+        aim = _mixed(part.place, aims)
+        askers, answers = (len(np.unique(_mixed(aim, of))) for of in (part.asked, part.said))
+        out.others = askers - len(np.unique(aim))
+        out.shared = max(0, askers - answers)
+        yield number, out
+
+
+def _repeated(kinds: Words, values: Ints) -> tuple[int, int]:
+    """How many are not the first of their kind, and how many of these have no new value."""
+    different = len(np.unique(kinds))
+    return len(kinds) - different, len(kinds) - len(np.unique(_mixed(kinds, values)))

@@ -101,6 +101,10 @@ class Echoes:
             if rate.repeated() > UNLEARNED:
                 yield place
 
+    def is_nameless(self, endpoint: int) -> bool:
+        """Whether requests name different things, of which no response repeats any."""
+        return bool(self.rates.get(endpoint)) and not any(self.places(endpoint))
+
     def lacking_bits(self, endpoint: int, position: Position) -> float:
         """How odd it is that the response to the request at `position` lacks what it does."""
         rates = self.rates.get(endpoint, {})

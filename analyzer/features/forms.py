@@ -1,14 +1,14 @@
 """Bodies in, the numbers of their forms out: who reads a body of which media type.
 
 Law: a form is a pure function of media type and body, whatever was read before. Reading is made
-fast for JSON by a compiled kernel that gives bodies of one skeleton (keys in their order, types of
-values) one code: the first body with a code is read, and the others have its form. Others that are
-the same to the byte are read once.
+fast for JSON, HTML and XML by a compiled kernel that gives bodies of one skeleton one code: the
+first body with a code is read, and the others have its form. Others that are the same to the byte
+are read once.
 """
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 from urllib.parse import parse_qsl
@@ -20,7 +20,7 @@ from analyzer.anomalies import Anomalies
 from analyzer.features import binary, markup, sequences, texts
 from analyzer.features.shapes import PERHAPS_JSON, UNKNOWN_FORM, Form, Shape, may_be_json, shape_of
 
-_MEMORY = 4_096  # codes remembered
+_MEMORY = 16_384  # codes remembered
 _WORTH_REMEMBERING = 512  # bytes of a body that is not JSON
 _LONGEST_FORM = 65_536  # bytes of a form whose values are looked at by name
 _DEEPEST = 2  # multipart bodies inside of one another
@@ -97,6 +97,10 @@ def _loaded(text: bytes) -> object:
         return None
 
 
+# How the kernel reads a body for its code, if it does.
+NO_CODE, JSON_CODE, PAGE_CODE, DOCUMENT_CODE = range(4)
+
+
 class Reading(NamedTuple):
     """How bodies of some media types are looked into."""
 
@@ -104,17 +108,21 @@ class Reading(NamedTuple):
     repeats: bool = False  # whether they are searched for what the request named
     # The values in what is no JSON, but made of it or like it.
     values: Callable[[bytes], Iterable[object]] | None = None
+    coded: int = NO_CODE
 
 
 # The first that a media type matches says how; JSON is read before any of these is asked.
 _READINGS: tuple[tuple[re.Pattern[str], Reading], ...] = tuple(
     (re.compile(pattern + r"\Z"), reading)
     for pattern, reading in (
-        (r"text/html|application/xhtml\+xml", Reading(markup.html_shape, repeats=True)),
+        (
+            r"text/html|application/xhtml\+xml",
+            Reading(markup.html_shape, repeats=True, coded=PAGE_CODE),
+        ),
         (r"image/svg\+xml", Reading(_drawing)),
         (
             r"text/xml|application/xml|[\w.\-]+/[\w.\-]+\+xml",
-            Reading(markup.xml_shape, repeats=True),
+            Reading(markup.xml_shape, repeats=True, coded=DOCUMENT_CODE),
         ),
         (
             r"(?:text|application)/(?:csv|tab-separated-values)",
@@ -153,6 +161,12 @@ _READINGS: tuple[tuple[re.Pattern[str], Reading], ...] = tuple(
 def reading(media_type: str) -> Reading:
     """How a body of this media type is looked into that is not JSON."""
     return next(how for pattern, how in _READINGS if pattern.match(media_type))
+
+
+@lru_cache(1024)
+def coded(media_type: str) -> int:
+    """How the kernel reads a body of this media type for its code."""
+    return JSON_CODE if may_be_json(media_type) else reading(media_type).coded
 
 
 @lru_cache(1024)
@@ -227,21 +241,32 @@ class Forms:
 
     def of(self, media_type: str, body: bytes) -> int:
         """The number of the form of `body`."""
-        if not may_be_json(media_type):
-            return self._other(media_type, body)
-        code = compiled.kernels.body_code(body) if compiled.kernels is not None else 0
-        return self.of_code(media_type, code, body)
+        return self.of_code(media_type, self._code(media_type, body), body)
 
     def of_code(self, media_type: str, code: int, body: bytes) -> int:
-        """The number of the form of `body`, whose code (`kernels.body_code`) is known."""
+        """The number of the form of `body`, whose code (of the kernel `look`) is known, or 0."""
         known = self._known.get((media_type, code)) if code else None
         if known is None:
-            known = self._read(media_type, body)
+            known = (self._read if may_be_json(media_type) else self._other)(media_type, body)
             if code:
                 if len(self._known) >= _MEMORY:
                     self._known.clear()
                 self._known[(media_type, code)] = known
         return known
+
+    def _code(self, media_type: str, body: bytes) -> int:
+        how = coded(media_type) if compiled.kernels is not None else NO_CODE
+        if how == JSON_CODE:
+            return compiled.kernels.body_code(body)
+        if how == NO_CODE:
+            return 0
+        readers = self.skeletons
+        return (readers.pages if how == PAGE_CODE else readers.documents).code(body)
+
+    @cached_property
+    def skeletons(self) -> markup.Skeletons:
+        """The kernel's readers of markup."""
+        return markup.Skeletons()
 
     def _read(self, media_type: str, body: bytes) -> int:
         shape = shape_as(media_type, body)

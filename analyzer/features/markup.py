@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from analyzer import compiled
 from analyzer.features.shapes import NULL, STRING, Object, Shape, merge_all
 
 MOST_NAMES = 256  # distinct names of a document that are told apart
@@ -212,6 +213,7 @@ _CLOSES: dict[str, frozenset[str]] = {
     "tr": frozenset({"td", "th", "tr"}),
     "tbody": frozenset({"td", "th", "tr", "thead", "tbody"}),
 }
+_ROW_ENDS = frozenset({"tr", "thead", "table"})
 _HEADING_ENDS = re.compile(rb"(?i)</?t[hrd]\b|</t(?:head|able)\b")
 _LONGEST_COLUMN, _MOST_WORDS = 32, 4  # of a column's name
 
@@ -304,7 +306,7 @@ class _Page:
             elif tag == "td":
                 self._has_cells = True
             elif tag == "th":
-                self._columns.append(self._column(end))
+                self._columns.append(_column(self.body, end))
         node = self.open.node
         if told.leaf:
             self.tree.enter(node, told.name, leaf=told.leaf)
@@ -318,18 +320,9 @@ class _Page:
 
     def end(self, tag: str) -> None:
         """An end tag."""
-        if tag in ("tr", "thead", "table"):
+        if tag in _ROW_ENDS:
             self.row()
         self.open.end(tag)
-
-    def _column(self, begin: int) -> str:
-        """The text of a heading that begins there, where it is short enough for a name."""
-        ends = _HEADING_ENDS.search(self.body, begin, begin + 512)
-        text = _INSIDE.sub(b" ", self.body[begin : ends.start()] if ends else b"")
-        words = _text(text).split()
-        name = " ".join(words)
-        fits = len(name) <= _LONGEST_COLUMN and len(words) <= _MOST_WORDS
-        return name if fits and not _DIGITS.search(name) else ""
 
     def row(self) -> None:
         """A row of a table is over: of one without data, its headings name columns."""
@@ -338,6 +331,15 @@ class _Page:
             for name in filter(None, self._columns):
                 self.tree.enter(node, f"th={name}", leaf="column")
         self._columns, self._has_cells = [], False
+
+
+def _column(text: bytes, begin: int) -> str:
+    """The text of a heading that begins there, where it is short enough for a name."""
+    ends = _HEADING_ENDS.search(text, begin, begin + 512)
+    words = _text(_INSIDE.sub(b" ", text[begin : ends.start()] if ends else b"")).split()
+    name = " ".join(words)
+    fits = len(name) <= _LONGEST_COLUMN and len(words) <= _MOST_WORDS
+    return name if fits and not _DIGITS.search(name) else ""
 
 
 def _page_shape(node: _Node) -> Shape:
@@ -392,14 +394,19 @@ def xml_shape(body: bytes) -> Shape | None:
             continue
         node = tree.enter(open_.node, _local(name))
         if attributes and node is not open_.node:
-            for attribute in _attributes(attributes):
-                if attribute != b"xmlns" and not attribute.startswith(b"xmlns:"):
-                    tree.enter(node, "@" + _local(attribute), leaf=STRING)
+            for leaf in _leaves(attributes):
+                tree.enter(node, leaf, leaf=STRING)
         if not attributes.endswith(b"/"):
             open_.begin(tag, node)
     if not tree.root.inside:
         return None
     return _inside_envelope(_xml_shape(tree.root))
+
+
+def _leaves(attributes: bytes) -> Iterator[str]:
+    for attribute in _attributes(attributes):
+        if attribute != b"xmlns" and not attribute.startswith(b"xmlns:"):
+            yield "@" + _local(attribute)
 
 
 def _local(name: bytes) -> str:
@@ -428,3 +435,76 @@ def _field(shape: Shape | None, name: str) -> Shape | None:
     """The field of that name, where there is one."""
     fields = shape.fields if isinstance(shape, Object) else ()
     return next((inner for known, inner, _ in fields if known == name), None)
+
+
+# --- for the kernel ------------------------------------------------------------------------------
+
+# The kernel reads a tag to the letter as far as it tells; what that means it asks here, once for
+# each. So names, classes and the rules for them are known in this module alone.
+_BEGINS, _ENDS, _HEADING = range(3)  # pieces that it asks about
+_IS_VOID, _IS_RAW, _ENDS_ROW, _IS_CELL, _IS_HEADING = (1 << bit for bit in range(5))
+_BIT = {tag: 1 << bit for bit, tag in enumerate(sorted(frozenset().union(*_CLOSES.values())))}
+_MASK = {tag: sum(_BIT[one] for one in closed) for tag, closed in _CLOSES.items()}
+_DOES = {"tr": _ENDS_ROW, "td": _IS_CELL, "th": _IS_HEADING}
+
+
+class Said(NamedTuple):
+    """What a piece says: codes of what it is (0: nothing), and how it is read, in bits.
+
+    `leaf`, `named` and `inside` are children of a node in a tree; `own` is the tag's bit, `closes`
+    has those of the tags that it ends where they are open.
+    """
+
+    tag: int = 0
+    leaf: int = 0
+    named: int = 0
+    inside: tuple[int, ...] = ()
+    own: int = 0
+    closes: int = 0
+    does: int = 0
+
+
+def _code(*parts: str) -> int:
+    return compiled.kernels.text_code("\0".join(parts).encode("utf-8", "surrogatepass"))
+
+
+def _said_of_page(piece: int, name: bytes, rest: bytes) -> Said:
+    """What a piece of a page says: a start tag, an end tag or the text of a heading."""
+    if piece == _HEADING:
+        column = _column(name + b"</th>", 0)
+        return Said(leaf=_code("column", f"th={column}") if column else 0)
+    if piece == _ENDS:
+        tag = _text(name).lower()
+        return Said(_code(tag), does=_ENDS_ROW if tag in _ROW_ENDS else 0)
+    told = _told.__wrapped__(name, rest)
+    return Said(
+        _code(told.tag),
+        _code(told.leaf, told.name) if told.leaf else 0,
+        _code("", told.tag, told.id, told.kind) if told.named else 0,
+        tuple(_code("attribute", one) for one in told.data),
+        _BIT.get(told.tag, 0),
+        _MASK.get(told.tag, 0),
+        _DOES.get(told.tag, 0)
+        | (_IS_VOID if told.void else 0)
+        | (_IS_RAW if name.lower() in _RAW else 0),
+    )
+
+
+def _said_of_document(piece: int, name: bytes, rest: bytes) -> Said:
+    """What a tag of an XML document says."""
+    if piece == _ENDS:
+        return Said(_code(_text(name)))
+    return Said(
+        _code(_text(name)),
+        named=_code("", _local(name)),
+        inside=tuple(_code(STRING, leaf) for leaf in _leaves(rest)),
+        does=_IS_VOID if rest.endswith(b"/") else 0,
+    )
+
+
+class Skeletons:
+    """The kernel's readers of pages and of documents, with what they have learned."""
+
+    def __init__(self) -> None:
+        self.pages = compiled.kernels.Markup(_said_of_page, False, _DEEPEST_PAGE)
+        self.documents = compiled.kernels.Markup(_said_of_document, True, _DEEPEST_XML)

@@ -129,6 +129,8 @@ def merge_all(shapes: set[Shape]) -> Shape | None:
     """The shape that covers all of these; None where there are none."""
     if not shapes:
         return None
+    if len(shapes) == 1:
+        return next(iter(shapes))
     # In the order of their texts, so that the order of items does not matter.
     ordered = sorted(shapes, key=text)
     merged = ordered[0]

@@ -16,7 +16,7 @@ from analyzer.baselines.demands import Demands
 from analyzer.baselines.form_model import Counted, FormModel
 from analyzer.baselines.habits import habits
 from analyzer.baselines.rates import Rates
-from analyzer.baselines.repeats import Repeats, shared
+from analyzer.baselines.repeats import Repeats, suspicious
 from analyzer.baselines.summaries import summaries
 from analyzer.baselines.tokens import Echoes
 from analyzer.correlate.history import History, histories
@@ -59,10 +59,17 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
     asking = reuse.Habits.of(tables)
     demands = Demands(counts.kept, counts.broken)
     habitual = demands.habitual()
-    odd = triage(tables, forms, echoes, asking.serial(), waits, shared(tables), habitual)
+    odd = triage(tables, forms, echoes, asking.serial(), waits, suspicious(tables), habitual)
     messages = Messages(tables, look, read)
     weigher = Weigher(
-        tables, forms, echoes, Rates.of(tables), messages, {}, Repeats(tables), demands
+        tables,
+        forms,
+        echoes,
+        Rates.of(tables),
+        messages,
+        {},
+        Repeats.around(tables, odd.suspects),
+        demands,
     )
     found = candidates(tables, weigher, odd)
     behind_bodies = unread.suspects(tables, counts)
@@ -76,6 +83,7 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
         answered=counts.outcomes[Outcome.ANSWERED] - odd.not_answered,
         unanswered=counts.outcomes[Outcome.UNANSWERED] + odd.unanswered,
         requests=counts.asked.total(),
+        nameless=sum(n for endpoint, n in counts.asked.items() if echoes.is_nameless(endpoint)),
         connections=int(tables.joined.judged.sum()),
         endpoints=summaries(tables, counts),
     )

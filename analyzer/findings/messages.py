@@ -132,7 +132,7 @@ class Messages:
         if found is None:
             message = self.message(row, CLIENT)
             every = (
-                echoes.tokens(message.target, _field_lines(message), message.body or b"")
+                echoes.tokens(message.target, field_lines(message), message.body or b"")
                 if message is not None
                 else ()
             )
@@ -148,7 +148,7 @@ class Messages:
         message = self.message(row, SERVER)
         if message is None or message.body is None or not message.complete:
             return None
-        return Said(_field_lines(message), message.body, message.media_type)
+        return Said(field_lines(message), message.body, message.media_type)
 
     def message(self, row: Row, side: int) -> Message | None:
         """The request (CLIENT) or the response (SERVER) of `row`."""
@@ -173,7 +173,7 @@ def _final(message: Message) -> bool:
     return message.side == CLIENT or message.status >= 200 or message.status in (0, 101)
 
 
-def _field_lines(message: Message) -> bytes:
+def field_lines(message: Message) -> bytes:
     return b"".join(
         name.encode("latin-1", "replace") + b": " + value.encode("latin-1", "replace") + b"\r\n"
         for name, value in message.headers

@@ -237,6 +237,8 @@ class Judgement:
     requests: int = 0
     answered: int = 0
     unanswered: int = 0
+    # Of `requests`: those of endpoints that are asked for different things and name none of them.
+    nameless: int = 0
     connections: int = 0
     endpoints: list[EndpointSummary] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)

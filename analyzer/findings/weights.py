@@ -37,11 +37,12 @@ from analyzer.baselines.tokens import MOST_UNLEARNED, UNLEARNED, Echoes, Rate, a
 from analyzer.correlate.frames import Frame
 from analyzer.correlate.view import ERROR, Id, Row, Tables
 from analyzer.features import demanded, echoes, forms
+from analyzer.features.asked import asked_sum
 from analyzer.features.demanded import NOTED, Agreement
 from analyzer.features.echoes import repeats, says_who
-from analyzer.findings.messages import Messages, Said
+from analyzer.findings.messages import Messages, Said, field_lines
 from analyzer.findings.words import place_text
-from analyzer.second_pass.model import CLIENT, SERVER
+from analyzer.second_pass.model import CLIENT, SERVER, Message
 from analyzer.tables import Flag
 
 FORM, TOKEN, TIME, UNSERVED, EQUAL = "form", "token", "time", "unserved", "equal bytes"
@@ -366,8 +367,9 @@ class Weigher:
         )
 
     def lacking_bits(self, row: Row) -> float:
-        """How odd it is that a response lacks what its request names, or repeats another's."""
+        """How odd it is that a response lacks what its request names, or is given otherwise."""
         bits = self.echoes.lacking_bits(self.tables.endpoint(row), row.position)
+        bits -= min(0.0, self.repeats.bits(row, row, self.apart))
         return bits + (self.breach(row) if breaks_demand(row) else 0.0)
 
     # --- time, and what became of the request ------------------------------------------------
@@ -399,7 +401,7 @@ class Weigher:
 
         Equal bytes have equal forms and tokens: only what they say beyond those that are `known`.
         """
-        bits = self.repeats.bits(request, response)
+        bits = self.repeats.bits(request, response, self.apart)
         told = sum(c.bits for c in known)
         bits = max(0.0, bits - max(0.0, told)) if bits > 0 else min(0.0, bits - min(0.0, told))
         if abs(bits) >= 0.1:
@@ -437,6 +439,8 @@ class Weigher:
         asked = [self.messages.message(row, CLIENT) for row in (one, other)]
         if asked[0] is None or asked[1] is None or asked[0].body != asked[1].body:
             return False
+        if self.repeats.minds(one) and on_behalf(asked[0]) != on_behalf(asked[1]):
+            return False
         if 206 in (one["status"], other["status"]) and self._asks_for_other_parts(one, other):
             return False
         every = set(self.echoes.places(endpoint))
@@ -469,6 +473,11 @@ class Weigher:
         apart = [(mine[p], theirs[p]) for p in mine if p in theirs and mine[p] != theirs[p]]
         apart = [(a, b) for a, b in apart if not (_is_request_id(a) and _is_request_id(b))]
         return bool(apart) and all(spelt(a, b) for a, b in apart)
+
+
+def on_behalf(request: Message) -> int:
+    """A number for the credentials of a request."""
+    return asked_sum(b"", field_lines(request), b"")
 
 
 def breaks_demand(row: Row) -> bool:

@@ -145,6 +145,7 @@ class Report:
             "judged": self.coverage.judged,
             "answered": judged.answered,
             "unanswered": judged.unanswered,
+            "nameless": judged.nameless,
             "findings": len(judged.findings),
             "undecided": judged.undecided_total,
             "expected_false": judged.expected_false,

@@ -347,6 +347,8 @@ def _verdict(report: Report) -> RenderableType:
         parts += [Text("No finding.", style="bold green"), Text(f"{said}: {_opinion(report)}.")]
     elif requests:
         parts.append(Text(f"{said}."))
+    if report.judgement.nameless:
+        parts.append(Text(_nameless(report.judgement.nameless)))
     if judged < requests:
         parts.append(Text(f"{requests - judged:,} could not be judged:"))
         lines = [
@@ -366,7 +368,16 @@ def _opinion(report: Report) -> str:
     notices = len(report.judgement.notices)
     if notices:
         return f"{notices:,} {'is' if notices == 1 else 'are'} worth a look"
-    return "every response is its request's own"
+    return "no response fits another request better than its own"
+
+
+def _nameless(count: int) -> str:
+    """What is not said by that: where responses do not name what they answer."""
+    which = "is of an endpoint" if count == 1 else "are of endpoints"
+    return (
+        f"{count:,} {which} whose responses name nothing that was asked for: if two requests of "
+        "one such endpoint were given each other's, nothing in the responses shows it."
+    )
 
 
 def _rows(lines: Sequence[tuple[str, str]]) -> RenderableType:

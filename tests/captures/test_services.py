@@ -9,13 +9,11 @@ import json
 import shutil
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import zstandard
 
 from captures.lab import scenario, stacks
 
@@ -24,7 +22,7 @@ NODE_SERVICES = ("node/cinema_graphql.js", "node/recipes_fastify.js", "node/shel
 PYTHON_SERVICES = ("python/meters.py", "python/library.py", "python/parts.py")
 FIELDS = [
     "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport", "http.request.method", "http.request.uri",
-    "http.response.code", "http.content_length_header", "http.chunk_size",
+    "http.response.code", "http.content_length_header", "http.chunk_size", "frame.interface_id",
 ]  # fmt: skip
 PORT = "3000"  # the container's
 PATIENCE = timedelta(seconds=5)  # no client waits longer, so none reads what was made later
@@ -67,35 +65,38 @@ def truth(name: str) -> dict[str, Any]:
     return told
 
 
-def messages(capture: Path, to: Path) -> Iterator[tuple[str, tuple[str, str] | Response]]:
-    """Every HTTP message in a capture, with its client's address and port."""
-    plain = to / "plain.pcap"
-    plain.write_bytes(zstandard.ZstdDecompressor().stream_reader(capture.read_bytes()).read())
-    argv = ["tshark", "-r", str(plain), "-Y", "http", "-T", "fields"]
+class Sides(NamedTuple):
+    """The requests and the responses of every connection, by its client, each in order."""
+
+    asked: dict[str, list[tuple[str, str]]]
+    answers: dict[str, list[Response]]
+
+
+def sides(captures: list[Path], to: Path) -> list[Sides]:
+    """What tshark reads in each of the captures.
+
+    It is started once for all of them, which are one file with an interface for each: between
+    the clients and the host, and between that and the container, connections have other addresses.
+    """
+    together = to / "together.pcapng"
+    subprocess.run(["mergecap", "-I", "none", "-w", str(together), *map(str, captures)], check=True)
+    argv = ["tshark", "-r", str(together), "-Y", "http", "-T", "fields"]
     argv += ["-o", "http.decompress_body:FALSE", "-o", "tcp.reassemble_out_of_order:TRUE"]
     argv += ["-d", f"tcp.port=={PORT},http", "-d", "tcp.port==8080,http"]
     for field in FIELDS:
         argv += ["-e", field]
     said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    found = [Sides(defaultdict(list), defaultdict(list)) for _ in captures]
     for line in said.splitlines():
-        source, port, other, other_port, method, uri, code, length, chunks = line.split("\t")
+        source, port, other, other_port, method, uri, code, length, chunks, place = line.split("\t")
+        one = found[int(place)]
         if method:
-            yield f"{source}:{port}", (method, uri)
+            one.asked[f"{source}:{port}"].append((method, uri))
         elif code:
             size = sum(int(part) for part in chunks.split(",") if part)
-            yield f"{other}:{other_port}", Response(int(code), int(length or 0) or size)
-
-
-def sides(capture: Path, to: Path) -> tuple[dict[str, list[Any]], dict[str, list[Response]]]:
-    """The requests and the responses of every connection, by its client, each in order."""
-    asked: dict[str, list[Any]] = defaultdict(list)
-    answers: dict[str, list[Response]] = defaultdict(list)
-    for client, message in messages(capture, to):
-        if isinstance(message, Response):
-            answers[client].append(message)
-        else:
-            asked[client].append(message)
-    return asked, answers
+            answer = Response(int(code), int(length or 0) or size)
+            one.answers[f"{other}:{other_port}"].append(answer)
+    return found
 
 
 def logged(told: dict[str, Any], host: str | None) -> dict[str, list[dict[str, Any]]]:
@@ -111,11 +112,11 @@ def logged(told: dict[str, Any], host: str | None) -> dict[str, list[dict[str, A
 @pytest.mark.parametrize("name", SERVICES)
 def test_captures_hold_what_the_clients_logged(name: str, tmp_path: Path) -> None:
     told = truth(name)
-    for capture in told["captures"]:
-        if capture["vantage"] == "host-any":  # every packet several times over
-            continue
+    # At host-any there is every packet several times over.
+    captures = [one for one in told["captures"] if one["vantage"] != "host-any"]
+    read = sides([recording(name) / one["file"] for one in captures], tmp_path)
+    for capture, (asked, answers) in zip(captures, read, strict=True):
         host = {"client1": "app1", "client2": "app2"}.get(capture["vantage"])
-        asked, answers = sides(recording(name) / capture["file"], tmp_path)
         rows = logged(told, host)
         assert set(asked) == set(rows)
         for client, mine in rows.items():

@@ -14,12 +14,19 @@ LONGEST = 300  # s that tshark may take
 _HTTP_PORTS = (80, 8080)
 _OPTIONS = ("-n", "-o", "http.decompress_body:FALSE")
 _PATIENT = ("-o", "tcp.reassemble_out_of_order:TRUE")
+# Of a packet is told what is directly below these (ICMP and WLAN aggregates may have TCP in them).
+_PROTOCOLS = (
+    "frame ip ipv6 icmp icmpv6 wlan_aggregate wlan_aggregate.a_mdsu.subframe "
+    "tcp tcp.analysis tcp.analysis.flags _ws.expert http text"
+)
+_MARKS = (
+    "lost_segment", "ack_lost_segment", "retransmission", "out_of_order", "fast_retransmission",
+    "spurious_retransmission",
+)  # fmt: skip
 _FIELDS = (
     "frame.number", "frame.len", "frame.cap_len", "frame.protocols", "tcp.stream", "ip.src",
     "ipv6.src", "tcp.srcport", "tcp.dstport", "tcp.seq_raw", "tcp.ack_raw", "tcp.flags", "tcp.len",
-    "tcp.analysis.lost_segment",
-    "tcp.analysis.ack_lost_segment", "tcp.analysis.retransmission", "tcp.analysis.out_of_order",
-    "tcp.analysis.fast_retransmission", "tcp.analysis.spurious_retransmission", "tcp.payload",
+    *(f"tcp.analysis.{mark}" for mark in _MARKS),
 )  # fmt: skip
 
 
@@ -27,7 +34,6 @@ class Tcp(NamedTuple):
     """One TCP segment as tshark dissects it; `source` is address and port."""
 
     frame: int
-    protocols: str
     stream: int
     source: tuple[str, int]
     target_port: int
@@ -54,7 +60,8 @@ def _tshark(path: Path, *arguments: str) -> tuple[bytes, str]:
 
 
 class Read(NamedTuple):
-    """What tshark reads below HTTP: frames, of those the pcapng blocks that are none, segments.
+    """What tshark reads: frames, of those the pcapng blocks that are none, segments; and by frame
+    the HTTP messages in it, as PDML.
 
     `complaint` is what it said when it did not read the capture to its end.
     """
@@ -62,47 +69,62 @@ class Read(NamedTuple):
     frames: int
     blocks: int
     tcp: list[Tcp]
+    http: dict[int, list[bytes]]
     complaint: str
 
 
-def segments(path: Path) -> Read:
-    """All TCP segments of a capture."""
-    wanted = [part for field in _FIELDS for part in ("-e", field)]
-    shape = ("-T", "fields", "-E", "separator=/t", "-E", "occurrence=l")
-    out, complaint = _tshark(path, *shape, *wanted)
+_FIELD = re.compile(
+    rb'<field name="(%b)" showname="[^"]*"[^>]*? show="([^"]*)"'
+    % "|".join(map(re.escape, _FIELDS)).encode()
+)
+_PAYLOAD = re.compile(rb'<field name="tcp\.payload"[^>]*? show="[^"]*" value="([0-9a-f]*)"')
+
+
+def read(path: Path, ports: set[int], *, patient: bool = True) -> Read:
+    """All of a capture. Starting tshark takes longer than its reading: it is asked once.
+
+    `ports` are those that HTTP was found on by anybody. A `patient` tshark puts segments that are
+    out of order together, and dissects nothing behind a lost one; else it dissects what comes as it
+    comes.
+    """
+    decode = [
+        part
+        for port in sorted(ports | set(_HTTP_PORTS))
+        for part in ("-d", f"tcp.port=={port},http")
+    ]
+    out, complaint = _tshark(path, "-T", "pdml", "-j", _PROTOCOLS, *decode, *(_PATIENT * patient))
     frames = blocks = 0
     found = []
-    for line in out.decode("latin-1").split("\n"):
-        if not line:
-            continue
+    http: dict[int, list[bytes]] = {}
+    for packet in out.split(b"\n<packet>\n")[1:]:
         frames += 1
-        values = dict(zip(_FIELDS, line.split("\t"), strict=True))
-        blocks += values["frame.protocols"] == "data" and values["frame.len"] != "0"
-        if not values["tcp.stream"] or not values["tcp.seq_raw"]:
+        # Of what is there several times, in tunnels, the last.
+        values = {name.decode(): show.decode("latin-1") for name, show in _FIELD.findall(packet)}
+        blocks += values.get("frame.protocols") == "data" and values["frame.len"] != "0"
+        parts = packet.split(b'\n  <proto name="http"')[1:]
+        if parts:
+            http[int(values["frame.number"])] = [p.partition(b"\n  </proto>")[0] for p in parts]
+        if "tcp.stream" not in values or "tcp.seq_raw" not in values:
             continue
-        names = ("lost_segment", "ack_lost_segment", "retransmission", "out_of_order",
-                 "fast_retransmission", "spurious_retransmission")  # fmt: skip
+        payload = _PAYLOAD.findall(packet)
         found.append(
             Tcp(
                 frame=int(values["frame.number"]),
-                protocols=values["frame.protocols"],
                 stream=int(values["tcp.stream"]),
-                source=(values["ip.src"] or values["ipv6.src"], int(values["tcp.srcport"])),
+                source=(values.get("ip.src") or values["ipv6.src"], int(values["tcp.srcport"])),
                 target_port=int(values["tcp.dstport"]),
                 seq=int(values["tcp.seq_raw"]),
-                ack=int(values["tcp.ack_raw"] or 0),
-                flags=int(values["tcp.flags"] or "0", 16),
-                wire=int(values["tcp.len"] or 0),
-                marks=frozenset(name for name in names if values[f"tcp.analysis.{name}"]),
-                payload=bytes.fromhex(values["tcp.payload"]),
+                ack=int(values.get("tcp.ack_raw", "0")),
+                flags=int(values.get("tcp.flags", "0"), 16),
+                wire=int(values.get("tcp.len", "0")),
+                marks=frozenset(mark for mark in _MARKS if f"tcp.analysis.{mark}" in values),
+                payload=bytes.fromhex(payload[-1].decode()) if payload else b"",
                 cut=values["frame.len"] != values["frame.cap_len"],
             )
         )
-    return Read(frames, blocks, found, complaint)
+    return Read(frames, blocks, found, http, complaint)
 
 
-_NUMBER = re.compile(rb'<field name="num" pos="0" show="(\d+)"')
-_STREAM = re.compile(rb'<field name="tcp.stream"[^>]* show="(\d+)"')
 _METHOD = re.compile(rb'<field name="http.request.method"[^>]*? value="([0-9a-f]*)"')
 _URI = re.compile(rb'<field name="http.request.uri"[^>]*? value="([0-9a-f]*)"')
 _CODE = re.compile(rb'<field name="http.response.code"[^>]* show="(\d+)"')
@@ -117,34 +139,16 @@ _CODED = re.compile(
 )
 
 
-def messages(
-    path: Path, ports: set[int], stream_of: dict[int, int], *, patient: bool
-) -> dict[int, Talk]:
-    """The HTTP messages by stream (its first frame).
-
-    `ports` are those that HTTP was found on by anybody. A `patient` tshark puts segments that are
-    out of order together, and dissects nothing behind a lost one; else it dissects what comes as it
-    comes.
-    """
-    decode = [
-        part
-        for port in sorted(ports | set(_HTTP_PORTS))
-        for part in ("-d", f"tcp.port=={port},http")
-    ]
-    out, _ = _tshark(path, "-Y", "http", "-T", "pdml", "-J", "http", *decode, *(_PATIENT * patient))
+def _talks(http: dict[int, list[bytes]], stream_of: dict[int, int]) -> dict[int, Talk]:
+    """The HTTP messages by stream (its first frame)."""
     talks: dict[int, Talk] = {}
     asked_in: dict[tuple[int, int], list[int]] = {}
-    for packet in out.split(b"\n<packet>\n")[1:]:
-        number = _NUMBER.search(packet)
-        if number is None:
-            continue
-        frame = int(number[1])
+    for frame, parts in http.items():
         stream = stream_of.get(frame)
         if stream is None:
             continue
         talk = talks.setdefault(stream, Talk())
-        for part in packet.split(b'\n  <proto name="http"')[1:]:
-            part = part.partition(b"\n  </proto>")[0]
+        for part in parts:
             _message(part, talk, frame, asked_in.setdefault((stream, frame), []), asked_in, stream)
     return talks
 
@@ -183,18 +187,16 @@ def _begun(tcp: list[Tcp]) -> dict[int, int]:
     return found
 
 
-def seen(path: Path, ports: set[int], frames: int, tcp: list[Tcp], holes: set[int]) -> Seen:
-    """All that tshark says of a capture whose segments have been read; gaps are not filled in.
+def seen(path: Path, ports: set[int], known: Read, holes: set[int]) -> Seen:
+    """All that tshark says of a capture that it has read; gaps are not filled in.
 
     `holes` are the streams with bytes missing: they are read as they come.
     """
-    begun = _begun(tcp)
-    stream_of = {segment.frame: begun[segment.stream] for segment in tcp}
-    found = Seen(frames, set(begun.values()))
-    if ports or any(":http" in segment.protocols for segment in tcp):
-        found.talks = messages(path, ports, stream_of, patient=True)
-        if holes:
-            hasty = messages(path, ports, stream_of, patient=False)
-            for stream in holes & {*hasty, *found.talks}:
-                found.talks[stream] = hasty.get(stream, Talk())
+    begun = _begun(known.tcp)
+    stream_of = {segment.frame: begun[segment.stream] for segment in known.tcp}
+    found = Seen(known.frames, set(begun.values()), _talks(known.http, stream_of))
+    if holes and (ports or known.http):
+        hasty = _talks(read(path, ports, patient=False).http, stream_of)
+        for stream in holes & {*hasty, *found.talks}:
+            found.talks[stream] = hasty.get(stream, Talk())
     return found

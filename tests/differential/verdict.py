@@ -87,20 +87,20 @@ def _settle(text: str, reason: str | None, out: Verdict) -> None:
 
 def _compare(view: Path, out: Verdict, digest: str) -> None:
     mine = ours.read(view)
-    frames, blocks, tcp, complaint = theirs.segments(view)
-    streams = reference.streams(tcp)
+    heard = theirs.read(view, mine.ports)
+    streams = reference.streams(heard.tcp)
     holes = {
         number
         for number, stream in streams.items()
         if any(direction.has_hole for direction in stream.directions.values())
     }
-    other = theirs.seen(view, mine.ports, frames, tcp, holes)
+    other = theirs.seen(view, mine.ports, heard, holes)
     for number in mine.seen.talks:
         client = mine.clients[number]
         for source, direction in streams[number].directions.items() if number in streams else ():
             if direction.has_gap:
                 other.gaps.add(Side(number, source != client))
-    evidence = Evidence(mine, other, streams, complaint, blocks)
+    evidence = Evidence(mine, other, streams, heard.complaint, heard.blocks)
     differences = compare.of_capture(mine.seen, other)
     differences += _marks(mine.seen, evidence)
     differences += _by_h11(mine.seen, evidence)

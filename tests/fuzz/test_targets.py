@@ -14,7 +14,7 @@ from tests.fuzz.targets import TARGETS
 HERE = Path(__file__).parent
 REGRESSIONS = sorted((HERE / "regressions").iterdir())
 # Where each input is a whole report, which takes 50 ms, the corpus is dealt out to several tests.
-PARTS = {"streams": 12, "reports": 3}
+PARTS = {"streams": 4}
 
 
 @pytest.mark.parametrize("path", REGRESSIONS, ids=lambda path: path.name)

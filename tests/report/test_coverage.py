@@ -30,7 +30,7 @@ from tests.builder import (
 from tests.findings.stable import LATER, VET, ordinary, swap, talk, vet_report
 from tests.report.test_command import SCHEMA, run
 
-WELL = "every response is its request's own"
+WELL = "no response fits another request better than its own"
 TLS = bytes.fromhex("16030100800100007c0303") + bytes(117)
 SERVER_HELLO = bytes.fromhex("160303004a020000460303") + bytes(70)
 

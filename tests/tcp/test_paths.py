@@ -1,18 +1,22 @@
 """Ordinary exchanges read at once, block sizes, shares: the tables stay the same."""
 
+import gzip
 import tempfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer import compiled, pipeline
+from analyzer import bulk, compiled, pipeline
 from analyzer.errors import InputError
 from analyzer.extraction import Recorder
+from analyzer.features.echoes import Rule
 from analyzer.tables import ConnectionFlag, Flag
 from tests.builder import (
     CLIENT,
@@ -38,6 +42,12 @@ def tables(
     """Exchanges, connections and anomalies."""
     found = extracted(path, block=block, parts=parts)
     return rows_of(found), connections_of(found), dict(found.extraction.anomalies)
+
+
+def rules(path: Path) -> dict[tuple[str, ...], Rule]:
+    """What is learned of tokens, by endpoint and place."""
+    found = extracted(path).tables
+    return {(*found.endpoints[of], place): rule for (of, place), rule in found.echoes.items()}
 
 
 def without_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,6 +115,57 @@ def test_the_fast_path_takes_ordinary_traffic(
     without_fast_path(monkeypatch)
     assert tables(path) == in_one_step
     assert len(in_one_step[0]) == 96
+
+
+CODINGS: dict[str, Callable[[bytes], bytes]] = {
+    "": lambda text: text,
+    "deflate": zlib.compress,
+    "zstd": zstandard.ZstdCompressor().compress,
+    "GZIP, identity": gzip.compress,
+    "gzip": lambda text: gzip.compress(text)[:-9] if len(text) % 7 == 0 else gzip.compress(text),
+}
+
+
+def coded_traffic() -> bytes:
+    """Bodies of several types, chunked or not, in every coding, some of them broken."""
+    talks = []
+    for number, (coding, encoded) in enumerate(CODINGS.items()):
+        talk = Conversation(
+            ("10.0.0.1", 41_000 + number), isns=(number, 2**32 - 300 * number)
+        ).open()
+        for item in range(24):
+            text = as_json({"id": f"item-{number}{item}", "name": "n" * item})
+            kind = ("application/json", "text/html", "text/plain", "text/css")[item % 4]
+            if kind == "text/html":
+                text = b"<html><h1>Item %d</h1><p class=x>%b</p></html>" % (item, text)
+            body = encoded(text if item % 11 else b"")
+            fields = f"Content-Type: {kind}\r\n"
+            fields += f"Content-Encoding: {coding}\r\n" if coding else ""
+            talk.send(CLIENT, request(f"/{kind}/item-{number}{item}"))
+            said = response(body, fields=fields)
+            if item % 3:
+                size = 1 + len(body) // (item % 3)
+                parts = [body[at : at + size] for at in range(0, len(body), size)]
+                head = f"HTTP/1.1 200 OK\r\n{fields}Transfer-Encoding: chunked\r\n\r\n".encode()
+                said = head + b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in [*parts, b""])
+            talk.answer(said)
+        talks.append(talk.close().frames)
+    return pcap(in_time(*talks))
+
+
+@pytest.mark.parametrize("room", [1 << 20, 400, 0])
+def test_chunked_and_coded_bodies_are_taken_in_one_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    path = tmp_path / "c.pcap"
+    path.write_bytes(coded_traffic())
+    monkeypatch.setattr(bulk, "_MOST_LAID", room)
+    with taken_in_one_step() as runs:
+        in_one_step, learned = tables(path), rules(path)
+    assert sum(runs) == 2 * 24 * len(CODINGS)
+    without_fast_path(monkeypatch)
+    assert tables(path) == in_one_step
+    assert rules(path) == learned
 
 
 @pytest.mark.parametrize("recording", KINDS, ids=str)
