@@ -358,6 +358,13 @@ def _of_misdelivered(scene: Scene, finding: Finding, told: Sequence[Finding]) ->
                 f"The next request there, {asked(request)} (frame {scene.tables.frame(request)}), "
                 "was given the answer to the one before it in the same way."
             )
+        if any(cause.how is How.BODY_UNREAD for cause in finding.causes):
+            return (
+                f"On one connection {who} ({_host(request)}) asked for {asked(owner)}, was "
+                f"answered, and {duration(request.time - owner.time)} after the first asked for "
+                f"{asked(request)}. What it was sent for that is the answer to the body of the "
+                f"first, which the {scene.server} had not read: {response.status}."
+            )
         first = f"On one connection {who} ({_host(request)}) asked for {asked(owner)}, and "
         if response.time < request.time:
             return (

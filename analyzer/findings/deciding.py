@@ -27,8 +27,18 @@ from analyzer.findings.explanations import (
 )
 from analyzer.findings.failures import tells_failure
 from analyzer.findings.model import NOT_SAID, Confidence, Explained
-from analyzer.findings.swaps import EARLY_FINAL, REUSED, SURPLUS, UNSEEN, Oddity, Swap, Verdicts
+from analyzer.findings.swaps import (
+    EARLY_FINAL,
+    REUSED,
+    SURPLUS,
+    UNREAD,
+    UNSEEN,
+    Oddity,
+    Swap,
+    Verdicts,
+)
 from analyzer.findings.triage import Odd
+from analyzer.findings.unread import Unread
 from analyzer.findings.weights import (
     AT_ONCE,
     DEMANDED,
@@ -36,6 +46,7 @@ from analyzer.findings.weights import (
     FORM,
     NUMBERS,
     PROXY,
+    REPEATS_BODY,
     TOKEN,
     Comparison,
     Weigher,
@@ -47,6 +58,7 @@ ALONE_IN_SIGHT, ALL_IN_SIGHT = -1.0, -5.0
 # Bits: no response acknowledges less than the request that it answers. What is owed to somebody is
 # then a fault by as much as a swap is rare.
 AHEAD = 2 * SWAP
+GLUED = 10.0  # bits: two messages that follow each other on one connection stand so in one line
 KEPT = 6.0  # bits: a proxy that answers by itself is seldom right about who asks
 NOTABLE = 7.0  # bits, at least, by which a response is odd before anybody is told of it
 OTHERWISE = "a shape that its endpoint seldom or never has otherwise, with no owner in sight"
@@ -67,8 +79,9 @@ def decide(
     odd: Odd,
     found: Candidates,
     habits: reuse.Habits,
+    unread: list[Unread],
 ) -> Verdicts:
-    """What the odd exchanges come to."""
+    """What the odd exchanges come to, and those that answer what was left `unread`."""
     deciding = _Deciding(tables, weigher, odd, found)
     copies: set[Id] = set()
     every = kept_by_a_proxy(tables, events(tables, weigher, found, odd))
@@ -84,6 +97,7 @@ def decide(
         deciding.left(row)
     deciding.by_numbers()
     deciding.by_habit(habits)
+    deciding.by_body(unread)
     return deciding.out
 
 
@@ -330,6 +344,30 @@ class _Deciding:
                 self.out.swaps.append(
                     Swap(row, earlier, how, sure, tuple(comparisons), every, bits)
                 )
+
+    def by_body(self, found: list[Unread]) -> None:
+        """Responses to the body of the request before, which the server had not read."""
+        tables = self.tables
+        for one in found:
+            if one.row.id in self.settled or limited(tables, one.row):
+                continue
+            frames = tables.asked(one.before), tables.came(one.row)
+            text = (
+                f"the response in frame {frames[1]} repeats {one.shown} bytes of the body of the "
+                f"request in frame {frames[0]}, the one before on its connection"
+            )
+            told = [Comparison(REPEATS_BODY, AHEAD, text, frames)]
+            if one.glued:
+                asked = tables.asked(one.row)
+                line = f"right behind them it has what the request in frame {asked} begins with"
+                told.append(Comparison(REPEATS_BODY, GLUED, line, (asked, frames[1])))
+            bits, every = self._explained(one.row, one.before, UNREAD, told)
+            if bits >= POSSIBLE:
+                sure = Confidence.CERTAIN if one.glued else Confidence.LIKELY
+                self.out.swaps.append(
+                    Swap(one.row, one.before, UNREAD, sure, tuple(told), every, bits)
+                )
+                self.settled.add(one.row.id)
 
 
 def _is_content(place: str) -> bool:

@@ -31,6 +31,7 @@ from analyzer.findings.idle import Race
 from analyzer.findings.messages import Messages
 from analyzer.findings.model import Fact
 from analyzer.findings.swaps import Swap
+from analyzer.findings.unread import Unread
 from analyzer.findings.words import counted, milliseconds, seconds
 from analyzer.intervals import covers
 from analyzer.second_pass.model import CLIENT, SERVER, Packet
@@ -61,6 +62,7 @@ class Case:
     starved: list[Row] = field(default_factory=list)  # requests that nobody was seen to answer
     torn: list[Row] = field(default_factory=list)  # responses that lack a known number of bytes
     chains: dict[Id, Chain] = field(default_factory=dict)  # by the recipients of their links
+    unread: dict[Id, Unread] = field(default_factory=dict)  # by those who were answered instead
 
     def habit(self, row: Row) -> Habit:
         """How the row's server ordinarily ends its connections."""

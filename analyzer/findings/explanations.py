@@ -19,7 +19,7 @@ from analyzer.findings.assignment import BY_CONTENT, Event
 from analyzer.findings.candidates import said
 from analyzer.findings.failures import tells_failure
 from analyzer.findings.model import Confidence, Explained
-from analyzer.findings.swaps import EARLY_FINAL, REUSED, SURPLUS, UNSEEN
+from analyzer.findings.swaps import EARLY_FINAL, REUSED, SURPLUS, UNREAD, UNSEEN
 from analyzer.findings.weights import (
     AGAIN,
     DEMANDED,
@@ -49,6 +49,7 @@ FAULT, BENIGN = "fault", "benign"
 _CONTENT = BY_CONTENT
 _SIGHT = frozenset({UNSEEN})
 _AHEAD = frozenset({SURPLUS})
+_UNREAD = frozenset({UNREAD})
 _EARLY = frozenset({REUSED, EARLY_FINAL})
 
 
@@ -159,11 +160,12 @@ _SAID = frozenset({FORM, TOKEN, EQUAL, TIME, AGAIN})
 # In the order in which a reader is told them.
 EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
-        "another request's response", _CONTENT | _SIGHT | _AHEAD, FAULT, -SWAP, frozenset(), _fits,
+        "another request's response", _CONTENT | _SIGHT | _AHEAD | _UNREAD, FAULT, -SWAP,
+        frozenset(), _fits,
         "the response belongs to another request",
     ),
     Explanation(
-        "its own, in a new form", _CONTENT | _SIGHT, BENIGN, 0.0, frozenset(), _always,
+        "its own, in a new form", _CONTENT | _SIGHT | _UNREAD, BENIGN, 0.0, frozenset(), _always,
         "it is its request's own response, and only looks unlike the others",
     ),
     Explanation(

@@ -22,7 +22,7 @@ from analyzer.baselines.tokens import Echoes
 from analyzer.correlate.history import History, histories
 from analyzer.correlate.view import ERROR, Counts, Id, Row, Tables
 from analyzer.features.shapes import UNKNOWN_FORM
-from analyzer.findings import broken, reuse, starvation, telling
+from analyzer.findings import broken, reuse, starvation, telling, unread
 from analyzer.findings.candidates import Candidates, candidates
 from analyzer.findings.capture_limits import limited, only_doubtful, why
 from analyzer.findings.chains import chains
@@ -72,8 +72,11 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
         demands,
     )
     found = candidates(tables, weigher, odd)
-    _look_closer(weigher, found, odd)
-    verdicts = decide(tables, weigher, odd, found, asking)
+    behind_bodies = unread.suspects(tables, counts)
+    _look_closer(weigher, found, odd, [row for row, _ in behind_bodies])
+    repeated = [one for pair in behind_bodies if (one := unread.shown(messages, *pair))]
+    odd.add(one.row for one in repeated)
+    verdicts = decide(tables, weigher, odd, found, asking, repeated)
     told = [row for swap in verdicts.swaps for row in (swap.recipient, swap.owner) if row]
     weigher.messages.settle([*told, *(row for row in odd.rows if _is_silent(row, odd))])
     out = Judgement(
@@ -93,6 +96,7 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
         *_starved(weigher, odd, verdicts),
         [row for row in odd.rows if row["response_announced"] > row["response_length"]],
         chains(tables, verdicts.swaps),
+        {one.row.id: one for one in repeated},
     )
     alike = _together(case, _tell(case, odd, verdicts, out), out)
     out.findings = grouped([replace(f, id=finding_id(f)) for f in out.findings], alike)
@@ -234,8 +238,10 @@ def _echoes(tables: Tables, counts: Counts) -> Echoes:
     return Echoes.of(tables.echoes, tables.endpoint_of.tolist(), counted)
 
 
-def _look_closer(weigher: Weigher, found: Candidates, odd: Odd) -> None:
+def _look_closer(weigher: Weigher, found: Candidates, odd: Odd, also: list[Row]) -> None:
     """Look at the connections of all that may become a finding, and of examples beside them.
+
+    `also` are others that may become one.
 
     Examples are ordinary exchanges of the endpoints in question.
     """
@@ -249,7 +255,7 @@ def _look_closer(weigher: Weigher, found: Candidates, odd: Odd) -> None:
         if _is_silent(row, odd) and row["request_frame"] and not limited(tables, row)
     ]
     beside = [row for some in weigher.examples.values() for row in some]
-    weigher.messages.take(rows, silent[:MOST_LOOKED_AT], beside)
+    weigher.messages.take(rows, [*silent[:MOST_LOOKED_AT], *also], beside)
     weigher.named.update(_named(weigher, rows))
     weigher.repeats = Repeats.around(tables, rows)
 

@@ -10,11 +10,11 @@ from dataclasses import replace
 from analyzer.correlate.frames import once
 from analyzer.correlate.model import Request, Response
 from analyzer.correlate.view import Row, Tables
-from analyzer.findings import broken, causes, evidence
+from analyzer.findings import broken, causes, evidence, unread
 from analyzer.findings.assignment import SLIPPED
 from analyzer.findings.evidence import Case
 from analyzer.findings.model import Cause, Confidence, Fact, Finding, Kind, Notice, Weighed
-from analyzer.findings.swaps import EARLY_FINAL, REUSED, SURPLUS, Swap
+from analyzer.findings.swaps import EARLY_FINAL, REUSED, SURPLUS, UNREAD, Swap
 from analyzer.findings.weights import Comparison
 
 LEAST_TOLD = 0.5  # bits of a comparison that is told at all
@@ -32,6 +32,9 @@ def misdelivered(case: Case, swap: Swap) -> Finding:
     if swap.how == SURPLUS:
         facts = _surplus_facts(case, request, response, owner)
         considered = causes.of_slip((case.tables.frame(response), case.tables.frame(request)))
+    elif swap.how == UNREAD:
+        one = case.unread[swap.recipient.id]
+        facts, considered = [*unread.facts(tables, case.messages, one)], unread.causes(tables, one)
     elif late:
         assert owner is not None
         facts = [

@@ -4,6 +4,7 @@ Law: what is not picked here is ordinary, and never looked at one by one; and ea
 picked is in exactly one of the lists of `Odd`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -55,6 +56,17 @@ class Odd:
     # Not answered:
     unserved: list[Row] = field(default_factory=list)
     lone: list[Row] = field(default_factory=list)  # responses without a request
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Add rows that are odd for a reason of their own, each once."""
+        known = {row.id for row in self.rows}
+        self.rows += [row for row in rows if row.id not in known]
+        self.rows.sort(key=_place)
+
+
+def _place(row: Row) -> tuple[int, int, int]:
+    which = "request" if row["request_frame"] else "response"
+    return row[f"{which}_capture"], row[f"{which}_frame"], row[f"{which}_seq"]
 
 
 def triage(

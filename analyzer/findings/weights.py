@@ -48,7 +48,7 @@ from analyzer.tables import Flag
 FORM, TOKEN, TIME, UNSERVED, EQUAL = "form", "token", "time", "unserved", "equal bytes"
 AT_ONCE, PROXY, AGAIN, LATER = "at once", "proxy", "again", "later"
 NUMBERS, HABIT, SURPLUS, ENDED = "numbers", "habit", "surplus", "ended"
-DEMANDED = "demanded"
+DEMANDED, REPEATS_BODY = "demanded", "repeats body"
 # Tokens of one request are seldom independent of each other: together they are worth no more.
 MOST_TOKENS = 20.0
 # What a wait is worth: at most; at least where the endpoint never answers so soon; at least where
