@@ -280,6 +280,7 @@ def test_what_the_json_says_of_the_story(story: Path) -> None:
         "judged": 19,
         "answered": 18,
         "unanswered": 1,
+        "nameless": 0,
         "findings": 2,
         "undecided": 0,
     }
