@@ -94,6 +94,9 @@ _identifying = itemgetter(
 )  # fmt: skip
 Key = tuple[int, int, int]  # variant, status, form
 ERROR = 400  # the least status that tells of one (RFC 9110 §15)
+NOT_MODIFIED = (
+    304  # the client has it already: without content, whatever the endpoint (RFC 9110 §15.4.5)
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from analyzer.baselines.repeats import Repeats, suspicious
 from analyzer.baselines.summaries import summaries
 from analyzer.baselines.tokens import Echoes
 from analyzer.correlate.history import History, histories
-from analyzer.correlate.view import ERROR, Counts, Id, Row, Tables
+from analyzer.correlate.view import ERROR, NOT_MODIFIED, Counts, Id, Row, Tables
 from analyzer.features.shapes import UNKNOWN_FORM
 from analyzer.findings import broken, reuse, starvation, telling, unread
 from analyzer.findings.candidates import Candidates, candidates
@@ -220,7 +220,7 @@ def _counted(tables: Tables, counts: Counts) -> Counted:
     chosen = sorted(
         (*key, count - counts.early[key])
         for key, count in counts.keys.items()
-        if key[1] < ERROR and key[2] != UNKNOWN_FORM
+        if key[1] < ERROR and key[1] != NOT_MODIFIED and key[2] != UNKNOWN_FORM
     )
     columns = np.array(chosen, dtype=np.int64).reshape(-1, 4).T
     variants = tables.variants

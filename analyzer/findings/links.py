@@ -75,7 +75,7 @@ class Links:
                 met[request.id], met[response.id] = request, response
                 yield self.link(weigher, request, response, RIGHTFUL)
             for request in self.found.copies.get(response.id, ()):
-                if self._may_be_copy(weigher, request, response):
+                if self._may_be_copy(request, response):
                     met[response.id] = response
                     yield self.link(weigher, request, response, COPY)
         for row in met.values():
@@ -83,10 +83,10 @@ class Links:
             if answered and row.id not in self.unserved | self.early:
                 yield self.link(weigher, row, row, WIRE)
 
-    def _may_be_copy(self, weigher: Weigher, request: Row, response: Row) -> bool:
+    def _may_be_copy(self, request: Row, response: Row) -> bool:
         """Whether one may have been given what the other was: at one time, or for one path.
 
-        What was given before to a request that a candidate asks again is that one's own by now.
+        What was given before for a target that a candidate asks for is that one's own by now.
         """
         if request["request_time"] >= response["response_time"]:
             return False
@@ -94,7 +94,7 @@ class Links:
             return True
         endpoint = self.tables.endpoint
         return endpoint(request) == endpoint(response) and not any(
-            weigher.same(request, one) for one in self.found.of[response.id]
+            request.target == one.target for one in self.found.of[response.id]
         )
 
     def link(self, weigher: Weigher, request: Row, response: Row, kind: str) -> Link:

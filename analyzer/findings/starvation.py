@@ -21,6 +21,9 @@ Times = npt.NDArray[np.int64]  # ns since 1970
 LEAST = 2  # requests that came from that moment on, and hung at once
 SLOW = 1_000_000_000  # ns that an answered request waited, from which on it kept a worker busy
 MOST_NAMED = 5  # frames
+MOST_LOOKED_AT = (
+    64  # times at a server at which requests hung; each costs a pass over all exchanges
+)
 
 _ENDS = ("client_fin_time", "server_fin_time", "reset_time")
 
@@ -41,9 +44,9 @@ class Starved(NamedTuple):
 
 
 def starving(tables: Tables, rows: Iterable[Row]) -> list[Starved]:
-    """The unanswered `rows` that hung for one cause, together."""
+    """The unanswered `rows` that hung for one cause, together; of very many times the first."""
     found = []
-    for some in _at_once(tables, rows, tables.server):
+    for some in _at_once(tables, rows, tables.server)[:MOST_LOOKED_AT]:
         whole = _starved(tables, some, -1)
         if whole is not None:
             found.append(whole)

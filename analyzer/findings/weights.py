@@ -35,7 +35,7 @@ from analyzer.baselines.rates import Rates
 from analyzer.baselines.repeats import Repeats
 from analyzer.baselines.tokens import MOST_UNLEARNED, UNLEARNED, Echoes, Rate, accident
 from analyzer.correlate.frames import Frame
-from analyzer.correlate.view import ERROR, Id, Row, Tables
+from analyzer.correlate.view import ERROR, NOT_MODIFIED, Id, Row, Tables
 from analyzer.features import demanded, echoes, forms
 from analyzer.features.asked import asked_sum
 from analyzer.features.demanded import NOTED, Agreement
@@ -168,8 +168,8 @@ class Weigher:
 
     def _form_key(self, request: Row, response: Row) -> FormKey | None:
         status = response["status"]
-        if status >= ERROR or not request["request_frame"]:
-            return None  # an error is everybody's
+        if status >= ERROR or status == NOT_MODIFIED or not request["request_frame"]:
+            return None  # an error is everybody's, and what has no content has no form
         own = request.id == response.id
         answered = bool(request["response_frame"])
         if not own and answered and self.forms.known(self.tables.variant(request)) < 2:

