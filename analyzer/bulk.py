@@ -45,11 +45,8 @@ _TOKEN_LINE = re.compile(
 )
 
 # The names of credentials as the kernel takes them.
-CREDENTIAL_NAMES = b"".join(CREDENTIALS)
-_ENDS = np.cumsum([len(name) for name in CREDENTIALS])
-CREDENTIAL_TABLE = np.array(
-    [(end - len(name), len(name), 1, 0) for end, name in zip(_ENDS, CREDENTIALS, strict=True)],
-    dtype=np.int64,
+CREDENTIAL_NAMES, CREDENTIAL_TABLE = compiled.name_table(
+    (name, number, False) for number, name in enumerate(CREDENTIALS, 1)
 )
 
 Mask = npt.NDArray[np.bool_]

@@ -66,7 +66,7 @@ def asked_sums(
     """What `asked.asked_sum` gives of each request: its target, its credentials, its body.
 
     `spans` (n, 4): the target (two), where the head ends, where the body ends. `table` as in
-    `head_keys`: names of fields that count.
+    `head_keys`: names of fields that count, each how it counts being its row's number from 1 on.
     """
 
 def unchunk(data: Bytes, start: Ints, end: Ints, out: npt.NDArray[np.uint8], ends: Ints) -> None:

@@ -1535,17 +1535,6 @@ cdef uint32_t crc32(uint32_t start, Text *text, Py_ssize_t at, Py_ssize_t size) 
     return value ^ 0xFFFFFFFFU
 
 
-cdef uint32_t crc32_of(uint32_t start, Text *text, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
-    """The same of at..end, in small letters."""
-    cdef uint32_t value = start ^ 0xFFFFFFFFU
-    end = within(text, end)
-    at = within(text, at)
-    while at < end:
-        value = CRC[(value ^ lower(text.bytes[at])) & 0xFF] ^ value >> 8
-        at += 1
-    return value ^ 0xFFFFFFFFU
-
-
 def asked_sums(
     const uint8_t[::1] data,
     const int64_t[:, ::1] spans,
@@ -1555,6 +1544,7 @@ def asked_sums(
 ):
     cdef Text text, wanted = text_of(names, names.shape[0])
     cdef Py_ssize_t row, at, stop, name, head
+    cdef int64_t which  # of the table's rows, from 1 on
     cdef uint32_t value
     with nogil:
         for row in range(spans.shape[0]):
@@ -1568,8 +1558,12 @@ def asked_sums(
                 while stop < head and TOKEN[text.bytes[stop]]:
                     stop += 1
                 at = line_end(&text, stop, head)
-                if octet(&text, stop) == 0x3A and kind_of(&text, name, stop - name, &wanted, table):
-                    value = crc32_of(value, &text, name, stop + 1)
+                if octet(&text, stop) != 0x3A:
+                    continue
+                which = kind_of(&text, name, stop - name, &wanted, table)
+                if which:
+                    value = crc32(value, &wanted, table[which - 1, 0], table[which - 1, 1])
+                    value = crc32(value, &text, stop, 1)
                     stop = past_blanks(&text, stop + 1)
                     name = at
                     while name > stop and (

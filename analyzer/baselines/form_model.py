@@ -209,6 +209,12 @@ class _Sums:
         return np.where(self.codes[place] == wanted, self.counts[place], 0.0)
 
 
+def _left(sums: _Sums, gone: _Sums, one: Ints, two: Ints, less: Floats | float) -> Floats:
+    """The counts of these pairs without those that are `gone`, and without so many `less`."""
+    left: Floats = np.maximum(sums.at(one, two) - gone.at(one, two) - less, 0.0)
+    return left
+
+
 def _coded(one: Ints, two: Ints, width: int) -> npt.NDArray[np.uint64]:
     return (one * width + two).astype(np.uint64)
 
@@ -284,7 +290,7 @@ class FormModel:
         self._has = _Incidence.of(self.forms, list(self._kinds))
         self._weight = self._weights()
         self._levels = self._populations(np.arange(len(pairs)), counted.count.astype(np.float64))
-        self._gone = []
+        self._gone = self._populations(np.empty(0, dtype=np.int64), np.empty(0))
         self._own = self.fit(counted.variant, self._kind, own=True)
         self._stranger = self.fit(*self._strangers(), own=False)
         keys = zip(counted.variant.tolist(), pairs, strict=True)
@@ -349,39 +355,30 @@ class FormModel:
         held = has.container_of[feature]
         weight = self._weight[feature]
         less = 1.0 if own else 0.0
-        mine = _Sums.of(whose, held, weight, has.containers) if own else None
+        # What each response itself has in each container.
+        inside: Floats | float = 0.0
+        if own:
+            inside = _Sums.of(whose, held, weight, has.containers).at(opener, container)
         likely = np.zeros(len(feature))  # the chance of each feature there
         told = np.zeros(len(feature), dtype=np.bool_)  # whether anything is known of it
         expected = np.zeros(len(container))  # the weight expected in each container
         open_ = np.zeros(len(container), dtype=np.bool_)
         endpoint = self._levels[ENDPOINT]
-        known = endpoint.responses[endpoint.group[variant]] - less
-        if self._gone:
-            known -= self._gone[ENDPOINT].responses[endpoint.group[variant]]
-        known = np.maximum(known, 0.0)
+        responses = endpoint.responses - self._gone[ENDPOINT].responses
+        known = np.maximum(responses[endpoint.group[variant]] - less, 0.0)
         experienced = known > 0
         for at, level in enumerate(self._levels):
             group = level.group[variant]
             there = group[whose]
-            gone = self._gone[at] if self._gone else None
-            seen = level.open.at(there, held) - less
-            has_it = level.having.at(there, feature) - less
-            if gone is not None:
-                seen -= gone.open.at(there, held)
-                has_it -= gone.having.at(there, feature)
-            seen, has_it = np.maximum(seen, 0.0), np.maximum(has_it, 0.0)
+            gone = self._gone[at]
+            seen = _left(level.open, gone.open, there, held, less)
+            has_it = _left(level.having, gone.having, there, feature, less)
             likely = _blended(has_it, seen, likely, told)
             # What neighbours have inside of something is no answer to whether it belongs here.
             told = (told & ~experienced[whose] if at == ENDPOINT else told) | (seen > 0)
             there = group[opener]
-            shown = level.open.at(there, container) - less
-            weighed = level.within.at(there, container)
-            if mine is not None:
-                weighed -= mine.at(opener, container)
-            if gone is not None:
-                shown -= gone.open.at(there, container)
-                weighed -= gone.within.at(there, container)
-            shown, weighed = np.maximum(shown, 0.0), np.maximum(weighed, 0.0)
+            shown = _left(level.open, gone.open, there, container, less)
+            weighed = _left(level.within, gone.within, there, container, inside)
             expected = _blended(weighed, shown, expected, open_)
             open_ = (open_ & ~experienced[opener] if at == ENDPOINT else open_) | (shown > 0)
         size = len(kind)

@@ -11,12 +11,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import log2
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from analyzer.baselines.tokens import EITHER
-from analyzer.correlate.view import ERROR, Id, Row, Tables
+from analyzer.correlate.view import ERROR, Id, Row, Tables, frame_ids
 from analyzer.tables import Array, Outcome
 
 SHORTEST = 24  # bytes of a body; shorter ones are alike by chance
@@ -30,6 +31,7 @@ _Key = tuple[int, int, bytes, int]
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
+Number = TypeVar("Number", int, Ints)
 
 # The multipliers of SplitMix64 (Steele, Lea and Flood, 2014): they mix numbers into one word.
 _GOLDEN, _FIRST, _SECOND = (
@@ -54,8 +56,7 @@ def _numbered(words: Words) -> tuple[Ints, Ints]:
     return number.astype(np.int64), count[number]
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
+class _Given(NamedTuple):
     """Answered requests by column, and what each was given.
 
     `place` is an endpoint at a server, `asked` the sum of the request, `said` that of the response.
@@ -71,16 +72,11 @@ class _Given:
     @classmethod
     def of(cls, tables: Tables) -> "_Given":
         """All of a table."""
-        parts = [cls(*_columns(tables, rows[_usable(rows)])) for rows, _ in tables.judged()]
-        return _joined(parts)
-
-    def __len__(self) -> int:
-        return len(self.place)
+        return _joined(_columns(tables, rows[_usable(rows)]) for rows, _ in tables.judged())
 
     def chosen(self, at: Mask | Ints) -> "_Given":
         """Some of them."""
-        columns = self.place, self.asked, self.said, self.began, self.ended, self.frame
-        return _Given(*(column[at] for column in columns))
+        return _Given(*(column[at] for column in self))
 
 
 def _usable(rows: Array) -> Mask:
@@ -94,25 +90,26 @@ def _usable(rows: Array) -> Mask:
     return usable
 
 
-def _columns(tables: Tables, rows: Array) -> tuple[Ints, ...]:
-    return (
+def _columns(tables: Tables, rows: Array) -> _Given:
+    return _Given(
         tables.joined.service[rows["connection"]] << 32 | tables.endpoint_of[rows["route"]],
         rows["request_sum"].astype(np.int64),
         _said(rows["response_sum"].astype(np.int64), rows["response_length"].astype(np.int64)),
         rows["request_time"],
         rows["response_end_time"],
-        rows["request_capture"].astype(np.int64) << 32 | rows["request_frame"],
+        frame_ids(rows, "request"),
     )
 
 
-def _said(checksum: Ints, length: Ints) -> Ints:
+def _said(checksum: Number, length: Number) -> Number:
+    """What a response says, as a number: equal for equal bytes."""
     return checksum << 24 ^ length
 
 
 def suspicious(tables: Tables) -> Ints:
     """Frame ids of requests that were given what was rather another one's, by the bytes alone."""
     given = _Given.of(tables)
-    return np.union1d(_at_once(given), _otherwise(given)) if len(given) else np.empty(0, np.int64)
+    return np.union1d(_at_once(given), _otherwise(given)) if len(given.place) else given.frame
 
 
 def _at_once(given: _Given) -> Ints:
@@ -128,7 +125,7 @@ def _at_once(given: _Given) -> Ints:
     given, kind, many, every = given.chosen(order), kind[order], many[order], every[order]
     rare = np.log2((every + 1.0) / (np.maximum(many - 2, 0) + 0.5)) >= RARE
     together = np.r_[False, (kind[1:] == kind[:-1]) & (given.began[1:] < given.ended[:-1])]
-    at = np.flatnonzero(together[: len(given)] & rare)[:MOST_PAIRS]
+    at = np.flatnonzero(together[: len(given.place)] & rare)[:MOST_PAIRS]
     return np.unique(np.concatenate([given.frame[at], given.frame[at - 1]]))
 
 
@@ -200,13 +197,13 @@ class Repeats:
         for chunk, targets in tables.judged():
             of = tables.endpoint_of[chunk["route"]]
             at = np.flatnonzero(_usable(chunk) & np.isin(of, endpoints))
-            parts.append(_Given(*_columns(tables, chunk[at])))
+            parts.append(_columns(tables, chunk[at]))
             targets_of += [hash(targets[i]) for i in at.tolist()]
             for i in at[np.isin(chunk["request_sum"][at], wanted)].tolist():
                 row = Row(chunk[i], targets[i])
                 key = out._key(row)
                 if key in out.given:
-                    out.given[key][row.id] = said(row)
+                    out.given[key][row.id] = _said_in(row)
                     out.key_of[row.id] = key
         given = _joined(parts)
         out.endpoints = dict(_endpoints(given, np.array(targets_of, dtype=np.int64)))
@@ -232,7 +229,7 @@ class Repeats:
             return 0.0
         again, alike = self._counted(key[1], but)
         likely = (alike + EITHER) / (again + 2 * EITHER)
-        mine = said(response)
+        mine = _said_in(response)
         # What the endpoint gives to other requests than this, but for the response itself.
         hits = endpoint.given[mine] - list(others.values()).count(mine)
         random = (max(0, hits - (response.id not in others)) + EITHER) / (
@@ -267,22 +264,21 @@ class Repeats:
         return (known.others - known.shared) / known.others > 2 * changes
 
 
-def said(row: Row) -> int:
-    """What a response says, as a number: equal for equal bytes."""
-    return row["response_sum"] << 24 ^ row["response_length"]
+def _said_in(row: Row) -> int:
+    return _said(row["response_sum"], row["response_length"])
 
 
-def _joined(parts: list[_Given]) -> _Given:
-    none = np.empty(0, dtype=np.int64)
-    columns = [(p.place, p.asked, p.said, p.began, p.ended, p.frame) for p in parts]
-    return _Given(*map(np.concatenate, zip((none,) * 6, *columns, strict=True)))
+def _joined(parts: Iterable[_Given]) -> _Given:
+    none = _Given(*(np.empty(0, dtype=np.int64) for _ in _Given._fields))
+    return _Given(*map(np.concatenate, zip(none, *parts, strict=True)))
 
 
 def _endpoints(given: _Given, target: Ints) -> Iterator[tuple[int, _Endpoint]]:
     """Every endpoint with what it gave; `target` has a number for each request's target."""
     endpoint = given.place & 0xFFFFFFFF
-    for number in np.unique(endpoint).tolist():
-        mine = endpoint == number
+    order = np.argsort(endpoint, kind="stable")
+    numbers, first = np.unique(endpoint[order], return_index=True)
+    for number, mine in zip(numbers.tolist(), np.split(order, first)[1:], strict=True):
         part, aims = given.chosen(mine), target[mine]
         out = _Endpoint(given=Counter(part.said.tolist()))
         out.again, out.alike = _repeated(_mixed(part.place, part.asked), part.said)

@@ -93,6 +93,7 @@ _identifying = itemgetter(
     ))
 )  # fmt: skip
 Key = tuple[int, int, int]  # variant, status, form
+_ENDS = ("client_fin_time", "server_fin_time", "reset_time")
 ERROR = 400  # the least status that tells of one (RFC 9110 §15)
 NOT_MODIFIED = (
     304  # the client has it already: without content, whatever the endpoint (RFC 9110 §15.4.5)
@@ -208,7 +209,7 @@ class Tables:
             for (rows, targets), at in zip(self.judged(), places, strict=True):
                 mine, chosen = chosen[: len(at)], chosen[len(at) :]
                 found += [Row(rows[i], targets[i]) for i in at[mine].tolist()]
-        found.sort(key=_in_order)
+        found.sort(key=in_order)
         return found
 
     def counts(self) -> Counts:
@@ -302,6 +303,11 @@ class Tables:
         """The row of CONNECTIONS that an exchange belongs to."""
         found: np.void = self.connections[row["connection"]]
         return found
+
+    def ended(self, row: Row, since: int) -> int:
+        """When a row's connection first ended, at either side, after `since`; 0: not seen (ns)."""
+        connection = self.connection(row)
+        return min((t for name in _ENDS if (t := int(connection[name])) > since), default=0)
 
     def watched_until(self, row: Row) -> int:
         """When the last of the captures that saw the row's connection ends, in ns since 1970."""
@@ -410,7 +416,14 @@ def form_text(form: Form) -> str:
     return f"({form.media_type or 'no body'})"
 
 
-def _in_order(row: Row) -> tuple[int, int, int]:
+def frame_ids(rows: Array, which: str) -> npt.NDArray[np.int64]:
+    """The capture and frame of each row's "request" or "response" in one number."""
+    capture = rows[f"{which}_capture"].astype(np.int64)
+    return np.asarray(capture << 32 | rows[f"{which}_frame"], dtype=np.int64)
+
+
+def in_order(row: Row) -> tuple[int, int, int]:
+    """A key by which rows come in the order of time, and of frames."""
     if row["request_frame"]:
         return row["request_time"], row["request_capture"], row["request_frame"]
     return row["response_time"], row["response_capture"], row["response_frame"]

@@ -18,7 +18,6 @@ from analyzer.tables import Flag, Outcome
 
 LEAST = 2  # links, from which on one after the other is no accident
 
-_ENDS = ("client_fin_time", "server_fin_time", "reset_time")
 _ON_THE_WIRE = int(Flag.SURPLUS | Flag.PIPELINED | Flag.DOUBTFUL)
 _DOUBTFUL = int(Flag.DOUBTFUL)
 
@@ -75,6 +74,4 @@ def _over(tables: Tables, row: Row) -> int:
     """When nobody waited for an answer to a request any more, in ns; 0: that is not seen."""
     if row["outcome"] == Outcome.ANSWERED:
         return row["response_end_time"] or row["response_time"]
-    connection = tables.connection(row)
-    ends = (int(connection[name]) for name in _ENDS)
-    return min((time for time in ends if time > row["request_time"]), default=0)
+    return tables.ended(row, row["request_time"])

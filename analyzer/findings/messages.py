@@ -117,14 +117,7 @@ class Messages:
 
     def _window(self, row: Row) -> tuple[int, int]:
         times = [t for t in (row["request_time"], row["response_end_time"]) if t]
-        connection = self.tables.connection(row)
-        ends = [
-            int(connection[name])
-            for name in ("client_fin_time", "server_fin_time", "reset_time")
-            if int(connection[name]) > times[0]
-        ]
-        first_end = [min(ends)] if ends else []
-        return min(times) - MARGIN, max(times + first_end) + MARGIN
+        return min(times) - MARGIN, max(*times, self.tables.ended(row, times[0])) + MARGIN
 
     def tokens(self, row: Row) -> dict[str, bytes]:
         """The tokens of the request of `row` by place; none if it was not seen."""

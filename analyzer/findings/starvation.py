@@ -25,8 +25,6 @@ MOST_LOOKED_AT = (
     64  # times at a server at which requests hung; each costs a pass over all exchanges
 )
 
-_ENDS = ("client_fin_time", "server_fin_time", "reset_time")
-
 
 class Starved(NamedTuple):
     """Requests that hung at once, in the order of time, at an `endpoint` (-1: at all of a server).
@@ -80,10 +78,7 @@ def _when(row: Row) -> tuple[int, int]:
 
 def _left(tables: Tables, row: Row) -> int:
     """When nobody waited for the request any more, or the capture ended, in ns."""
-    connection = tables.connection(row)
-    ends = (int(connection[name]) for name in _ENDS)
-    after = [time for time in ends if time > row["request_time"]]
-    return min(after, default=tables.watched_until(row))
+    return tables.ended(row, row["request_time"]) or tables.watched_until(row)
 
 
 def _starved(tables: Tables, rows: list[Row], endpoint: int) -> Starved | None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from analyzer.baselines.form_model import FormModel
 from analyzer.baselines.tokens import Echoes
-from analyzer.correlate.view import Id, Key, Row, Tables
+from analyzer.correlate.view import Id, Key, Row, Tables, frame_ids, in_order
 from analyzer.intervals import covers
 from analyzer.tables import EXCHANGES, Array, Close, ConnectionFlag, Flag, Outcome
 
@@ -60,13 +60,9 @@ class Odd:
     def add(self, rows: Iterable[Row]) -> None:
         """Add rows that are odd for a reason of their own, each once."""
         known = {row.id for row in self.rows}
-        self.rows += [row for row in rows if row.id not in known]
-        self.rows.sort(key=_place)
-
-
-def _place(row: Row) -> tuple[int, int, int]:
-    which = "request" if row["request_frame"] else "response"
-    return row[f"{which}_capture"], row[f"{which}_frame"], row[f"{which}_seq"]
+        new = [row for row in rows if row.id not in known]
+        if new:
+            self.rows = sorted([*self.rows, *new], key=in_order)
 
 
 def triage(
@@ -98,7 +94,7 @@ def triage(
         return broken
 
     def odd(rows: Array) -> np.ndarray:
-        frame = rows["request_capture"].astype(np.int64) << 32 | rows["request_frame"]
+        frame = frame_ids(rows, "request")
         found: np.ndarray = (
             (rows["outcome"] != Outcome.ANSWERED)
             | (rows["flags"] & (_SURPLUS | _AFTER_CLOSE | _EXTRA_BYTES) != 0)

@@ -12,7 +12,7 @@ from analyzer.correlate.frames import Frame
 from analyzer.correlate.places import MARGIN, Place, Traced
 from analyzer.correlate.proxies import Leg, Proxies
 from analyzer.correlate.unions import Unions
-from analyzer.correlate.view import Row, Tables
+from analyzer.correlate.view import Row, Tables, frame_ids
 from analyzer.features.echoes import Position
 from analyzer.findings.causes import OPEN, ordered
 from analyzer.findings.model import (
@@ -126,10 +126,7 @@ def _rows(tables: Tables, findings: list[Finding]) -> dict[int, Row]:
     found: dict[int, Row] = {}
     for row in tables.pick(
         lambda rows: (
-            np.isin(rows["request_capture"].astype(np.int64) << 32 | rows["request_frame"], asked)
-            | np.isin(
-                rows["response_capture"].astype(np.int64) << 32 | rows["response_frame"], said
-            )
+            np.isin(frame_ids(rows, "request"), asked) | np.isin(frame_ids(rows, "response"), said)
         )
     ):
         for number in requests.get((row["request_capture"], row["request_frame"]), ()):

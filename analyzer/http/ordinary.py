@@ -159,12 +159,7 @@ class _Heads:
         if not is_response:
             names += [(name, _NAMED, False) for name in TELLING]
             names.append((TELLING_END, _NAMED, True))
-        self._names = b"".join(name for name, *_ in names)
-        rows, begin = [], 0
-        for name, kind, ends_so in names:
-            rows.append((begin, len(name), kind, ends_so))
-            begin += len(name)
-        self._table = np.array(rows, dtype=np.int64)
+        self._names, self._table = compiled.name_table(names)
 
     def read(self, data: bytes, start: Ints, end: Ints, templates: list[Template]) -> _Read:
         """Read the head at the start of each text start..end; `templates` grows."""

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from analyzer.correlate.model import Request, Response
 from analyzer.findings.incidents import finding_id, grouped
 from analyzer.findings.model import Confidence, Finding, Kind
+from analyzer.pipeline import scan
+from tests.recordings import recordings
 
 
 def asked(number: int, connection: int, *, frame: int = 0) -> Request:
@@ -62,3 +64,11 @@ def test_names_do_not_depend_on_frame_numbers() -> None:
 def test_those_of_one_incident_stand_together() -> None:
     found = [f.incident for f in grouped([HUNG, ELSEWHERE, THIEF])]
     assert found[0] == found[1] != found[2]
+
+
+def test_findings_come_in_the_order_of_time_and_not_of_files() -> None:
+    paths = [str(r.path) for r in recordings() if r.scenario == "crash-and-restart-node16"]
+    found = scan(paths).judgement.findings
+    times = [finding.request.time for finding in found if finding.request]
+    assert len({finding.request.capture for finding in found if finding.request}) > 1
+    assert times == sorted(times)

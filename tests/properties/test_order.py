@@ -103,6 +103,11 @@ def test_there_is_something_to_find(tmp_path_factory: TempPathFactory) -> None:
     assert sorted(str(found[0]) for found in findings) == [
         "incomplete", *["misdelivered"] * 3, "unanswered", "unsolicited"
     ]  # fmt: skip
+    # Each of the two has the other one's, though the same was asked, and so answered, before.
+    asked = [[client for client, _ in found[1] if client] for found in findings if all(found[1])]
+    one, two = "10.0.1.13:41013", "10.0.1.14:41014"
+    assert [one, two] in asked
+    assert [two, one] in asked
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])

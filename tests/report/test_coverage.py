@@ -246,3 +246,17 @@ def test_more_than_are_listed_are_counted() -> None:
 def test_lone_responses_take_no_request_away() -> None:
     judged = Judgement(requests=3, undecided=[], undecided_total=2)
     assert coverage(judged, 0, Anomalies(), ()).judged == 3
+
+
+def test_what_names_nothing_is_said(tmp_path: Path) -> None:
+    """Ten horses' weights, and nothing in them that says whose."""
+    parts = []
+    for n in range(10):
+        one = talk(60 + n, start=START + n * SECOND).ask(request(f"/horses/{n + 311}/weight"))
+        parts.append(one.answer(response(b'{"kg":%d}' % (400 + 7 * n))).close().frames)
+    path = tmp_path / "all.pcap"
+    path.write_bytes(pcap(in_time(*parts, ordinary())))
+    text = " ".join(run("scan", path).stdout.decode().split())
+    assert "10 are of endpoints whose responses name nothing that was asked for" in text
+    report = json.loads(run("scan", path, "--json", "-").stdout)
+    assert report["totals"]["nameless"] == 10
