@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer import compiled, limits
-from analyzer.features import demanded, echoes, forms, operations
+from analyzer.features import demanded, echoes, forms, operations, sketch
 from analyzer.features.asked import CREDENTIALS
 from analyzer.features.bodies import Bodies
 from analyzer.features.echoes import SHORTEST_TOKEN, Echoes, Position
@@ -26,6 +26,7 @@ from analyzer.http.ordinary import CHUNKED, Glance, Template
 from analyzer.intervals import MASK
 from analyzer.tables import (
     CONNECTIONS,
+    SKETCH_WORDS,
     Array,
     Close,
     ConnectionFlag,
@@ -74,9 +75,10 @@ class Bulk:
         rows["outcome"] = int(Outcome.ANSWERED)
         rows["flags"] = looks.flags | _demanded(taken, looks)
         rows["request_length"] = glance.request_length[taken.row]
-        rows["request_sum"] = taken.asked_sums()
+        rows["request_sum"], rows["request_behalf"] = taken.asked_sums()
         rows["response_length"] = taken.length
         rows["response_sum"] = looks.checksum
+        _sketch(rows, taken, looks)
         rows["status"] = taken.of_answer(lambda t: t.status)
         rows["route"] = routes
         rows["form"] = looks.form
@@ -198,6 +200,22 @@ class Bulk:
                 self._echoes.see(int(routes[at]), found, taken.answer_lines(at), text, place)
             left = left[many:]
             many *= 2
+
+
+def _sketch(rows: Array, taken: "_Taken", looks: "_Looks") -> None:
+    """Put into `rows` what the responses say to those who show credentials."""
+    wanted = looks.plain & (rows["request_behalf"] != 0)
+    wanted[list(looks.texts)] = False
+    at = np.flatnonzero(wanted)
+    out = np.zeros((len(at), sketch.WIDTH), dtype=np.uint8)
+    compiled.kernels.sketches(taken.data, taken.text[at], taken.text_end[at], out)
+    words = out.view("<u8")
+    for n in range(SKETCH_WORDS):
+        rows[f"response_sketch{n}"][at] = words[:, n]
+    for i, text in looks.texts.items():
+        if rows["request_behalf"][i]:
+            for n, word in enumerate(sketch.words(text)):
+                rows[f"response_sketch{n}"][i] = word
 
 
 def _with_tokens(taken: "_Taken") -> Mask:
@@ -331,12 +349,12 @@ class _Taken:
         return self.data[int(self.target_end[at]) : body].partition(b"\n")[2], text
 
     def asked_sums(self) -> npt.NDArray[np.uint32]:
-        """What `asked.asked_sum` gives of the requests."""
+        """What `asked.asked_sum` and `asked.behalf_sum` give of the requests, shape (2, n)."""
         body, end = self.request_body, self.request_end
         end = np.where(end - body <= content.LONGEST_REQUEST_BODY, end, body)
         spans = np.stack([self.target, self.target_end, body, end], axis=1)
-        found = np.zeros(len(body), dtype=np.uint32)
-        compiled.kernels.asked_sums(self.data, spans, CREDENTIAL_NAMES, CREDENTIAL_TABLE, found)
+        found = np.zeros((2, len(body)), dtype=np.uint32)
+        compiled.kernels.asked_sums(self.data, spans, CREDENTIAL_NAMES, CREDENTIAL_TABLE, *found)
         return found
 
     def perhaps_named(self, which: int, rows: Ints) -> list[int]:

@@ -11,8 +11,8 @@ import numpy as np
 
 from analyzer.anomalies import Anomalies
 from analyzer.bulk import Bulk, Piece, called, connection_rows, echo_flags
-from analyzer.features import demanded, echoes, operations, sequences
-from analyzer.features.asked import asked_sum
+from analyzer.features import demanded, echoes, operations, sequences, sketch
+from analyzer.features.asked import asked_sum, behalf_sum
 from analyzer.features.bodies import Bodies
 from analyzer.features.echoes import Echoes, Position, Rules, token_of
 from analyzer.features.endpoints import Route, Routes
@@ -26,6 +26,7 @@ from analyzer.intervals import advance
 from analyzer.tables import (
     CONNECTIONS,
     EXCHANGES,
+    SKETCH_WORDS,
     Address,
     Array,
     ConnectionFlag,
@@ -135,20 +136,24 @@ class Recorder:
         flags: int,
     ) -> int:
         """Add a row to EXCHANGES."""
-        route = form = checksum = wants = 0
+        route = form = checksum = wants = behalf = 0
+        said = _NO_SKETCH
         target = b""
         if request is not None:
             route = self.route(request)
             target = request.target
             asked = request.frame, request.time, request.seq, request.ack, request.length
             wants = _asked_sum(request)
+            behalf = behalf_sum(request.head) if wants else 0
         else:
             asked = _NOTHING
         if response is not None:
             if response.complete and not response.tunnel:
                 position = (connection, request.frame, request.seq) if request else None
-                form, echoed, checksum = self._form(response, route, request, position)
+                form, echoed, checksum, text = self._form(response, route, request, position)
                 flags |= echoed
+                if behalf and text is not None:
+                    said = sketch.words(text)
             if response.complete and request is not None:
                 flags |= demanded.flags(
                     request.method, request.head, response.status, response.head
@@ -175,6 +180,7 @@ class Recorder:
                 asked[3],
                 asked[4],
                 wants,
+                behalf,
                 frame >> 32,
                 frame & 0xFFFFFFFF,
                 time,
@@ -186,6 +192,7 @@ class Recorder:
                 announced,
                 0,
                 checksum,
+                *said,
                 status,
                 route,
                 form,
@@ -203,13 +210,13 @@ class Recorder:
 
     def _form(
         self, response: Message, route: int, request: Message | None, position: Position | None
-    ) -> tuple[int, int, int]:
-        """A complete response's form, what it repeats (flags), and its checksum."""
+    ) -> tuple[int, int, int, bytes | None]:
+        """A complete response's form, what it repeats (flags), its checksum, and its text."""
         parts = response.body
         if parts is not None:
             look = self._bodies.look(response.fields, b"".join(parts))
             if look.text is None or request is None or position is None:
-                return look.form, 0, look.checksum
+                return look.form, 0, look.checksum, look.text
             if echoes.may_repeat(response.status):
                 asked = b"".join(request.body or ())
                 found = echoes.tokens(request.target, request.head, asked)
@@ -219,14 +226,14 @@ class Recorder:
                 response.status,
                 (response.fields.media_type, look.text),
             )
-            return look.form, flags, look.checksum
+            return look.form, flags, look.checksum, look.text
         if not response.length:
-            return NO_FORM, 0, 0
+            return NO_FORM, 0, 0, None
         # Too long to look into, or broken by a gap.
         media_type = response.fields.media_type
         if response.gap:
-            return self._bodies.unread(media_type), 0, 0
-        return self._bodies.too_long(media_type), 0, 0
+            return self._bodies.unread(media_type), 0, 0, None
+        return self._bodies.too_long(media_type), 0, 0, None
 
     # --- ordinary exchanges --------------------------------------------------------------------
 
@@ -344,6 +351,7 @@ class Recorder:
 
 
 _NOTHING = (0, 0, 0, 0, 0)
+_NO_SKETCH = (0,) * SKETCH_WORDS
 _HEAD_ALONE = int(Flag.HEAD_ALONE)
 _NO_HEAD = int(Flag.HEAD_CUT | Flag.NOT_HTTP)
 

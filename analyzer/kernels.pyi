@@ -61,13 +61,22 @@ def unchunked(data: Bytes, at: int, end: int) -> bytes:
     """A chunked body that `chunked_lengths` has accepted, without its framing."""
 
 def asked_sums(
-    data: Bytes, spans: Ints, names: Bytes, table: Ints, out: npt.NDArray[np.uint32]
+    data: Bytes,
+    spans: Ints,
+    names: Bytes,
+    table: Ints,
+    out: npt.NDArray[np.uint32],
+    behalf: npt.NDArray[np.uint32],
 ) -> None:
-    """What `asked.asked_sum` gives of each request: its target, its credentials, its body.
+    """What `asked.asked_sum` gives of each request (its target, its credentials, its body), and
+    what `asked.behalf_sum` does.
 
     `spans` (n, 4): the target (two), where the head ends, where the body ends. `table` as in
     `head_keys`: names of fields that count, each how it counts being its row's number from 1 on.
     """
+
+def sketches(data: Bytes, start: Ints, end: Ints, out: npt.NDArray[np.uint8]) -> None:
+    """The sketch of each text start..end, as `features.sketch` gives it; `out` (n, 32) of zeros."""
 
 def unchunk(data: Bytes, start: Ints, end: Ints, out: npt.NDArray[np.uint8], ends: Ints) -> None:
     """Put the bytes of chunked bodies that `chunked_lengths` has accepted into `out`, one behind

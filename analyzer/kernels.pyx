@@ -1541,16 +1541,18 @@ def asked_sums(
     const uint8_t[::1] names,
     const int64_t[:, ::1] table,
     uint32_t[::1] out,
+    uint32_t[::1] behalf,
 ):
     cdef Text text, wanted = text_of(names, names.shape[0])
     cdef Py_ssize_t row, at, stop, name, head
     cdef int64_t which  # of the table's rows, from 1 on
-    cdef uint32_t value
+    cdef uint32_t value, whose
     with nogil:
         for row in range(spans.shape[0]):
             head = spans[row, 2]
             text = text_of(data, head)
             value = crc32(0, &text, spans[row, 0], spans[row, 1] - spans[row, 0])
+            whose = 0
             at = line_end(&text, spans[row, 1], head)
             while at + 2 < head:
                 name = at + 2
@@ -1564,6 +1566,8 @@ def asked_sums(
                 if which:
                     value = crc32(value, &wanted, table[which - 1, 0], table[which - 1, 1])
                     value = crc32(value, &text, stop, 1)
+                    whose = crc32(whose, &wanted, table[which - 1, 0], table[which - 1, 1])
+                    whose = crc32(whose, &text, stop, 1)
                     stop = past_blanks(&text, stop + 1)
                     name = at
                     while name > stop and (
@@ -1571,9 +1575,194 @@ def asked_sums(
                     ):
                         name -= 1
                     value = crc32(value, &text, stop, name - stop)
+                    whose = crc32(whose, &text, stop, name - stop)
             text = text_of(data, spans[row, 3])
             value = crc32(value, &text, head, spans[row, 3] - head)
             out[row] = value if value else 1
+            behalf[row] = whose
+
+
+# --- sketches: what `features.sketch` gives -----------------------------------------------------
+
+cdef enum:
+    WIDTH = 32
+    LONGEST_SKETCHED = 65536
+    DEEPEST_SKETCHED = 32
+    MOST_LINES = 64
+
+
+cdef inline bint is_space(int byte) noexcept nogil:
+    return byte == 0x20 or 0x09 <= byte <= 0x0D
+
+
+cdef void noted(uint8_t *out, uint32_t place, Text *text, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """Put the number of the value at..end into the bucket of a place, if none is there."""
+    cdef uint8_t *into = out + (place & (WIDTH - 1))
+    if end > at and not into[0]:
+        into[0] = <uint8_t> (crc32(0, text, at, end - at) % 255 + 1)
+
+
+cdef void sketch_json(uint8_t *out, Text *text, Py_ssize_t at) noexcept nogil:
+    cdef uint32_t above[DEEPEST_SKETCHED]
+    cdef uint32_t base = 0, path = 0
+    cdef int depth = 0, byte
+    cdef Py_ssize_t begin, held = -1, held_end = 0
+    while at < text.end:
+        byte = octet(text, at)
+        if byte == 0x3A:
+            if held >= 0:
+                path = crc32(base, text, held, held_end - held)
+            held = -1
+            at += 1
+            continue
+        if is_space(byte):
+            at += 1
+            continue
+        if held >= 0:
+            noted(out, path, text, held, held_end)
+            held = -1
+        if byte == 0x22:
+            held = at + 1
+            at = held
+            while at < text.end and octet(text, at) != 0x22:
+                at += 2 if octet(text, at) == 0x5C and at + 1 < text.end else 1
+            held_end = at
+            if at >= text.end:
+                held_end = sketch_unended(text, held)
+            at += 1
+        elif byte == 0x7B or byte == 0x5B:
+            if depth == DEEPEST_SKETCHED:
+                return
+            above[depth] = base
+            depth += 1
+            base = path = crc32(path, text, at, 1)
+            at += 1
+        elif byte == 0x7D or byte == 0x5D:
+            if depth:
+                depth -= 1
+                base = above[depth]
+            else:
+                base = 0
+            path = base
+            at += 1
+        elif byte == 0x2C:
+            at += 1
+        else:
+            begin = at
+            while at < text.end and not is_space(octet(text, at)) and not ends_word(octet(text, at)):
+                at += 1
+            if not says_little(text, begin, at):
+                noted(out, path, text, begin, at)
+    if held >= 0:
+        noted(out, path, text, held, held_end)
+
+
+cdef Py_ssize_t sketch_unended(Text *text, Py_ssize_t at) noexcept nogil:
+    """Where a string ends that the text breaks off in: before a backslash that escapes nothing."""
+    while at < text.end:
+        if octet(text, at) == 0x5C:
+            if at + 1 == text.end:
+                return at
+            at += 1
+        at += 1
+    return text.end
+
+
+cdef inline bint ends_word(int byte) noexcept nogil:
+    return (
+        byte == 0x7B or byte == 0x7D or byte == 0x5B or byte == 0x5D or byte == 0x3A
+        or byte == 0x2C or byte == 0x22
+    )
+
+
+cdef inline bint says_little(Text *text, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    if end - at == 4:
+        return spelled(text, at, "true", 4) or spelled(text, at, "null", 4)
+    return end - at == 5 and spelled(text, at, "false", 5)
+
+
+cdef void sketch_markup(uint8_t *out, Text *text, Py_ssize_t at) noexcept nogil:
+    cdef uint8_t counts[256]
+    cdef uint32_t tag = 0
+    cdef Text small
+    cdef uint8_t letter
+    cdef Py_ssize_t end, begin, close, stop
+    memset(counts, 0, 256)
+    small.bytes = &letter
+    small.end = 1
+    while at < text.end and octet(text, at) != 0x3C:
+        at += 1
+    while at < text.end:
+        at += 1  # behind the "<"
+        end = at
+        close = -1
+        while end < text.end and octet(text, end) != 0x3C:
+            if close < 0 and octet(text, end) == 0x3E:
+                close = end
+            end += 1
+        if close >= 0:
+            stop = at
+            while stop < close and is_alphanumeric(octet(text, stop)):
+                stop += 1
+            if stop > at:
+                tag = 0
+                while at < stop:
+                    letter = <uint8_t> lower(octet(text, at))
+                    tag = crc32(tag, &small, 0, 1)
+                    at += 1
+            begin, stop = close + 1, end
+            while begin < stop and is_space(octet(text, begin)):
+                begin += 1
+            while stop > begin and is_space(octet(text, stop - 1)):
+                stop -= 1
+            if stop > begin:
+                letter = counts[tag & 255] = counts[tag & 255] + 1
+                noted(out, crc32(tag, &small, 0, 1), text, begin, stop)
+        at = end
+
+
+cdef void sketch_lines(uint8_t *out, Text *text, Py_ssize_t at) noexcept nogil:
+    cdef Text small
+    cdef uint8_t number = 0
+    cdef Py_ssize_t end, stop
+    small.bytes = &number
+    small.end = 1
+    while at <= text.end and number < MOST_LINES:
+        number += 1
+        end = at
+        while end < text.end and octet(text, end) != 0x0A:
+            end += 1
+        stop = end
+        while at < stop and is_space(octet(text, at)):
+            at += 1
+        while stop > at and is_space(octet(text, stop - 1)):
+            stop -= 1
+        noted(out, crc32(0, &small, 0, 1), text, at, stop)
+        at = end + 1
+
+
+def sketches(
+    const uint8_t[::1] data,
+    const int64_t[::1] start,
+    const int64_t[::1] end,
+    uint8_t[:, ::1] out,
+):
+    cdef Text text
+    cdef Py_ssize_t row, at
+    cdef int byte
+    with nogil:
+        for row in range(start.shape[0]):
+            text = text_of(data, min(end[row], start[row] + LONGEST_SKETCHED))
+            at = start[row]
+            while at < text.end and is_space(octet(&text, at)):
+                at += 1
+            byte = octet(&text, at)
+            if byte == 0x7B or byte == 0x5B:
+                sketch_json(&out[row, 0], &text, at)
+            elif byte == 0x3C:
+                sketch_markup(&out[row, 0], &text, at)
+            else:
+                sketch_lines(&out[row, 0], &text, start[row])
 
 
 cdef uint32_t value_hash(Text *text, Py_ssize_t at, Py_ssize_t size) noexcept nogil:

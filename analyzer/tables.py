@@ -32,6 +32,7 @@ class Column:
 Address = tuple[int, int]  # the high and the low 64 bits, IPv4 as IPv6 maps it
 
 
+SKETCH_WORDS = 4  # of 64 bits, in which the sketch of a response is kept
 MOST_REFUSALS = 10_000  # that are kept; all are counted
 
 
@@ -134,6 +135,7 @@ EXCHANGES: tuple[Column, ...] = (
     Column("request_ack", "I", "", "acknowledgement number in that segment"),
     Column("request_length", "Q", "bytes", "the request's body, transfer coding removed"),
     Column("request_sum", "I", "", "CRC-32 of target, credentials and body; 0: not whole, or none"),
+    Column("request_behalf", "I", "", "CRC-32 of the credentials; 0: none"),
     Column("response_capture", "H", "", "index of the file with the response's first byte"),
     Column("response_frame", "I", "", "frame with the response's first byte; 0: none"),
     Column("response_time", "q", "ns", "capture time of that frame"),
@@ -148,6 +150,11 @@ EXCHANGES: tuple[Column, ...] = (
     ),
     Column("response_extra", "I", "bytes", "behind the response's end, and of no message"),
     Column("response_sum", "I", "", "Adler-32 of a body that was looked into, as sent; else 0"),
+    # What it says by place (`features.sketch`), where its request bears credentials; else 0.
+    *(
+        Column(f"response_sketch{n}", "Q", "", f"bytes {8 * n} to {8 * n + 7} of its sketch")
+        for n in range(SKETCH_WORDS)
+    ),
     Column("status", "H", "", "status code; 0: none"),
     Column("route", "I", "", "index of the route (method, host, path with typed variables)"),
     Column("form", "I", "", "index of the response's form (media type and shape)"),

@@ -34,12 +34,12 @@ ALLOWED: dict[str, set[str]] = {
     "extraction": {
         "tcp.blocks", "tcp.streams", "http", "bulk", "features.bodies", "features.shapes",
         "features.endpoints", "features.echoes", "features.operations", "features.demanded",
-        "features.sequences", "features.asked",
+        "features.sequences", "features.asked", "features.sketch",
     },
     "bulk": {
         "tcp.blocks", "http", "features.bodies", "features.forms", "features.shapes",
         "features.endpoints", "features.echoes", "features.operations", "features.demanded",
-        "features.asked",
+        "features.asked", "features.sketch",
     },
     # composes the same stages over the packets of a few connections
     "second_pass": {"capture", "packets", "tcp.blocks", "tcp.streams", "extraction", "http"},
@@ -71,6 +71,7 @@ ALLOWED: dict[str, set[str]] = {
     "features.echoes": {"features.watched"},
     "features.demanded": set(),
     "features.asked": set(),
+    "features.sketch": set(),
     "features.watched": set(),
     # what sees tables only
     "correlate": {
@@ -80,6 +81,7 @@ ALLOWED: dict[str, set[str]] = {
     "findings": {
         "correlate", "baselines", "second_pass", "features.endpoints", "features.shapes",
         "features.forms", "features.echoes", "features.demanded", "features.asked",
+        "features.sketch",
     },
     # tables and models alone: see below
     "explain": {"capture", "second_pass", "correlate", "baselines", "findings", "secrets"},

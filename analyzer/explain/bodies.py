@@ -11,8 +11,8 @@ from analyzer.findings.model import Finding
 
 MOST_LINES = 14
 SAME_ENDPOINT = (
-    "Both requests ask the same endpoint, so the shape tells nothing: what tells is a value that a "
-    "response repeats from its request."
+    "Both requests ask the same endpoint, so the shapes tell nothing here: what tells is a value, "
+    "which the evidence names."
 )
 _LONGEST = 400  # characters of one line
 

@@ -12,10 +12,13 @@ from analyzer.findings.model import Finding
 LEAST_TOLD = 0.5  # bits of a kind of comparison that is told at all
 
 # What each kind of comparison is about.
-_ABOUT = {
+ABOUT = {
     "form": "its shape",
     "token": "what it repeats of what requests name",
     "demanded": "what the protocol demands that a response repeat",
+    "who": "what it shows of whoever asked",
+    "not who": "that it shows somebody else than whoever asked",
+    "repeats body": "what it repeats of the body of the request before",
     "time": "when it came",
     "again": "what the same requests are given at other times",
     "unserved": "a request was left without a response, as few are",
@@ -41,9 +44,7 @@ def scales(findings: Iterable[Finding]) -> Iterator[Scale]:
         sums: dict[str, float] = {}
         for one in finding.weighed:
             sums[one.comparison] = sums.get(one.comparison, 0.0) + one.bits
-        lines = [
-            (_ABOUT.get(name, name), bits) for name, bits in sums.items() if abs(bits) >= LEAST_TOLD
-        ]
+        lines = [(ABOUT[name], bits) for name, bits in sums.items() if abs(bits) >= LEAST_TOLD]
         lines.sort(key=lambda line: -line[1])
         if any(one.name == "another request's response" for one in finding.explanations):
             lines.append(("a swap is rare: one exchange in a million", -SWAP))

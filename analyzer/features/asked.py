@@ -18,7 +18,15 @@ def asked_sum(target: bytes, lines: bytes, body: bytes) -> int:
 
     `lines` are its field lines. The kernel `asked_sums` gives the same of plain heads.
     """
-    found = crc32(target)
+    return crc32(body, _with_credentials(lines, crc32(target))) or 1
+
+
+def behalf_sum(lines: bytes) -> int:
+    """The CRC-32 of the credentials in a request's field lines; 0 where it bears none."""
+    return _with_credentials(lines, 0)
+
+
+def _with_credentials(lines: bytes, found: int) -> int:
     for line in _LINE.finditer(lines):
         found = crc32(line[1].lower() + b":" + line[2].strip(b" \t"), found)
-    return crc32(body, found) or 1
+    return found

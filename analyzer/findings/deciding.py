@@ -44,10 +44,12 @@ from analyzer.findings.weights import (
     DEMANDED,
     EQUAL,
     FORM,
+    NOT_WHO,
     NUMBERS,
     PROXY,
     REPEATS_BODY,
     TOKEN,
+    WHO,
     Comparison,
     Weigher,
 )
@@ -64,12 +66,22 @@ NOTABLE = 7.0  # bits, at least, by which a response is odd before anybody is to
 OTHERWISE = "a shape that its endpoint seldom or never has otherwise, with no owner in sight"
 ALIKE = "the same bytes as another request of its endpoint was given, which was under way as well"
 BEFORE = "sent before its request had arrived, and no request went without an answer"
+ANOTHERS = (
+    "it shows what responses to other credentials show that were under way as well, and not what "
+    "those to its own do otherwise"
+)
 UNASKED = "a response that its request cannot have been given, by the protocol"
 
 # Of one exchange by itself, what may speak against it.
 _OF_ONE = (FORM, TOKEN, DEMANDED)
-# Reasons that leave open whether both were meant.
-_NOT_SURE = ("its own, in a new form", "another name of the same thing")
+# Reasons that leave open whether both were meant; a fault that is not likely enough is one.
+_NOT_SURE = (
+    "another request's response",
+    "its own, in a new form",
+    "another name of the same thing",
+    "what is another's, and may be seen",
+    "signed in as another",
+)
 _OPEN_AT_END = int(Flag.OPEN_AT_END)
 
 
@@ -228,6 +240,9 @@ class _Deciding:
             self.out.oddities.append(Oddity(row, ALIKE, tuple(event.comparisons), every))
             self.settled |= {move.request.id for move in event.moves}
             return
+        if event is not None and self._is_anothers(event):
+            self.out.oddities.append(Oddity(row, ANOTHERS, tuple(event.comparisons), every))
+            return
         if broken >= LIKELY:
             told = event.comparisons if event is not None else against
             self.out.oddities.append(Oddity(row, UNASKED, tuple(told), every))
@@ -238,6 +253,11 @@ class _Deciding:
         why = OTHERWISE if form >= bits / 2 else NOT_SAID
         told = event.comparisons if event is not None else against
         self.out.oddities.append(Oddity(row, why, tuple(told), every))
+
+    def _is_anothers(self, event: Event) -> bool:
+        """Whether what a response shows goes with another's credentials."""
+        told = {c.name: c.bits for c in event.comparisons if c.bits > 0}
+        return told.get(WHO, 0.0) >= LIKELY and told.get(NOT_WHO, 0.0) >= LIKELY
 
     def _is_notable(self, event: Event) -> bool:
         """Whether two different requests were hardly meant to be given the same bytes at once."""

@@ -23,6 +23,7 @@ from analyzer.findings.assignment import (
     COPIED,
     CROSSED,
     LATE,
+    LEAKED,
     SLIPPED,
     STOLEN,
 )
@@ -218,6 +219,7 @@ _WHAT_THE_OWNER_GOT = {
     STOLEN: "never got a response",
     CROSSED: "got another request's response",
     COPIED: "got the same response, byte for byte",
+    LEAKED: "got a response of its own that shows the same",
     CACHED: "had been given the same response, byte for byte",
     SLIPPED: "had been given the response to an earlier request on this connection",
     LATE: "had been given another request's response before",

@@ -25,11 +25,13 @@ from analyzer.findings.weights import (
     DEMANDED,
     EQUAL,
     FORM,
+    NOT_WHO,
     NUMBERS,
     PROXY,
     TIME,
     TOKEN,
     UNSERVED,
+    WHO,
     Weigher,
 )
 
@@ -125,6 +127,8 @@ def _one_endpoint(judging: Judging) -> bool:
 def _two_names(judging: Judging) -> bool:
     if judging.told(DEMANDED) > 0:
         return False  # what the protocol demands has no second name
+    if all(request.target == response.target for response, request in judging.pairs):
+        return False  # it was asked for by the same name
     return _one_endpoint(judging) and judging.event.copied and judging.told(PROXY) <= 0
 
 
@@ -141,6 +145,30 @@ def _says_only_who(judging: Judging) -> bool:
     return bool(places) and all(map(says_who, places)) and judging.told(FORM) < TOLD
 
 
+def _may_name_others(judging: Judging) -> bool:
+    """Whether what was asked for may have been another's, by the request's own words.
+
+    It may not where the very same request was answered for whoever asked.
+    """
+    return judging.told(WHO) >= TOLD and not any(
+        judging.weigher.identities.otherwise(response, same=True) for response, _ in judging.pairs
+    )
+
+
+def _names_others(judging: Judging) -> bool:
+    """Whether what was asked for is what the other one asks for as its own."""
+    return _may_name_others(judging) and all(
+        request.target == response.target for response, request in judging.pairs
+    )
+
+
+def _has_signed_in(judging: Judging) -> bool:
+    """Whether the credentials may stand for another person from then on."""
+    return judging.told(WHO) >= TOLD and not any(
+        judging.weigher.identities.otherwise(response, later=True) for response, _ in judging.pairs
+    )
+
+
 def _given_to_many(judging: Judging) -> bool:
     return judging.event.copied and all(
         judging.given[said(judging.tables, response)] >= MANY for response, _ in judging.pairs
@@ -155,7 +183,7 @@ def _nothing_owed(judging: Judging) -> bool:
     return not judging.owed
 
 
-_SAID = frozenset({FORM, TOKEN, EQUAL, TIME, AGAIN})
+_SAID = frozenset({FORM, TOKEN, EQUAL, TIME, AGAIN})  # what a response says
 
 # In the order in which a reader is told them.
 EXPLANATIONS: tuple[Explanation, ...] = (
@@ -190,6 +218,21 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "shown to whoever may see it", _CONTENT, BENIGN, -8.0,
         frozenset({TOKEN, EQUAL}), _says_only_who,
         "only who asked tells it from its own: the server may show one what belongs to another",
+    ),
+    Explanation(
+        "asked for what is another's", _CONTENT, BENIGN, -2.0, _SAID | {WHO, NOT_WHO},
+        _names_others,
+        "both asked for the same, which is the other one's, and which the server may show",
+    ),
+    Explanation(
+        "what is another's, and may be seen", _CONTENT, BENIGN, -4.0, frozenset({WHO, EQUAL}),
+        _may_name_others,
+        "it was asked for something of another's, which the server may show",
+    ),
+    Explanation(
+        "signed in as another", _CONTENT, BENIGN, -10.0,
+        frozenset({WHO, NOT_WHO, EQUAL, FORM, TOKEN}), _has_signed_in,
+        "from then on the credentials may have been another's",
     ),
     Explanation(
         "what this request is always answered", _CONTENT, BENIGN, 0.0, _SAID, _is_meant,

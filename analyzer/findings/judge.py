@@ -15,6 +15,7 @@ import numpy as np
 from analyzer.baselines.demands import Demands
 from analyzer.baselines.form_model import Counted, FormModel
 from analyzer.baselines.habits import habits
+from analyzer.baselines.identities import Identities
 from analyzer.baselines.rates import Rates
 from analyzer.baselines.repeats import Repeats, suspicious
 from analyzer.baselines.summaries import summaries
@@ -59,7 +60,9 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
     asking = reuse.Habits.of(tables)
     demands = Demands(counts.kept, counts.broken)
     habitual = demands.habitual()
-    odd = triage(tables, forms, echoes, asking.serial(), waits, suspicious(tables), habitual)
+    identities = Identities.of(tables)
+    given = np.union1d(suspicious(tables), np.array([*identities.near], dtype=np.int64))
+    odd = triage(tables, forms, echoes, asking.serial(), waits, given, habitual)
     messages = Messages(tables, look, read)
     weigher = Weigher(
         tables,
@@ -69,6 +72,7 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
         messages,
         {},
         Repeats.around(tables, odd.suspects),
+        identities,
         demands,
     )
     found = candidates(tables, weigher, odd)

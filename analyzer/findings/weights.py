@@ -10,6 +10,8 @@ out. What cannot be compared is worth nothing, and is left out.
 | token | values that the request names with what the response repeats (`tokens`) |
 | demanded | what the protocol demands that a response repeat of its request (`demanded`) |
 | again | the response with what the same request is given at other times (`repeats`) |
+| who | what the response shows with what goes with the request's credentials (`identities`) |
+| not who | that it shows other values than those which go with them (`identities`) |
 | time | how long the request had waited with how long its endpoint takes (`rates`) |
 | unserved | that the request was left without a response of its own, where few are (`rates`) |
 
@@ -31,17 +33,18 @@ import numpy as np
 
 from analyzer.baselines.demands import Demands
 from analyzer.baselines.form_model import FormModel
+from analyzer.baselines.identities import Identities
 from analyzer.baselines.rates import Rates
 from analyzer.baselines.repeats import Repeats
 from analyzer.baselines.tokens import MOST_UNLEARNED, UNLEARNED, Echoes, Rate, accident
 from analyzer.correlate.frames import Frame
 from analyzer.correlate.view import ERROR, NOT_MODIFIED, Id, Row, Tables
-from analyzer.features import demanded, echoes, forms
-from analyzer.features.asked import asked_sum
+from analyzer.features import demanded, echoes, forms, sketch
+from analyzer.features.asked import behalf_sum
 from analyzer.features.demanded import NOTED, Agreement
 from analyzer.features.echoes import repeats, says_who
 from analyzer.findings.messages import Messages, Said, field_lines
-from analyzer.findings.words import place_text
+from analyzer.findings.words import counted, place_text
 from analyzer.second_pass.model import CLIENT, SERVER, Message
 from analyzer.tables import Flag
 
@@ -49,12 +52,14 @@ FORM, TOKEN, TIME, UNSERVED, EQUAL = "form", "token", "time", "unserved", "equal
 AT_ONCE, PROXY, AGAIN, LATER = "at once", "proxy", "again", "later"
 NUMBERS, HABIT, SURPLUS, ENDED = "numbers", "habit", "surplus", "ended"
 DEMANDED, REPEATS_BODY = "demanded", "repeats body"
+WHO, NOT_WHO = "who", "not who"
 # Tokens of one request are seldom independent of each other: together they are worth no more.
 MOST_TOKENS = 20.0
 # What a wait is worth: at most; at least where the endpoint never answers so soon; at least where
 # it takes less as a rule and the request was left waiting (the slow ones are those that meet
 # others); and where it had been given something else long before.
 MOST_TIME, TOO_SOON, TOO_LATE, STALE = 2.0, -4.0, -1.0, -8.0
+MOST_PLACES_TOLD = 3
 CALL_ID = "body:$.id"  # where a JSON-RPC call has its id
 HEADER, TEXT = "(header)", "(text)"
 _AT = {HEADER: "in its head", TEXT: "in its text"}
@@ -109,6 +114,7 @@ class Weigher:
     messages: Messages
     examples: dict[int, list[Row]]
     repeats: Repeats
+    identities: Identities
     demands: Demands = field(default_factory=Demands)
     # How many requests of an endpoint name a value in their targets.
     named: Counter[tuple[int, bytes]] = field(default_factory=Counter)
@@ -150,7 +156,8 @@ class Weigher:
             met = list(self.met(request, response))
             if any(c.place == demanded.JSON_RPC for c in met):
                 every = [c for c in every if c.place != CALL_ID]  # the same, as a token
-            every += [*self.given(request, response, every), *met, *self.time(request, response)]
+            every += [*self.given(request, response, every), *met, *self.shown(request, response)]
+            every += self.time(request, response)
             found = self._known[key] = Weight(tuple(every))
         return found
 
@@ -159,11 +166,11 @@ class Weigher:
     def prepare(self, pairs: Iterable[tuple[Row, Row]]) -> None:
         """Compare the forms of many pairs of a request and a response at once."""
         wanted = {self._form_key(*pair) for pair in pairs} - self._forms.keys()
-        for own, counted in ((False, False), (True, False), (True, True)):
-            keys = [key for key in wanted if key is not None and key[2:] == (own, counted)]
+        for own, is_counted in ((False, False), (True, False), (True, True)):
+            keys = [key for key in wanted if key is not None and key[2:] == (own, is_counted)]
             if keys:
                 variant, kind = np.array([key[:2] for key in keys], dtype=np.int64).T
-                found = self.forms.bits(variant, kind, own=own, counted=counted)
+                found = self.forms.bits(variant, kind, own=own, counted=is_counted)
                 self._forms.update(zip(keys, found.tolist(), strict=True))
 
     def _form_key(self, request: Row, response: Row) -> FormKey | None:
@@ -370,6 +377,7 @@ class Weigher:
         """How odd it is that a response lacks what its request names, or is given otherwise."""
         bits = self.echoes.lacking_bits(self.tables.endpoint(row), row.position)
         bits -= min(0.0, self.repeats.bits(row, row, self.apart))
+        bits -= self.identities.shown(row, row, self.apart).differs
         return bits + (self.breach(row) if breaks_demand(row) else 0.0)
 
     # --- time, and what became of the request ------------------------------------------------
@@ -415,6 +423,31 @@ class Weigher:
                 frames,
             )
 
+    def shown(self, request: Row, response: Row) -> Iterator[Comparison]:
+        """Whether the response shows what goes with the request's credentials."""
+        found = self.identities.shown(request, response, self.apart)
+        frames = (self.tables.asked(request), self.tables.came(response))
+        to = (
+            f"what responses to the credentials of the request in frame {frames[0]} show otherwise "
+            f"({counted(found.others, 'response', 'responses')})"
+        )
+        if found.fits >= 1.0:
+            shows = (
+                f"what the response in frame {frames[1]} shows{self._at(response, found.fitting)}"
+            )
+            yield Comparison(WHO, found.fits, f"{shows} is {to}", frames)
+        if found.differs <= -1.0:
+            places = self._at(response, found.differing)
+            shows = f"what the response in frame {frames[1]} shows{places}"
+            yield Comparison(NOT_WHO, found.differs, f"{shows} is not {to}", frames)
+
+    def _at(self, response: Row, buckets: tuple[int, ...]) -> str:
+        """The places of a response that buckets of its sketch stand for, in words."""
+        said = self.messages.said(response)
+        names = sketch.places(said.body) if said is not None else {}
+        told = [names[b] for b in buckets if b in names][:MOST_PLACES_TOLD]
+        return f" at {_and(told)}" if told else ""
+
     def unserved(self, request: Row) -> Comparison:
         """That the request got no response, or none that its endpoint gives."""
         bits = self.rates.unserved(self.tables.endpoint(request))
@@ -439,7 +472,8 @@ class Weigher:
         asked = [self.messages.message(row, CLIENT) for row in (one, other)]
         if asked[0] is None or asked[1] is None or asked[0].body != asked[1].body:
             return False
-        if self.repeats.minds(one) and on_behalf(asked[0]) != on_behalf(asked[1]):
+        minds = self.repeats.minds(one) or self.identities.minds(one)
+        if minds and on_behalf(asked[0]) != on_behalf(asked[1]):
             return False
         if 206 in (one["status"], other["status"]) and self._asks_for_other_parts(one, other):
             return False
@@ -477,7 +511,7 @@ class Weigher:
 
 def on_behalf(request: Message) -> int:
     """A number for the credentials of a request."""
-    return asked_sum(b"", field_lines(request), b"")
+    return behalf_sum(field_lines(request))
 
 
 def breaks_demand(row: Row) -> bool:

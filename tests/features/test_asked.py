@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer import bulk, compiled
-from analyzer.features.asked import asked_sum
+from analyzer.features.asked import asked_sum, behalf_sum
 
 NAMES = ["Cookie", "COOKIE", "authorization", "X-Api-Key", "Host", "Cookie2", "X-Cookie", "accept"]
 VALUES = st.text(st.sampled_from('ab1=; ,"\t'), max_size=9)
@@ -36,6 +36,7 @@ def test_the_kernel_agrees(target: bytes, lines: list[tuple[str, str, str]], bod
     data = start + fields + b"\r\n" + body
     at = len(b"GET ")
     spans = np.array([[at, at + len(target), len(data) - len(body), len(data)]] * 2, dtype=np.int64)
-    found = np.zeros(2, dtype=np.uint32)
-    compiled.kernels.asked_sums(data, spans, bulk.CREDENTIAL_NAMES, bulk.CREDENTIAL_TABLE, found)
-    assert set(found.tolist()) == {asked_sum(target, fields, body)}
+    found = np.zeros((2, 2), dtype=np.uint32)
+    compiled.kernels.asked_sums(data, spans, bulk.CREDENTIAL_NAMES, bulk.CREDENTIAL_TABLE, *found)
+    assert set(found[0].tolist()) == {asked_sum(target, fields, body)}
+    assert set(found[1].tolist()) == {behalf_sum(fields)}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from analyzer.explain.weights import ABOUT
 from analyzer.findings import weights
 from analyzer.findings.explanations import CERTAIN, EXPLANATIONS, LIKELY, POSSIBLE, Explanation
 
@@ -45,6 +46,10 @@ def made() -> set[str]:
 def test_the_comparisons_are_those_that_are_made() -> None:
     told = {name.strip("`") for name, *_ in rows(section("The comparisons")) if "`" in name}
     assert told == made()
+
+
+def test_the_story_has_words_for_each_comparison() -> None:
+    assert ABOUT.keys() == made()
 
 
 @pytest.mark.parametrize("one", EXPLANATIONS, ids=lambda one: one.name)
