@@ -50,6 +50,11 @@ CREDENTIAL_NAMES, CREDENTIAL_TABLE = compiled.name_table(
     (name, number, False) for number, name in enumerate(CREDENTIALS, 1)
 )
 
+# And those of parameters that may name an operation: 1 by a name, 2 by a document of GraphQL.
+PARAMETER_NAMES, PARAMETER_TABLE = compiled.name_table(
+    (name, 2 if name == b"query" else 1, False) for name in operations.PARAMETERS
+)
+
 Mask = npt.NDArray[np.bool_]
 Words = npt.NDArray[np.uint64]
 Piece = tuple[int, int, int]  # number of the connection, first row, how many exchanges
@@ -102,8 +107,9 @@ class Bulk:
         codes = np.empty(count, dtype=np.uint64)
         tokens = np.empty((count, 2), dtype=np.int64)
         compiled.kernels.path_codes(
-            taken.data, taken.target, taken.target_end, SHORTEST_TOKEN, codes, tokens
-        )
+            taken.data, taken.target, taken.target_end, SHORTEST_TOKEN,
+            PARAMETER_NAMES, PARAMETER_TABLE, codes, tokens,
+        )  # fmt: skip
         routes = np.empty(count, dtype=np.int64)
         for which, rows in _groups(taken.asked):
             template = taken.templates[which]

@@ -83,7 +83,14 @@ def unchunk(data: Bytes, start: Ints, end: Ints, out: npt.NDArray[np.uint8], end
     the other, without their framing; where each ends there. What has no room is left out."""
 
 def path_codes(
-    data: Bytes, start: Ints, end: Ints, shortest: int, codes: Words, tokens: Ints
+    data: Bytes,
+    start: Ints,
+    end: Ints,
+    shortest: int,
+    names: Bytes,
+    table: Ints,
+    codes: Words,
+    tokens: Ints,
 ) -> None:
     """Of each target start..end a word, equal for targets of one path but for plain variables and
     of one operation in the query, and its last path segment with a digit and `shortest` bytes

@@ -504,29 +504,25 @@ cdef bint is_word(Text *text, Py_ssize_t at, const char *name, Py_ssize_t size) 
     return True
 
 
-cdef bint names_operation(Text *text, Py_ssize_t at, Py_ssize_t end, Py_ssize_t size) noexcept nogil:
-    """Whether the parameter at..end, whose name has `size` bytes, may name an operation
-    (`operations.PARAMETERS`)."""
+cdef int names_operation(
+    Text *text, Py_ssize_t at, Py_ssize_t end, Py_ssize_t size, Text *names, const int64_t[:, ::1] table
+) except -1 nogil:
+    """Whether the parameter at..end, whose name has `size` bytes, may name an operation."""
+    cdef int64_t kind = kind_of(text, at, size, names, table)
     cdef int byte
-    if size == 2:
-        return is_word(text, at, b"op", 2)
-    if size == 3:
-        return is_word(text, at, b"cmd", 3)
-    if size == 5:
-        # A document of GraphQL begins with a brace, a keyword, a blank or what is escaped.
-        byte = octet(text, at + 6) if at + 6 < end else 0
-        return is_word(text, at, b"query", 5) and (
-            byte == 0x7B or byte == 0x25 or byte == 0x2B or byte <= 0x20
-            or byte == 0x71 or byte == 0x6D or byte == 0x73 or byte == 0x66
-        )
-    if size == 6:
-        return is_word(text, at, b"action", 6) or is_word(text, at, b"method", 6)
-    if size == 9:
-        return is_word(text, at, b"operation", 9)
-    return size == 13 and is_word(text, at, b"operationname", 13)
+    if kind < 2:
+        return kind == 1
+    # A document of GraphQL begins with a brace, a keyword, a blank or what is escaped.
+    byte = octet(text, at + size + 1) if at + size + 1 < end else 0
+    return (
+        byte == 0x7B or byte == 0x25 or byte == 0x2B or byte <= 0x20
+        or byte == 0x71 or byte == 0x6D or byte == 0x73 or byte == 0x66
+    )
 
 
-cdef void sip_operations(Sip *sip, Text *text, Py_ssize_t at) noexcept nogil:
+cdef int sip_operations(
+    Sip *sip, Text *text, Py_ssize_t at, Text *names, const int64_t[:, ::1] table
+) except -1 nogil:
     """Add the parameters of the query at `at` that may name an operation, to the letter."""
     cdef Py_ssize_t begin, name
     cdef int byte = 0
@@ -539,10 +535,11 @@ cdef void sip_operations(Sip *sip, Text *text, Py_ssize_t at) noexcept nogil:
                 name = at - begin
             at += 1
             byte = octet(text, at)
-        if name >= 0 and names_operation(text, begin, at, name):
+        if name > 0 and names_operation(text, begin, at, name, names, table):
             sip_word(sip, 0xFE00000000000000ULL)
             sip_bytes(sip, text, begin, at)
         at += 1
+    return 0
 
 
 def path_codes(
@@ -550,10 +547,12 @@ def path_codes(
     const int64_t[::1] start,
     const int64_t[::1] end,
     Py_ssize_t shortest,
+    const uint8_t[::1] names,
+    const int64_t[:, ::1] table,
     uint64_t[::1] codes,
     int64_t[:, ::1] tokens,
 ):
-    cdef Text text
+    cdef Text text, wanted = text_of(names, names.shape[0])
     cdef Sip sip
     cdef Py_ssize_t row, at, segment
     cdef int byte, digits
@@ -590,7 +589,7 @@ def path_codes(
                     sip_bytes(&sip, &text, segment, at)
                 at += 1
             if byte == 0x3F:
-                sip_operations(&sip, &text, at)
+                sip_operations(&sip, &text, at, &wanted, table)
             codes[row] = sip_end(&sip)
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from analyzer import compiled
 from analyzer.anomalies import Anomalies
+from analyzer.bulk import PARAMETER_NAMES, PARAMETER_TABLE
 from analyzer.capture import pcap
 from analyzer.capture.frames import LONGEST_FRAME
 from analyzer.features import echoes, markup, operations
@@ -79,6 +80,10 @@ TARGETS = st.builds(
             "?xop=a",
             "?cmd=a=b",
             "?METHOD=run",
+            "?r=site/index",
+            "?x=1&Route=a%2Fb",
+            "?r=12",
+            "?request=GetMap&=1",
             "?operation=x",
             "?query=shoes",
             "?query={a}",
@@ -101,7 +106,9 @@ def coded(targets: list[bytes]) -> tuple[list[int], list[bytes]]:
     starts = ends - ints(*map(len, targets))
     codes = np.zeros(len(targets), np.uint64)
     tokens = np.zeros((len(targets), 2), np.int64)
-    kernels.path_codes(data, starts, ends, echoes.SHORTEST_TOKEN, codes, tokens)
+    kernels.path_codes(
+        data, starts, ends, echoes.SHORTEST_TOKEN, PARAMETER_NAMES, PARAMETER_TABLE, codes, tokens
+    )
     return codes.tolist(), [data[a:b] for a, b in tokens.tolist()]
 
 
@@ -371,7 +378,8 @@ def test_positions_beyond_the_data_do_no_harm() -> None:
         token = ints((rng.choice(edges), rng.choice(edges)))
         kind = np.full(1, rng.randrange(1, 4), np.uint8)
         kernels.look(data, one, two, kind, token, *MARKUP, words, sums, flags)
-        kernels.path_codes(data, one, two, 3, words, np.zeros((1, 2), np.int64))
+        names = ints((rng.choice(edges), rng.choice(edges), rng.choice([0, 1, 2]), 0))
+        kernels.path_codes(data, one, two, 3, b"op", names, words, np.zeros((1, 2), np.int64))
         places = ints((0, 1, 0, 0, 0, 1), (1, 0, rng.choice(edges), 1, 0, -1))
         kernels.search_tokens(
             data, spans, ints((0, 2**62, rng.randrange(4))), places, b"q",
@@ -389,7 +397,7 @@ def test_positions_beyond_the_data_do_no_harm() -> None:
 def test_arrays_that_are_too_short_are_refused() -> None:
     one, words, places = ints(0), np.zeros(0, np.uint64), np.zeros((1, 2), np.int64)
     with pytest.raises(IndexError):
-        kernels.path_codes(b"/a", one, ints(2), 3, words, places)
+        kernels.path_codes(b"/a", one, ints(2), 3, b"", ints((0, 0, 1, 0)), words, places)
     with pytest.raises(IndexError):
         kernels.head_keys(
             b"A / HTTP/1.1\r\n\r\n", one, ints(16), b"", ints((0, 0, 1, 0)), False, 99, words,

@@ -20,10 +20,18 @@ _MOST_IN_BATCH = 256  # requests of a batch that are looked at
 
 # --- targets -------------------------------------------------------------------------------------
 
-# The kernel `path_codes` knows the same names: targets of one code have one operation.
-PARAMETERS = (b"action", b"cmd", b"op", b"method", b"operation", b"operationname", b"query")
+# Parameters whose value says what is asked for where one path serves all: by custom (`op`, `cmd`;
+# `r`, `route`, `do`, `act`, `task` of front controllers), of OGC services (`request`: 06-121r9), of
+# OAI-PMH 2.0 §3.1 (`verb`), WordPress (`rest_route`), Moodle (`wsfunction`), GraphQL over HTTP.
+# The kernel `path_codes` is given the same names: targets of one code have one operation.
+PARAMETERS = (
+    *(b"action", b"cmd", b"op", b"method", b"operation", b"request", b"verb", b"wsfunction"),
+    *(b"r", b"route", b"rest_route", b"do", b"act", b"task", b"function", b"func"),
+    *(b"operationname", b"query"),
+)
 _PARAMETER = re.compile(rb"(?:\A|&)(%s)=([^&]*)" % b"|".join(PARAMETERS), re.IGNORECASE)
-_VALUE = re.compile(r"(?!.*\d{3})[A-Za-z_][\w.\-]{0,63}\Z", re.ASCII)
+# A name, or several with a slash between them: `list`, `ticket.sla`, `site/index`.
+_VALUE = re.compile(r"(?!.*\d{3})/?[A-Za-z_][\w.\-/]{0,63}\Z", re.ASCII)
 
 
 def of_target(target: bytes) -> str:
@@ -43,6 +51,7 @@ def of_target(target: bytes) -> str:
         if operation:
             return _shown(operation)
     for name, value in found.items():
+        value = value.replace("%2F", "/").replace("%2f", "/")
         if _VALUE.match(value):
             return f"?{name}={value}"
     return ""
