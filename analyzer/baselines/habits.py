@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analyzer.baselines.pace import MOMENT
 from analyzer.correlate.view import Tables
 from analyzer.tables import Array, Close, ConnectionFlag
 
 LEAST_CLOSES = 3  # ordinary closes that make a habit
 USUAL_SHARE = 0.9  # of them, at least, that go one way
-PROMPT = 1_000_000_000  # ns within which a process that owns a socket closes it after its client
+# ns within which a process that owns a socket closes it after its client, where nothing is known.
+PROMPT = 1_000_000_000
 SLOWEST = 0.99  # quantile of the ordinary delays that still counts as ordinary
 
 _DAMAGED = int(
@@ -51,7 +53,7 @@ class Habit:
     @property
     def patience(self) -> int:
         """How long to wait for the server's FIN, in ns, before its absence says something."""
-        return max(PROMPT, 3 * self.slowest)
+        return max(MOMENT, 3 * self.slowest) if self.known else PROMPT
 
 
 def habits(tables: Tables, but: set[int], late: Counter[int]) -> dict[int, Habit]:

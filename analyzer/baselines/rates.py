@@ -16,8 +16,6 @@ from analyzer.tables import Array, Flag, Outcome
 
 # Known before anything is seen: of so many requests so many are left without a response.
 REQUESTS, LEFT = 100.0, 0.1
-# What an endpoint's own share counts for beside that of all: as so many requests.
-BORROWED = 10.0
 OCTAVES = 64  # of waiting times in ns, each twice as long as the one before
 PLAUSIBLE = 20.0  # octaves in which waiting times lie where nothing is known
 MOST_AT_ONCE = 6.0  # bits that it may be worth that two requests were under way together
@@ -86,7 +84,8 @@ class Rates:
             rest = self.shares - (self.left[endpoint] / asked if asked else 0.0)
             share = min(share, (max(0.0, rest) + LEFT) / (others + 1.0))
         own = max(0, self.left[endpoint] - 1), max(0, asked - 1)
-        return -log2((own[0] + BORROWED * share) / (own[1] + BORROWED))
+        # That none of so many of its own was left says little where hardly any of all were.
+        return -log2((own[0] + LEFT) / (own[1] + LEFT / share))
 
     def usual_wait(self, endpoint: int) -> float:
         """The time in ns that half of the endpoint's answered requests waited; 0 if unknown."""

@@ -36,8 +36,8 @@ _TYPED: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-?\d+(?:\.\d+)?\Z"), _ID),
     (re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\Z"), _ID),
     (re.compile(r"(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{16,64}\Z"), _ID),
-    # A name, a separator and a number: `order-1042`, `P_77`, `usr:12`; or four digits in all.
-    (re.compile(r"[A-Za-z]{1,16}[-_.:]\d{2,}\Z"), _ID),
+    # Names, separators and a number: `order-1042`, `P_77`, `red-shoes-12`; or four digits in all.
+    (re.compile(r"(?:[A-Za-z]{1,16}[-_.:]){1,8}\d{2,}\Z"), _ID),
     (re.compile(r"(?:\D*\d){4}"), _ID),
     # A code: capitals and a number, `SLC4`.
     (re.compile(r"[A-Z]{2,8}\d+\Z"), _ID),
@@ -46,6 +46,12 @@ _TYPED: tuple[tuple[re.Pattern[str], str], ...] = (
     # base64url, only with both cases and a digit: `subscription-plans` is a name.
     (re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=\D*\d)[A-Za-z0-9_\-]{16,}=*\Z"), _ID),
 )
+# base64url that happens to have no digit; only where others in its place are ids.
+_MIXED = re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])[A-Za-z_\-]{16,}=*\Z")
+
+
+# Method, operation, and the segments before and behind the one that differs.
+Family = tuple[str, str, tuple[str, ...], tuple[str, ...]]
 
 
 class Route(NamedTuple):
@@ -186,20 +192,30 @@ def endpoints(routes: list[Route], requests: list[int]) -> list[Endpoint]:
     Under one parent (method and the segments before, whatever the host is called), ten or more
     distinct names of which most were asked for only now and then, and which are followed by the
     same segments, are values of a variable rather than names (sibling cardinality). Of names with a
-    digit in them, as values have and names seldom, a few are enough. The same holds for the
+    digit in them, as values have and names seldom, a few are enough; one that is seldom asked for,
+    and has a digit or may be base64url, is an id where others beside it are. The same holds for the
     operations of one path, of which an API has as many as names at the top.
     """
     templates = [route.path.split("/") for route in routes]
     deepest = max((len(t) for t in templates), default=0)
     for depth in range(1, deepest):
-        families: dict[tuple[str, str, tuple[str, ...], tuple[str, ...]], list[int]]
-        families = defaultdict(list)
+        families: dict[Family, list[int]] = defaultdict(list)
+        of_ids: set[Family] = set()
         for number, (route, parts) in enumerate(zip(routes, templates, strict=True)):
-            if depth < len(parts) and parts[depth] and not _is_fixed(parts[depth]):
-                before, after = tuple(parts[:depth]), tuple(parts[depth + 1 :])
-                key = (route.method, route.operation, before, after)
-                families[key].append(number)
-        for numbers in families.values():
+            if depth >= len(parts) or not parts[depth]:
+                continue
+            before, after = tuple(parts[:depth]), tuple(parts[depth + 1 :])
+            family = route.method, route.operation, before, after
+            if parts[depth] == _ID:
+                of_ids.add(family)
+            elif not _is_fixed(parts[depth]):
+                families[family].append(number)
+        for family, numbers in families.items():
+            for n in numbers if family in of_ids else ():
+                one = templates[n][depth]
+                if (_is_value(one) or _MIXED.match(one)) and requests[n] * RARE <= 1:
+                    templates[n][depth] = _ID
+            numbers = [n for n in numbers if templates[n][depth] != _ID]
             # Names of an API are few and asked for often; values are many and each is rare.
             many = MANY_AT_TOP if depth == 1 else MANY_VALUES
             like_values = [n for n in numbers if _is_value(templates[n][depth])]
@@ -208,7 +224,8 @@ def endpoints(routes: list[Route], requests: list[int]) -> list[Endpoint]:
                 asked = sum(requests[n] for n in some)
                 if len(names) >= least and len(names) >= RARE * asked:
                     for n in some:
-                        templates[n][depth] = "{name}"
+                        # One variable, whether its values are names or numbers.
+                        templates[n][depth] = _ID if family in of_ids else "{name}"
                     break
     found = [
         Endpoint(route.method, route.host, "/".join(parts), route.operation)

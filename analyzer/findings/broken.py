@@ -15,7 +15,6 @@ from analyzer.second_pass.model import CLIENT, SERVER
 from analyzer.tables import Close, ConnectionFlag, Flag
 
 NEAR = 60_000_000_000  # ns between a response that breaks off and the one that has its rest
-STALLED = 1_000_000_000  # ns without a byte, at least, before a response is said to have stalled
 
 _HEAD_CUT, _NOT_HTTP = int(Flag.HEAD_CUT), int(Flag.NOT_HTTP)
 _BODY_WHOLE = int(Flag.BODY_WHOLE)
@@ -39,9 +38,8 @@ def stalled(case: Case, row: Row) -> int:
         return 0
     last = max(data, key=lambda p: p.end)
     acked = any(p.side == CLIENT and p.ack >= last.end for p in packets)
-    usual = case.waits.get(int(case.tables.endpoint_of[row["route"]]), 0)
     silent = left - last.time
-    return silent if acked and silent > max(STALLED, usual) else 0
+    return silent if acked and silent > case.pace.patience(case.tables.endpoint(row)) else 0
 
 
 def left_by_choice(case: Case, row: Row) -> str:

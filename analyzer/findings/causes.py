@@ -29,7 +29,7 @@ OPEN = "unknown/server-or-proxy"
 BACKEND = "server/backend-desync"
 _ORDER = (_SUPPORTED, _POSSIBLE, _RULED_OUT)
 # A client that leaves within so many ns left at a deadline of its own: no server is called silent
-# for less. Of those who leave at a short deadline the longer waits are not seen.
+# for less. It cannot be learned: of those who leave at a short deadline longer waits are not seen.
 DEADLINE = 1_000_000_000
 SLOW = 1_000_000_000  # ns that a host takes to acknowledge a request, from which on it is said
 _CLIENT_FIN_ACKED = int(ConnectionFlag.CLIENT_FIN_ACKED)
@@ -545,7 +545,7 @@ def _unsent(case: Case, row: Row, connection: dict[str, int]) -> list[Cause]:
     left = connection["client_fin_time"] or connection["reset_time"]
     waited = left - row["request_time"]
     at = tuple(f for f in (frame, gone or reset) if f)
-    usual = case.waits.get(int(case.tables.endpoint_of[row["route"]]), 0)
+    usual = case.pace.usual(case.tables.endpoint(row))
     if usual and waited < usual:
         why = (
             f"the client left after {seconds(waited)} s; answers that others waited for took up to "

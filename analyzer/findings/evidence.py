@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from analyzer.baselines.habits import Habit
+from analyzer.baselines.pace import Pace
 from analyzer.correlate.frames import Frame, listed
 from analyzer.correlate.sides import Side, missed_fin, side_of, strange_reset, ttl_of
 from analyzer.correlate.view import Id, Row, Tables
@@ -56,7 +57,7 @@ class Case:
     tables: Tables
     messages: Messages
     habits: dict[int, Habit]  # by server
-    waits: dict[int, int]  # by endpoint: the longest that an answered request waited, in ns
+    pace: Pace
     # By the position of an exchange: frames of the requests outstanding when its response began.
     in_flight: dict[tuple[int, int, int], list[Frame]] = field(default_factory=dict)
     races: dict[Id, Race] = field(default_factory=dict)  # servers that closed idle connections

@@ -16,6 +16,7 @@ from analyzer.baselines.demands import Demands
 from analyzer.baselines.form_model import Counted, FormModel
 from analyzer.baselines.habits import habits
 from analyzer.baselines.identities import Identities
+from analyzer.baselines.pace import Pace
 from analyzer.baselines.rates import Rates
 from analyzer.baselines.repeats import Repeats, suspicious
 from analyzer.baselines.summaries import summaries
@@ -34,13 +35,14 @@ from analyzer.findings.incidents import Asked, finding_id, grouped
 from analyzer.findings.messages import Look, Messages, Read
 from analyzer.findings.model import Judgement, Notice, Undecided, expected_false
 from analyzer.findings.swaps import Verdicts
-from analyzer.findings.triage import REQUEST_TIMEOUT, Odd, longest_waits, triage
+from analyzer.findings.triage import REQUEST_TIMEOUT, Odd, triage
 from analyzer.findings.weights import Weigher
 from analyzer.tables import Flag, Outcome
 
 MOST_UNDECIDED = 1_000  # listed; all are counted
 BAD_REQUEST = 400
 SELDOM = 0.95  # share of responses that repeat a token, below which they often name another
+MOST_LACKING = 8  # exchanges of an endpoint that lack a token, whose messages are looked at
 MOST_LOOKED_AT = 200  # requests without a response whose packets are looked at
 
 _PARTS = re.compile(rb"[/?&=]")
@@ -56,13 +58,13 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
     counts = tables.counts()
     forms = FormModel(tables.forms, _counted(tables, counts))
     echoes = _echoes(tables, counts)
-    waits = longest_waits(tables)
+    pace = Pace.of(tables)
     asking = reuse.Habits.of(tables)
     demands = Demands(counts.kept, counts.broken)
     habitual = demands.habitual()
     identities = Identities.of(tables)
     given = np.union1d(suspicious(tables), np.array([*identities.near], dtype=np.int64))
-    odd = triage(tables, forms, echoes, asking.serial(), waits, given, habitual)
+    odd = triage(tables, forms, echoes, asking.serial(), pace, given, habitual)
     messages = Messages(tables, look, read)
     weigher = Weigher(
         tables,
@@ -95,7 +97,7 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
         tables,
         weigher.messages,
         habits(tables, {row["connection"] for row in odd.rows}, counts.late),
-        waits,
+        pace,
         outstanding(tables, [swap.recipient for swap in verdicts.swaps][:MOST_LOOKED_AT]),
         *_starved(weigher, odd, verdicts),
         [row for row in odd.rows if row["response_announced"] > row["response_length"]],
@@ -258,10 +260,24 @@ def _look_closer(weigher: Weigher, found: Candidates, odd: Odd, also: list[Row])
         for row in odd.rows
         if _is_silent(row, odd) and row["request_frame"] and not limited(tables, row)
     ]
-    beside = [row for some in weigher.examples.values() for row in some]
+    weigher.lacking_ones.update(_lacking(weigher, odd, endpoints))
+    every = (*weigher.examples.values(), *weigher.lacking_ones.values())
+    beside = [row for some in every for row in some]
     weigher.messages.take(rows, [*silent[:MOST_LOOKED_AT], *also], beside)
     weigher.named.update(_named(weigher, rows))
     weigher.repeats = Repeats.around(tables, rows)
+
+
+def _lacking(weigher: Weigher, odd: Odd, endpoints: set[int]) -> dict[int, list[Row]]:
+    """Some of each endpoint's whose responses do not repeat what their requests name."""
+    found: dict[int, list[Row]] = {}
+    for row in odd.suspects:
+        endpoint = weigher.tables.endpoint(row)
+        if endpoint in endpoints and row.position in weigher.echoes.missed:
+            some = found.setdefault(endpoint, [])
+            if len(some) < MOST_LACKING:
+                some.append(row)
+    return found
 
 
 def _is_silent(row: Row, odd: Odd) -> bool:

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer.baselines.form_model import FormModel
+from analyzer.baselines.pace import Pace
 from analyzer.baselines.tokens import Echoes
 from analyzer.correlate.view import Id, Key, Row, Tables, frame_ids, in_order
 from analyzer.intervals import covers
 from analyzer.tables import EXCHANGES, Array, Close, ConnectionFlag, Flag, Outcome
 
-GAVE_UP = 1_000_000_000  # ns that the capture must go on after a client closed, at least
 REQUEST_TIMEOUT = 408
 # Bits by which a form is unlike its endpoint's, from which on it is looked at: always, and where no
 # more than so many responses are.
@@ -70,14 +70,14 @@ def triage(
     forms: FormModel,
     echoes: Echoes,
     asks_early: npt.NDArray[np.bool_],
-    waits: dict[int, int],
+    pace: Pace,
     shared: npt.NDArray[np.int64],
     habitual: set[int],
 ) -> Odd:
     """Pick the odd exchanges.
 
     `asks_early` marks the connections whose pipelining is out of the ordinary (see `reuse`),
-    `waits` has the longest that each endpoint's requests waited, in ns, and `shared` the frame ids
+    `pace` says how long answers take, and `shared` has the frame ids
     of requests that were given what another one was given at the time. Of the endpoints `habitual`
     a response that breaks what the protocol demands is nothing odd.
     """
@@ -109,7 +109,7 @@ def triage(
     out = Odd()
     given = set(shared.tolist())
     parts = [part for row in tables.pick(odd) for part in _parted(row)]
-    out.rows = [_settled(tables, row, waits) for row in parts]
+    out.rows = [_settled(tables, row, pace) for row in parts]
     for row in out.rows:
         on_the_way = _lost_on_the_way(tables, row)
         if on_the_way:
@@ -208,7 +208,7 @@ def _parted(row: Row) -> tuple[Row, ...]:
     return alone, row.changed(gone["response"] | nothing)
 
 
-def _settled(tables: Tables, row: Row, waits: dict[int, int]) -> Row:
+def _settled(tables: Tables, row: Row, pace: Pace) -> Row:
     """`row`, no longer open at the end of the capture if its client gave up long before.
 
     A client may close its half at once and still read the answer (RFC 9112 §9.6), so it must have
@@ -219,7 +219,7 @@ def _settled(tables: Tables, row: Row, waits: dict[int, int]) -> Row:
         return row
     connection = tables.connection(row)
     left = int(connection["client_fin_time"])
-    patience = max(GAVE_UP, waits.get(int(tables.endpoint_of[row["route"]]), 0))
+    patience = pace.patience(tables.endpoint(row))
     gave_up = left and (
         left - row["request_time"] > 2 * patience or tables.watched_until(row) - left > patience
     )
@@ -237,16 +237,3 @@ def _lost_on_the_way(tables: Tables, row: Row) -> bool:
     if flags & _SERVER_REPEATS and row["response_frame"]:
         return not covers(int(connection["server_acked"]), row["response_seq"])
     return False
-
-
-def longest_waits(tables: Tables) -> dict[int, int]:
-    """The longest time, in ns, that an answered request of each endpoint waited."""
-    longest: dict[int, int] = {}
-    for rows, _ in tables.judged():
-        good = (rows["outcome"] == Outcome.ANSWERED) & (rows["request_frame"] > 0)
-        endpoint = tables.endpoint_of[rows["route"]][good]
-        wait = (rows["response_time"] - rows["request_time"])[good]
-        for number in np.unique(endpoint).tolist():
-            most = int(wait[endpoint == number].max())
-            longest[number] = max(longest.get(number, 0), most)
-    return longest

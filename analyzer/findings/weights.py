@@ -105,7 +105,11 @@ class Weight(NamedTuple):
 
 @dataclass(slots=True)
 class Weigher:
-    """Weighs requests against responses; `examples` are ordinary exchanges by endpoint."""
+    """Weighs requests against responses.
+
+    By endpoint `examples` are ordinary exchanges, and `lacking_ones` some whose responses do not
+    repeat what their requests name.
+    """
 
     tables: Tables
     forms: FormModel
@@ -118,6 +122,7 @@ class Weigher:
     demands: Demands = field(default_factory=Demands)
     # How many requests of an endpoint name a value in their targets.
     named: Counter[tuple[int, bytes]] = field(default_factory=Counter)
+    lacking_ones: dict[int, list[Row]] = field(default_factory=dict)
     apart: frozenset[Id] = frozenset()  # exchanges that nothing is learned from
     lacking: Counter[tuple[int, str]] = field(default_factory=Counter)  # of them: without a token
     breaking: Counter[int] = field(default_factory=Counter)  # of them: that break a demand
@@ -236,7 +241,8 @@ class Weigher:
             if own and place in self.echoes.missed.get(request.position, ()):
                 but += request.id not in self.apart
             usual = bool(where & self.usual(endpoint, place))
-            bits = self._token_bits(rate, endpoint, value, bool(where), but=but, usual=usual)
+            texts = self._texts(endpoint, response)
+            bits = self._token_bits(rate, endpoint, value, texts, bool(where), but=but, usual=usual)
             if abs(bits) < 0.1:
                 continue
             how = "repeats" if where else "does not repeat"
@@ -266,19 +272,45 @@ class Weigher:
         return (-(rate.repeated() if rate else UNLEARNED), place)
 
     def _token_bits(
-        self, rate: Rate | None, endpoint: int, value: bytes, hit: bool, *, but: int, usual: bool
+        self,
+        rate: Rate | None,
+        endpoint: int,
+        value: bytes,
+        texts: list[Row],
+        hit: bool,
+        *,
+        but: int,
+        usual: bool,
     ) -> float:
         likely = UNLEARNED if rate is None else rate.repeated(but=but)
-        random = self._accident(rate, endpoint, value, usual=usual)
+        random = self._accident(rate, endpoint, value, texts, usual=usual)
         if hit:
             bits = log2(likely / random)
             return max(0.0, min(bits, MOST_UNLEARNED) if rate is None else bits)
         return log2((1.0 - likely) / (1.0 - random))
 
-    def _accident(self, rate: Rate | None, endpoint: int, value: bytes, *, usual: bool) -> float:
+    def _texts(self, endpoint: int, response: Row) -> list[Row]:
+        """Exchanges that show what stands in answers to requests that don't name it.
+
+        Where a response does not repeat what its own request names, what others like it say tells
+        more than ordinary ones: an old name may be answered with the new one, each time. Those that
+        were under way with it may have been mixed up with it.
+        """
+        alike = [
+            row
+            for row in self.lacking_ones.get(self.tables.endpoint(response), ())
+            if row.id != response.id and row.id not in self.apart and not _overlap(row, response)
+        ]
+        if alike and response.position in self.echoes.missed:
+            return alike
+        return self.examples.get(endpoint, [])
+
+    def _accident(
+        self, rate: Rate | None, endpoint: int, value: bytes, among: list[Row], *, usual: bool
+    ) -> float:
         """How likely a token stands in the answer to a request that doesn't name it."""
         standing = texts = 0
-        for row in self.examples.get(endpoint, ()):
+        for row in among:
             asked, said = self.messages.tokens(row), self.messages.said(row)
             if said is None or value in asked.values():
                 continue
@@ -507,6 +539,12 @@ class Weigher:
         apart = [(mine[p], theirs[p]) for p in mine if p in theirs and mine[p] != theirs[p]]
         apart = [(a, b) for a, b in apart if not (_is_request_id(a) and _is_request_id(b))]
         return bool(apart) and all(spelt(a, b) for a, b in apart)
+
+
+def _overlap(one: Row, other: Row) -> bool:
+    """Whether two exchanges were under way together."""
+    begun = max(one["request_time"], other["request_time"])
+    return bool(begun < min(one["response_end_time"], other["response_end_time"]))
 
 
 def on_behalf(request: Message) -> int:

@@ -73,11 +73,14 @@ class Vocabulary:
 def learn(exchanges: Iterable[tuple[Message, Message | None]]) -> Vocabulary:
     """The vocabulary of a recording's exchanges."""
     told = Vocabulary()
-    seen: Counter[str] = Counter()
-    echoed: Counter[str] = Counter()
+    # By what is asked, and a member's name: it may repeat that here and tell of others there.
+    seen: Counter[tuple[str, str]] = Counter()
+    echoed: Counter[tuple[str, str]] = Counter()
     named: set[str] = set()
     for request, response in exchanges:
-        asked = set(ids_of_target(request.target.decode("latin-1")))
+        target = request.target.decode("latin-1")
+        path = _map_target(target.partition("?")[0], lambda _: "*")
+        asked = set(ids_of_target(target))
         for header, _, content, _ in request.fields:
             text = content.decode("latin-1")
             if _REQUEST_ID.match(header.lower()) and is_id(text):
@@ -86,7 +89,7 @@ def learn(exchanges: Iterable[tuple[Message, Message | None]]) -> Vocabulary:
                 asked |= {canonical(one) for one in _SESSION.findall(text) if is_id(one)}
         told.ids |= asked
         told.hosts |= set(request.values(b"host"))
-        told.roots.add(root(request.target.decode("latin-1")))
+        told.roots.add(root(target))
         sent = scalars(request)
         told.queried |= {
             word
@@ -101,11 +104,11 @@ def learn(exchanges: Iterable[tuple[Message, Message | None]]) -> Vocabulary:
         got = scalars(response) if response else []
         given = {canonical(value) for _, value in got}
         for name, value in sent:
-            seen[name] += 1
-            echoed[name] += canonical(value) in given
+            seen[path, name] += 1
+            echoed[path, name] += canonical(value) in given
         for name, value in got:
-            seen[name] += 1
-            echoed[name] += canonical(value) in wanted
+            seen[path, name] += 1
+            echoed[path, name] += canonical(value) in wanted
         named |= {
             canonical(value)
             for name, value in (*sent, *got)
@@ -114,8 +117,8 @@ def learn(exchanges: Iterable[tuple[Message, Message | None]]) -> Vocabulary:
     told.roots.discard("")
     told.names = {
         name
-        for name, times in seen.items()
-        if _ID_NAME.fullmatch(name) or (2 * echoed[name] >= times and not says_count(name))
+        for (path, name), times in seen.items()
+        if _ID_NAME.fullmatch(name) or (2 * echoed[path, name] >= times and not says_count(name))
     }
     told.ids |= named
     return told

@@ -132,6 +132,22 @@ def test_siblings_asked_for_often_are_names() -> None:
     assert names(paths, 50) == {f"GET {path}" for path in paths}
 
 
+def test_what_is_seldom_asked_for_beside_ids_is_one() -> None:
+    assert names(["/posts/red-fox-4", "/posts/{id}"], [1, 9]) == {"GET /posts/{id}"}
+    assert len(names(["/posts/top10", "/posts/{id}"], [5, 9])) == 2
+
+
+def test_an_id_without_a_digit_is_told_by_those_beside_it() -> None:
+    one = "/users/qLxZRfTbKwPnYvDe"
+    assert names([one, "/users/{id}"], [1, 9]) == {"GET /users/{id}"}
+    assert names([one, "/users/bulk"], [1, 9]) == {f"GET {one}", "GET /users/bulk"}
+    # What is asked for often is a name, and so are words.
+    for name in ("/users/bulkImportFromFile", "/users/subscription-plans"):
+        assert names([name, "/users/{id}"], [5, 9]) == {f"GET {name}", "GET /users/{id}"}
+    words = "/users/subscription-plans"
+    assert names([words, "/users/{id}"], [1, 9]) == {f"GET {words}", "GET /users/{id}"}
+
+
 def test_an_api_has_many_names_at_the_top() -> None:
     paths = [f"/{'n' * n}" for n in range(1, MANY_AT_TOP)]
     assert names(paths) == {f"GET {path}" for path in paths}
