@@ -12,9 +12,10 @@ from rich.console import Console
 import analyzer
 from analyzer import dossier, pipeline
 from analyzer.pipeline import Examination
-from analyzer.report import files, ladder, terminal
+from analyzer.report import files, ladder
 from analyzer.report.escape import rfc3339
 from tests.recordings import Recording, recording, recordings
+from tests.report.showing import show_all
 
 _TELLING = 8  # characters from which on a value is not met by chance
 RECORDED = [r for r in recordings() if r.vantage == "container"]
@@ -76,7 +77,7 @@ def outputs(examined: Examination, folder: Path, *, show_bodies: bool) -> Iterat
     report = examined.report
     out = io.StringIO()
     console = Console(file=out, width=200, highlight=False)
-    terminal.show(report, console)
+    show_all(report, console)
     for incident in examined.incidents():
         ladder.show(examined.story(incident, show_bodies=show_bodies), console)
     yield "terminal", out.getvalue()

@@ -1,6 +1,8 @@
-"""The report in a terminal: a summary, the endpoints, the findings; readable at 80 columns."""
+"""The details behind the verdict: what was read, the endpoints, the findings with all evidence.
 
-from collections import Counter
+Readable at 80 columns.
+"""
+
 from collections.abc import Sequence
 
 from rich import box
@@ -9,13 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from analyzer import secrets
-from analyzer.anomalies import READ, SENTENCES, Anomalies, Fates
+from analyzer.anomalies import SENTENCES
 from analyzer.correlate.frames import Frame
 from analyzer.correlate.model import Request, Response
 from analyzer.findings.model import CAUSES, Confidence, Finding, Kind, Verdict
 from analyzer.limits import value
+from analyzer.report.clocks import compared
 from analyzer.report.comments import comments, lines
-from analyzer.report.escape import rfc3339, shortened, visible
+from analyzer.report.counts import counted, every_anomaly, time_span, unread_frames
+from analyzer.report.escape import shortened, visible
 from analyzer.report.result import Report, incidents, limits_hit, seen_text
 
 MOST_ENDPOINTS = 20
@@ -42,24 +46,27 @@ _CONFIDENCES = {
 }
 
 
-def show(report: Report, console: Console) -> None:
-    """Print the report."""
+def details(report: Report, console: Console) -> None:
+    """Print all that there is beside the verdict."""
     console.print(_summary(report))
     if report.judgement.endpoints:
         console.print()
-        console.print(_endpoints(report, console.width))
+        endpoints(report, console)
     if report.judgement.findings:
         console.print()
-        console.print(_findings(report))
+        console.print(_findings(report, expand=console.is_terminal))
     for part in (_undecided(report), _notices(report)):
         if part is not None:
             console.print()
             console.print(part)
-    console.print()
-    if report.judgement.findings:
-        hint = "wrangler-forensics explain CAPTURE... [--finding ID] tells one step by step."
-        console.print(Text(hint, style="dim"))
-    console.print(_verdict(report))
+
+
+def endpoints(report: Report, console: Console) -> None:
+    """Print the endpoints with the shapes of their responses."""
+    if report.judgement.endpoints:
+        console.print(_endpoints(report, console.width))
+    else:
+        console.print("No endpoint: no request was read.")
 
 
 def _plain(text: str) -> Text:
@@ -73,20 +80,8 @@ def _summary(report: Report) -> RenderableType:
     grid.add_column(overflow="fold")
     for capture in report.captures:
         grid.add_row("capture", _plain(f"{capture.path} ({capture.format})"))
-    for digest in report.verified.sha256 if report.verified else ():
-        grid.add_row("SHA-256", digest)
-    if report.verified is not None:
-        wrong = len(report.verified.failures)
-        said = f"{counted(report.verified.frames, 'frame')} of the findings read again: "
-        grid.add_row("verified", said + (f"{wrong:,} NOT AS REPORTED" if wrong else "as reported"))
-        for failure in report.verified.failures[:MOST_UNDECIDED]:
-            grid.add_row("", _plain(failure))
-    first = min((c.first for c in report.captures if c.first is not None), default=None)
-    last = max((c.last for c in report.captures if c.last is not None), default=None)
-    if first is not None and last is not None:
-        seconds = (last - first) / 1e9
-        length = f"{seconds:,.1f}" if seconds >= 10 else f"{seconds:.3f}"
-        grid.add_row("time", f"from {rfc3339(first)[:23]}Z, for {length} s")
+    if time_span(report):
+        grid.add_row("time", time_span(report))
     grid.add_row(
         "read",
         f"{counted(int(totals['frames']), 'frame')}, "
@@ -108,20 +103,15 @@ def _summary(report: Report) -> RenderableType:
         )
     if report.partial:
         grid.add_row("partial", Text("stopped before the captures ended: the rest was not read"))
-    for line in _clocks(report):
+    for line in compared(report):
         grid.add_row("clock", _plain(line))
-    anomalies = Anomalies(report.anomalies)
-    for capture in report.captures:
-        anomalies.update(capture.anomalies)
     for line in _described(report)[:MOST_COMMENTS]:
         grid.add_row("described", _plain(shortened(line, _LONGEST_COMMENT)))
-    unread = sum((capture.fates for capture in report.captures), Fates())
-    for name in READ:
-        del unread[name]
+    unread = unread_frames(report)
     if unread:
         counts = ", ".join(f"{count:,} {name}" for name, count in unread.most_common())
         grid.add_row("not read", f"{counted(unread.total(), 'frame')}: {counts}")
-    for name, count in sorted(anomalies.items(), key=lambda item: (-item[1], item[0])):
+    for name, count in sorted(every_anomaly(report).items(), key=lambda item: (-item[1], item[0])):
         grid.add_row("noted", f"{count:,} × {name}: {SENTENCES[name]}")
     return grid
 
@@ -137,35 +127,6 @@ def _described(report: Report) -> list[str]:
             if texts:
                 found.append(f"{interface.name or f'interface {number}'}: {', '.join(texts)}")
     return ["; ".join(line.split("\n")) for line in found]
-
-
-def _clocks(report: Report) -> list[str]:
-    """How the clocks of several captures compare, a line each."""
-    told = []
-    known: set[tuple[int, ...]] = set()
-    vantages = report.judgement.vantages
-    reference = next((v for v in vantages if v.bound_ns == 0), None)
-    for vantage in vantages:
-        if vantage.captures in known or reference is None:
-            continue
-        known.add(vantage.captures)
-        path = report.captures[vantage.captures[0]].path
-        if vantage.captures == reference.captures:
-            continue
-        if vantage.offset_ns is None or vantage.bound_ns is None:
-            told.append(f"{path}: its clock cannot be compared with the reference")
-            continue
-        drift = f", gaining {vantage.drift_ppm:+.1f} ppm" if vantage.drift_ppm else ""
-        bound = max(vantage.bound_ns, 1_000) / 1e6
-        how = "ahead" if vantage.offset_ns >= 0 else "behind"
-        put_right = "; the times shown are corrected for that" if vantage.corrected else ""
-        told.append(
-            f"{path}: {abs(vantage.offset_ns) / 1e6:,.3f} ms {how}, give or take {bound:,.3f} ms"
-            f"{drift}{put_right}"
-        )
-    if told and reference is not None:
-        told.insert(0, f"{report.captures[reference.captures[0]].path}: its clock is the reference")
-    return told
 
 
 def _endpoints(report: Report, width: int) -> RenderableType:
@@ -197,9 +158,9 @@ def _endpoints(report: Report, width: int) -> RenderableType:
     return table
 
 
-def _findings(report: Report) -> RenderableType:
+def _findings(report: Report, *, expand: bool) -> RenderableType:
     table = Table(
-        title="Findings", title_justify="left", show_header=False, show_lines=True, expand=True
+        title="Findings", title_justify="left", show_header=False, show_lines=True, expand=expand
     )
     table.add_column("which", no_wrap=True)
     table.add_column("what", overflow="fold")
@@ -327,69 +288,3 @@ def _listed(title: str, total: int, lines: Sequence[tuple[Frame | None, str]]) -
     if total > len(lines):
         parts.append(Text(f"  and {total - len(lines):,} more; --json lists them", style="dim"))
     return Group(*parts)
-
-
-def _verdict(report: Report) -> RenderableType:
-    """The last lines: how much was judged, what was not and why, and what came of it."""
-    judged, unjudged = report.coverage
-    requests = report.judgement.requests
-    findings = report.judgement.findings
-    if report.nothing_judged:
-        head = Text.assemble(
-            ("Nothing could be judged.", "bold yellow"), " This does not mean that all is well."
-        )
-        lines = [("", f"{one.things}: {one.why}") for one in unjudged]
-        advice = dict.fromkeys(text for one in unjudged for text in one.advice)
-        return Group(head, _rows(lines), _rows([("→", text) for text in advice]))
-    parts: list[RenderableType] = []
-    said = f"Judged {judged:,} of {counted(requests, 'exchange')}"
-    if not findings:
-        parts += [Text("No finding.", style="bold green"), Text(f"{said}: {_opinion(report)}.")]
-    elif requests:
-        parts.append(Text(f"{said}."))
-    if report.judgement.nameless:
-        parts.append(Text(_nameless(report.judgement.nameless)))
-    if judged < requests:
-        parts.append(Text(f"{requests - judged:,} could not be judged:"))
-        lines = [
-            (f"{one.count:,}", f"because {one.why}") for one in unjudged if one.what == "requests"
-        ]
-        parts.append(_rows(lines))
-    if findings:
-        kinds = Counter(str(finding.kind) for finding in findings)
-        counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
-        total = (f"{counted(len(findings), 'finding')}:", "bold red")
-        parts.append(Text.assemble(total, f" {counts}."))
-    return Group(*parts)
-
-
-def _opinion(report: Report) -> str:
-    """What can be said of what was judged, where nothing was found."""
-    notices = len(report.judgement.notices)
-    if notices:
-        return f"{notices:,} {'is' if notices == 1 else 'are'} worth a look"
-    return "no response fits another request better than its own"
-
-
-def _nameless(count: int) -> str:
-    """What is not said by that: where responses do not name what they answer."""
-    which = "is of an endpoint" if count == 1 else "are of endpoints"
-    return (
-        f"{count:,} {which} whose responses name nothing that was asked for: if two requests of "
-        "one such endpoint were given each other's, nothing in the responses shows it."
-    )
-
-
-def _rows(lines: Sequence[tuple[str, str]]) -> RenderableType:
-    """Indented paragraphs, each behind its mark or number."""
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(justify="right", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for mark, text in lines:
-        grid.add_row(f"  {mark}" if mark else " ", _plain(text))
-    return grid
-
-
-def counted(number: int, what: str) -> str:
-    """A number of things, one or several: "1 request", "2 requests"."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -74,13 +74,13 @@ def shown(done: Done) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("columns", [60, 200])
-@pytest.mark.parametrize("command", ["scan", "explain"])
+@pytest.mark.parametrize("command", ["scan", "scan --full", "explain", "explain --brief"])
 def test_a_terminal(capture: Path, command: str, columns: int) -> None:
-    done = run(command, capture, columns=columns)
+    done = run(*command.split(), capture, columns=columns)
     assert done.returncode == 1
     for text in shown(done):
         assert not ACTING.search(text)
-    if command == "scan":
+    if command == "scan --full":
         whole = re.sub(r"[\s│]", "", done.stdout.decode())
         assert "[red]markup[/red]" in whole
         assert r"\x1b]0;owned\x07" in whole
