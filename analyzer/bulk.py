@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from analyzer import compiled, limits
 from analyzer.features import demanded, echoes, forms, operations, sketch
-from analyzer.features.asked import CREDENTIALS
+from analyzer.features.asked import CREDENTIALS, identity_sum
 from analyzer.features.bodies import Bodies
 from analyzer.features.echoes import SHORTEST_TOKEN, Echoes, Position
 from analyzer.features.endpoints import Routes
@@ -39,6 +39,7 @@ from analyzer.tcp.blocks import Arranged, Brief, Ints
 
 _HAS_TOKEN, _ECHOES = int(Flag.HAS_TOKEN), int(Flag.ECHOES)
 _MOST_LAID = 32 << 20  # bytes of decoded bodies of a block that are laid behind its data
+_MOST_IDENTITIES = 65_536  # credentials that are remembered
 _SEEN_AT_ONCE = 32  # exchanges seen one by one before the kernel tries again; then twice as many
 _TOKEN_LINE = re.compile(
     rb"(?i)\n(?:[a-z][a-z0-9-]*-id|idempotency-key|traceparent|cookie|authorization):"
@@ -68,6 +69,7 @@ class Bulk:
         self._routes = routes
         self._bodies = bodies
         self._echoes = learned
+        self._identity_of: dict[int, int] = {}  # whom credentials name, by their sum
 
     def write(self, pieces: list[Piece], block: Arranged, glance: Glance) -> None:
         """Write these exchanges of a block."""
@@ -80,7 +82,8 @@ class Bulk:
         rows["outcome"] = int(Outcome.ANSWERED)
         rows["flags"] = looks.flags | _demanded(taken, looks)
         rows["request_length"] = glance.request_length[taken.row]
-        rows["request_sum"], rows["request_behalf"] = taken.asked_sums()
+        rows["request_sum"], credentials = taken.asked_sums()
+        rows["request_behalf"] = self._identities(credentials, taken)
         rows["response_length"] = taken.length
         rows["response_sum"] = looks.checksum
         _sketch(rows, taken, looks)
@@ -128,6 +131,17 @@ class Bulk:
             ]
             routes[rows] = np.array(numbers, dtype=np.int64)[kind]
         return routes, tokens
+
+    def _identities(self, credentials: npt.NDArray[np.uint32], taken: "_Taken") -> Ints:
+        """What `asked.identity_sum` gives of the requests, each credential looked into once."""
+        kinds, first, kind = np.unique(credentials, return_index=True, return_inverse=True)
+        known = self._identity_of
+        if len(known) > _MOST_IDENTITIES:
+            known.clear()
+        for one, at in zip(kinds.tolist(), first.tolist(), strict=True):
+            if one and one not in known:
+                known[one] = identity_sum(taken.asked_of(at)[0])
+        return np.array([known.get(one, 0) for one in kinds.tolist()], dtype=np.int64)[kind]
 
     def _look(self, taken: "_Taken", tokens: Ints) -> "_Looks":
         """Look into the responses' bodies."""

@@ -12,7 +12,7 @@ import numpy as np
 from analyzer.anomalies import Anomalies
 from analyzer.bulk import Bulk, Piece, called, connection_rows, echo_flags
 from analyzer.features import demanded, echoes, operations, sequences, sketch
-from analyzer.features.asked import asked_sum, behalf_sum
+from analyzer.features.asked import asked_sum, identity_sum
 from analyzer.features.bodies import Bodies
 from analyzer.features.echoes import Echoes, Position, Rules, token_of
 from analyzer.features.endpoints import Route, Routes
@@ -144,7 +144,7 @@ class Recorder:
             target = request.target
             asked = request.frame, request.time, request.seq, request.ack, request.length
             wants = _asked_sum(request)
-            behalf = behalf_sum(request.head) if wants else 0
+            behalf = identity_sum(request.head) if wants else 0
         else:
             asked = _NOTHING
         if response is not None:

@@ -135,7 +135,7 @@ EXCHANGES: tuple[Column, ...] = (
     Column("request_ack", "I", "", "acknowledgement number in that segment"),
     Column("request_length", "Q", "bytes", "the request's body, transfer coding removed"),
     Column("request_sum", "I", "", "CRC-32 of target, credentials and body; 0: not whole, or none"),
-    Column("request_behalf", "I", "", "CRC-32 of the credentials; 0: none"),
+    Column("request_behalf", "I", "", "CRC-32 of whom the credentials name; 0: nobody"),
     Column("response_capture", "H", "", "index of the file with the response's first byte"),
     Column("response_frame", "I", "", "frame with the response's first byte; 0: none"),
     Column("response_time", "q", "ns", "capture time of that frame"),

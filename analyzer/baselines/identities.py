@@ -13,6 +13,7 @@ Source: the m- and u-probabilities of Fellegi and Sunter (1969); issue 11.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +30,8 @@ BORROWED = 1.0  # response of others, which an identity's own habit is held agai
 MOST_SHOWN = 12.0  # bits: what goes with one person comes together
 ALIKE = 1.0 / 255  # how often two values that differ have one number in a sketch
 TELLING = 3.0  # bits from which on a response shows, or does not show, whose it is
-MOST_ODD = 256  # responses whose rightful requests are looked for
-MOST_NEAR = 64  # requests under way with one, among which they are looked for
+MOST_ODD = 256  # responses that are looked at for whom they show
+MOST_OTHERS = 64  # identities that may be shown, among which they are looked for
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
@@ -61,7 +62,7 @@ class _Given(NamedTuple):
     """Exchanges of one endpoint at one server, by column, in the order of their credentials."""
 
     whose: Ints
-    asked: Ints  # the sum of the request
+    asked: Ints  # the sum of the target, or of a request with a body
     said: Bytes  # (n, WIDTH)
     began: Ints
     ended: Ints
@@ -92,13 +93,13 @@ class _Place:
 class Identities:
     """What goes with credentials, by endpoint.
 
-    `near` has, by the frame id of each request whose response shows somebody else, those of the
-    requests under way with it which that fits better.
+    `showing` has, by the frame id of each request whose response shows somebody else, whose
+    credentials that fits, the best first.
     """
 
     tables: Tables
     places: dict[int, _Place] = field(default_factory=dict)
-    near: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    showing: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, tables: Tables) -> "Identities":
@@ -115,7 +116,7 @@ class Identities:
         for _, frame, number in sorted(odd)[:MOST_ODD]:
             fitting = _fitting(out.places[number], frame)
             if fitting:
-                out.near[frame] = fitting
+                out.showing[frame] = fitting
         return out
 
     def shown(self, request: Row, response: Row, apart: Iterable[Id] = ()) -> Shown:
@@ -123,14 +124,20 @@ class Identities:
 
         Nothing is learned from these two, nor from those `apart`.
         """
-        number = _place(self.tables, request)
-        place = self.places.get(number)
-        whose = request["request_behalf"]
-        if place is None or not whose or number != _place(self.tables, response):
+        if _place(self.tables, request) != _place(self.tables, response):
+            return Shown()
+        return self.of_identity(
+            request["request_behalf"], response, {request.id, response.id, *apart}
+        )
+
+    def of_identity(self, whose: int, response: Row, apart: Iterable[Id]) -> Shown:
+        """What speaks for a response to be one to somebody; nothing is learned from some."""
+        place = self.places.get(_place(self.tables, response))
+        if place is None or not whose:
             return Shown()
         given = place.given
         out = _under_way(given, response["request_time"], response["response_end_time"])
-        left = {one[1] for one in (request.id, response.id, *apart)}
+        left = {one[1] for one in apart}
         out |= np.isin(given.frame, np.array(sorted(left), dtype=np.int64))
         return _shown(place, whose, response["request_behalf"], _said(response), out)
 
@@ -148,10 +155,16 @@ class Identities:
         if later:
             wanted &= mine.began > row["request_time"]
         if same:
-            wanted &= mine.asked == row["request_sum"]
+            asked = _asked(row["request_length"], row["request_sum"], row.target)
+            wanted &= mine.asked == asked
         against = list(self.shown(row, row).differing)
         other = mine.said[wanted][:, against]
         return bool(((other > 0) & (other != _said(row)[against])).any())
+
+    def one_person(self, one: Row, other: Row) -> bool:
+        """Whether the credentials of two requests stand for one person, by what each is shown."""
+        every = self.shown(one, one), self.shown(other, one)
+        return all(found.fits >= TELLING and not found.differing for found in every)
 
     def minds(self, row: Row) -> bool:
         """Whether an endpoint's responses have values that go with the credentials."""
@@ -164,7 +177,7 @@ class Identities:
 
 
 def _fitting(place: _Place, frame: int) -> tuple[int, ...]:
-    """Frame ids of the requests under way with one, of others whom its response shows."""
+    """Whom a response shows instead of its own identity, the best first."""
     given = place.given
     at = int(np.flatnonzero(given.frame == frame)[0])
     whose = int(given.whose[at])
@@ -172,11 +185,11 @@ def _fitting(place: _Place, frame: int) -> tuple[int, ...]:
     against = list(_shown(place, whose, whose, given.said[at], apart).differing)
     same = (given.said[:, against] == given.said[at][against]).any(axis=1)
     others = np.setdiff1d(given.whose[same], [whose])  # whom it may show at all
-    rows = np.flatnonzero(apart & np.isin(given.whose, others))[:MOST_NEAR]
-    others = given.whose[rows].tolist()
-    fits = {other: _shown(place, other, whose, given.said[at], apart).bits for other in {*others}}
-    near = zip(given.frame[rows].tolist(), others, strict=True)
-    return tuple(frame for frame, other in near if fits[other] >= TELLING)
+    fits = [
+        (_shown(place, other, whose, given.said[at], apart).bits, other)
+        for other in others.tolist()[:MOST_OTHERS]
+    ]
+    return tuple(other for bits, other in sorted(fits, reverse=True) if bits >= TELLING)
 
 
 def _place(tables: Tables, row: Row) -> int:
@@ -195,7 +208,7 @@ def _under_way(given: _Given, began: int, ended: int) -> npt.NDArray[np.bool_]:
 
 def _by_place(tables: Tables) -> Iterator[tuple[int, _Given]]:
     """The exchanges with credentials of each endpoint at each server, where some asked again."""
-    parts = [_columns(tables, rows) for rows, _ in tables.judged()]
+    parts = [_columns(tables, rows, targets) for rows, targets in tables.judged()]
     place = np.concatenate([part[0] for part in parts]) if parts else np.empty(0, np.int64)
     if not len(place):
         return
@@ -208,18 +221,26 @@ def _by_place(tables: Tables) -> Iterator[tuple[int, _Given]]:
             yield number, given.chosen(mine)
 
 
-def _columns(tables: Tables, rows: Array) -> tuple[Ints, _Given]:
-    rows = rows[
+def _asked(length: int, whole: int, target: bytes) -> int:
+    """What is asked for, whoever asks: credentials may be renewed with each request."""
+    return whole if length else crc32(target)
+
+
+def _columns(tables: Tables, rows: Array, targets: list[bytes]) -> tuple[Ints, _Given]:
+    usable = (
         (rows["outcome"] == Outcome.ANSWERED)
         & (rows["status"] < ERROR)
         & (rows["request_behalf"] != 0)
         & np.logical_or.reduce([rows[name] != 0 for name in _SKETCH])
-    ]
+    )
+    chosen = [targets[at] for at in np.flatnonzero(usable).tolist()]
+    rows = rows[usable]
+    bodies = zip(rows["request_length"].tolist(), rows["request_sum"].tolist(), chosen, strict=True)
     said = np.stack([rows[name] for name in _SKETCH], axis=1).astype("<u8")
     return tables.joined.service[rows["connection"]] << 32 | tables.endpoint_of[rows["route"]], (
         _Given(
             rows["request_behalf"].astype(np.int64),
-            rows["request_sum"].astype(np.int64),
+            np.array([_asked(*one) for one in bodies], dtype=np.int64),
             np.ascontiguousarray(said).view(np.uint8),
             rows["request_time"],
             rows["response_end_time"],

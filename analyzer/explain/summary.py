@@ -126,7 +126,9 @@ def _pointers(finding: Finding, tables: Tables) -> Iterator[Pointer]:
     if response is not None:
         yield Pointer(tables.frame(response), "the response")
         if owner is not None:
-            yield Pointer(tables.frame(owner), "the request it answers")
+            shows = words.shows_another(finding)
+            what = "a request of whom it shows" if shows else "the request it answers"
+            yield Pointer(tables.frame(owner), what)
         elif request is not None:
             yield Pointer(tables.frame(request), "the request it came to")
     elif request is not None:
@@ -171,6 +173,8 @@ def _of_misdelivered(parties: Parties, finding: Finding, told: Sequence[Finding]
     request, owner, response = finding.request, finding.owner, finding.response
     assert request is not None and response is not None
     sure = _SURE[finding.confidence]
+    if words.shows_another(finding):
+        return _of_identity(parties, finding)
     if owner is None:
         like = ""
         if finding.resembles:
@@ -218,6 +222,18 @@ def _of_misdelivered(parties: Parties, finding: Finding, told: Sequence[Finding]
         f"which {_named(parties, owner)} had asked for {before} before on another connection."
         f"{_fates(parties, owner)}",
     )
+
+
+def _of_identity(parties: Parties, finding: Finding) -> Telling:
+    """Of a response that may be its own request's, but shows somebody else."""
+    request, owner = finding.request, finding.owner
+    assert request is not None
+    got = f"and was sent a response that {_SURE[finding.confidence]}shows somebody else:"
+    if owner is None:
+        whose = "what goes with other credentials, of which no request was under way."
+    else:
+        whose = f"what goes with {_named(parties, owner)}, whose {_asked(owner)} was under way."
+    return Telling((finding,), _begin(parties, request), got, whose)
 
 
 def _what_is(finding: Finding) -> str:

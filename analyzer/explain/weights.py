@@ -11,6 +11,8 @@ from analyzer.findings.model import Finding
 
 LEAST_TOLD = 0.5  # bits of a kind of comparison that is told at all
 
+_FAULTS = ("another request's response", "what is another's")  # that are as rare as swaps
+
 # What each kind of comparison is about.
 ABOUT = {
     "form": "its shape",
@@ -46,7 +48,7 @@ def scales(findings: Iterable[Finding]) -> Iterator[Scale]:
             sums[one.comparison] = sums.get(one.comparison, 0.0) + one.bits
         lines = [(ABOUT[name], bits) for name, bits in sums.items() if abs(bits) >= LEAST_TOLD]
         lines.sort(key=lambda line: -line[1])
-        if any(one.name == "another request's response" for one in finding.explanations):
+        if any(one.name in _FAULTS for one in finding.explanations):
             lines.append(("a swap is rare: one exchange in a million", -SWAP))
         lost = [one for one in finding.explanations if one.verdict == "lost"]
         yield Scale(tuple(lines), finding.bits, odds(finding.bits), lost[0] if lost else None)

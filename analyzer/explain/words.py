@@ -2,7 +2,7 @@
 
 from analyzer import secrets
 from analyzer.correlate.model import Request
-from analyzer.findings.model import Finding, Kind
+from analyzer.findings.model import Finding, How, Kind
 
 _LONGEST_TARGET = 120
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -111,6 +111,10 @@ def size(length: int) -> str:
 def title(findings: tuple[Finding, ...], worst: Finding) -> str:
     """What the incident is, in a few words."""
     kinds = [finding.kind for finding in findings]
+    if all(map(shows_another, findings)):
+        if len(findings) == 1:
+            return "a response showed somebody else"
+        return f"{len(findings):,} responses showed somebody else"
     if crossed(findings):
         return "two responses were crossed"
     if kinds.count(Kind.MISDELIVERED) == 1 and Kind.UNANSWERED in kinds:
@@ -122,6 +126,11 @@ def title(findings: tuple[Finding, ...], worst: Finding) -> str:
     if Kind.UNANSWERED in kinds and any(map(strayed, findings)):
         return "one request hung, and its response went to another connection"
     return BEHIND if worst.is_extra else TITLES[worst.kind]
+
+
+def shows_another(finding: Finding) -> bool:
+    """Whether a response may be its own request's, but for whom it shows."""
+    return any(cause.how is How.IDENTITY for cause in finding.causes)
 
 
 def strayed(finding: Finding) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 
 from analyzer.correlate.history import History, histories
 from analyzer.correlate.pool import Pool
-from analyzer.correlate.view import Id, Row, Tables, frame_ids
+from analyzer.correlate.view import Id, Row, Tables
 from analyzer.findings.triage import ODD, Odd
 from analyzer.findings.weights import Weigher
 from analyzer.tables import Array, Outcome
@@ -32,8 +32,8 @@ MOST_LOOKED_UP = 64  # responses whose copies are looked for among all exchanges
 class Candidates:
     """For every odd response the requests that may have asked for it, by the response's exchange.
 
-    `copies` are exchanges that were given the same bytes, or whose credentials go with what it
-    shows; `before` what was asked before a response on its own connection.
+    `copies` are exchanges that were given the same bytes; `before` what was asked before a response
+    on its own connection.
     """
 
     responses: list[Row] = field(default_factory=list)
@@ -86,7 +86,6 @@ def candidates(tables: Tables, weigher: Weigher, odd: Odd) -> Candidates:
         if row.id in out.before and out.before[row.id].id not in {o.id for o in out.of[row.id]}:
             out.of[row.id].append(out.before[row.id])
     _copies(tables, weigher, odd, out)
-    _shown(tables, weigher, odd, out)
     return out
 
 
@@ -169,21 +168,6 @@ def _copies(tables: Tables, weigher: Weigher, odd: Odd, out: Candidates) -> None
     for row in wanted:
         equal = [one for one in by_bytes.get(said(tables, row), ()) if one.id != row.id]
         out.copies[row.id] = _nearest(equal, row)
-
-
-def _shown(tables: Tables, weigher: Weigher, odd: Odd, out: Candidates) -> None:
-    """Exchanges whose credentials go with what a suspect shows, and that were under way with it."""
-    near = weigher.identities.near
-    wanted = [row for row in odd.suspects if row.position[1] in near]
-    frames = np.array(sorted({f for row in wanted for f in near[row.position[1]]}), dtype=np.int64)
-    if not len(frames):
-        return
-    rows = tables.pick(lambda rows: np.isin(frame_ids(rows, "request"), frames))
-    for row in wanted:
-        known = {one.id for one in (*out.copies.get(row.id, ()), *out.of[row.id], row)}
-        fitting = [one for one in rows if one.position[1] in near[row.position[1]]]
-        fitting = [one for one in fitting if one.id not in known and one["response_frame"]]
-        out.copies.setdefault(row.id, []).extend(_nearest(fitting, row))
 
 
 def said(tables: Tables, row: Row) -> tuple[int, int, int, int]:

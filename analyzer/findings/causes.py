@@ -14,12 +14,12 @@ from analyzer.correlate.frames import Frame
 from analyzer.correlate.sides import Side, missed_fin, strange_reset
 from analyzer.correlate.view import Row
 from analyzer.findings import broken
-from analyzer.findings.assignment import CACHED, COPIED, CROSSED, LATE, LEAKED
+from analyzer.findings.assignment import CACHED, COPIED, CROSSED, LATE
 from analyzer.findings.chains import Chain, is_apart
 from analyzer.findings.evidence import Case
 from analyzer.findings.idle import Race
 from analyzer.findings.model import Cause, How, Verdict
-from analyzer.findings.swaps import Swap
+from analyzer.findings.swaps import LEAKED, Swap
 from analyzer.findings.words import counted, milliseconds, seconds
 from analyzer.second_pass.model import CLIENT, SERVER, Packet
 from analyzer.tables import Close, ConnectionFlag, Flag
@@ -99,6 +99,8 @@ def of_interim(frames: tuple[Frame, ...]) -> list[Cause]:
 
 def of_swap(case: Case, swap: Swap) -> list[Cause]:
     """Causes of a request having been given the response that another asked for."""
+    if swap.how == LEAKED:
+        return _of_leaked(case, swap)
     if swap.owner is None:
         return _of_unseen(case, swap)
     chain = case.chains.get(swap.recipient.id)
@@ -141,6 +143,29 @@ def _of_unseen(case: Case, swap: Swap) -> list[Cause]:
         Cause("server/stolen", _POSSIBLE, "the rightful request is not in sight", frames),
         Cause("proxy/crossed", _POSSIBLE, "a proxy in between may have mixed them up", frames),
     ]
+
+
+def _of_leaked(case: Case, swap: Swap) -> list[Cause]:
+    """Causes of a response that shows somebody else than whoever asked."""
+    frames = (case.tables.came(swap.recipient),)
+    kept = (
+        "a cache in front of the server may keep what one was given, under a key that does not say "
+        "for whom"
+    )
+    proxy = Cause("proxy/crossed", _POSSIBLE, kept, frames)
+    if swap.owner is None:
+        why = (
+            "the other one had no request under way: what a server keeps from one request to the "
+            "next (a cache, a session, a variable, a setting of a connection to a database) was "
+            "taken for this one's"
+        )
+        return [Cause("server/stolen", _SUPPORTED, why, frames, How.IDENTITY), proxy]
+    at = (case.tables.asked(swap.owner), *frames)
+    why = (
+        "while the other one's request was under way the server took this one to be made on the "
+        "other one's behalf, as happens when who is asking is kept in something that requests share"
+    )
+    return [Cause("server/stolen", _SUPPORTED, why, at, How.IDENTITY), proxy]
 
 
 def _of_cached(case: Case, owner: Row, recipient: Row) -> list[Cause]:
@@ -276,9 +301,6 @@ def _mixed_up(case: Case, swap: Swap, owner: Row) -> list[Cause]:
         return [Cause("server/crossed", _SUPPORTED, why, frames), descriptor, network]
     if how == COPIED:
         why = "both requests were given the same response while both were waiting"
-        return [Cause("server/stolen", _SUPPORTED, why, frames), descriptor, network]
-    if how == LEAKED:
-        why = "the response shows what goes with the other request, which was waiting as well"
         return [Cause("server/stolen", _SUPPORTED, why, frames), descriptor, network]
     lost = _ownership(case, owner, recipient)
     stolen = {_SUPPORTED: _RULED_OUT, _POSSIBLE: _POSSIBLE, _RULED_OUT: _SUPPORTED}[lost.verdict]

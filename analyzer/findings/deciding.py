@@ -4,6 +4,7 @@ Law: the capture's limits first: what they may have caused stays undecided. Then
 the closed list is the likeliest (`explanations`). No request asked for two responses.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import log2
 
@@ -26,9 +27,11 @@ from analyzer.findings.explanations import (
     explain,
 )
 from analyzer.findings.failures import tells_failure
+from analyzer.findings.leaks import Leak
 from analyzer.findings.model import NOT_SAID, Confidence, Explained
 from analyzer.findings.swaps import (
     EARLY_FINAL,
+    LEAKED,
     REUSED,
     SURPLUS,
     UNREAD,
@@ -66,10 +69,7 @@ NOTABLE = 7.0  # bits, at least, by which a response is odd before anybody is to
 OTHERWISE = "a shape that its endpoint seldom or never has otherwise, with no owner in sight"
 ALIKE = "the same bytes as another request of its endpoint was given, which was under way as well"
 BEFORE = "sent before its request had arrived, and no request went without an answer"
-ANOTHERS = (
-    "it shows what responses to other credentials show that were under way as well, and not what "
-    "those to its own do otherwise"
-)
+ANOTHERS = "it shows what goes with other credentials, and not what goes with its own"
 UNASKED = "a response that its request cannot have been given, by the protocol"
 
 # Of one exchange by itself, what may speak against it.
@@ -91,9 +91,10 @@ def decide(
     odd: Odd,
     found: Candidates,
     habits: reuse.Habits,
+    shown: list[Leak],
     unread: list[Unread],
 ) -> Verdicts:
-    """What the odd exchanges come to, and those that answer what was left `unread`."""
+    """What the odd exchanges come to, what is `shown` of others, and what was left `unread`."""
     deciding = _Deciding(tables, weigher, odd, found)
     copies: set[Id] = set()
     every = kept_by_a_proxy(tables, events(tables, weigher, found, odd))
@@ -105,6 +106,7 @@ def decide(
         for event in events(tables, weigher, found, odd, frozenset(copies)):
             if any(move.response.id in copies for move in event.moves):
                 deciding.event(event)
+    deciding.by_identity(shown)
     for row in odd.suspects:
         deciding.left(row)
     deciding.by_numbers()
@@ -240,9 +242,6 @@ class _Deciding:
             self.out.oddities.append(Oddity(row, ALIKE, tuple(event.comparisons), every))
             self.settled |= {move.request.id for move in event.moves}
             return
-        if event is not None and self._is_anothers(event):
-            self.out.oddities.append(Oddity(row, ANOTHERS, tuple(event.comparisons), every))
-            return
         if broken >= LIKELY:
             told = event.comparisons if event is not None else against
             self.out.oddities.append(Oddity(row, UNASKED, tuple(told), every))
@@ -253,11 +252,6 @@ class _Deciding:
         why = OTHERWISE if form >= bits / 2 else NOT_SAID
         told = event.comparisons if event is not None else against
         self.out.oddities.append(Oddity(row, why, tuple(told), every))
-
-    def _is_anothers(self, event: Event) -> bool:
-        """Whether what a response shows goes with another's credentials."""
-        told = {c.name: c.bits for c in event.comparisons if c.bits > 0}
-        return told.get(WHO, 0.0) >= LIKELY and told.get(NOT_WHO, 0.0) >= LIKELY
 
     def _is_notable(self, event: Event) -> bool:
         """Whether two different requests were hardly meant to be given the same bytes at once."""
@@ -364,6 +358,31 @@ class _Deciding:
                 self.out.swaps.append(
                     Swap(row, earlier, how, sure, tuple(comparisons), every, bits)
                 )
+
+    def by_identity(self, shown: Iterable[Leak]) -> None:
+        """Responses that show what goes with other credentials, not what goes with their own."""
+        tables, weigher = self.tables, self.weigher
+        for leak in shown:
+            row, owner = leak.row, leak.owner
+            if row.id in self.settled:
+                continue
+            told = list(weigher.shows_another(row, leak.whose, owner))
+            if owner is not None:
+                frames = tables.asked(owner), tables.asked(row)
+                text = f"the requests in frames {frames[0]} and {frames[1]} were under way together"
+                bits = weigher.rates.at_once(tables.endpoint(owner))
+                told.append(Comparison(AT_ONCE, bits, text, frames))
+            bits, every = self._explained(row, owner or row, LEAKED, told)
+            if bits >= POSSIBLE and limited(tables, row):
+                self.out.undecided.append(row)
+            elif bits >= POSSIBLE:
+                sure = Confidence.LIKELY if bits >= LIKELY else Confidence.POSSIBLE
+                self.out.swaps.append(Swap(row, owner, LEAKED, sure, tuple(told), every, bits))
+            elif all(c.bits >= LIKELY for c in told if c.name in (WHO, NOT_WHO)):
+                self.out.oddities.append(Oddity(row, ANOTHERS, tuple(told), every))
+            else:
+                continue
+            self.settled.add(row.id)
 
     def by_body(self, found: list[Unread]) -> None:
         """Responses to the body of the request before, which the server had not read."""

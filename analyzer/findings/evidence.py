@@ -24,7 +24,6 @@ from analyzer.findings.assignment import (
     COPIED,
     CROSSED,
     LATE,
-    LEAKED,
     SLIPPED,
     STOLEN,
 )
@@ -32,7 +31,7 @@ from analyzer.findings.chains import Chain
 from analyzer.findings.idle import Race
 from analyzer.findings.messages import Messages
 from analyzer.findings.model import Fact
-from analyzer.findings.swaps import Swap
+from analyzer.findings.swaps import LEAKED, Swap
 from analyzer.findings.unread import Unread
 from analyzer.findings.words import counted, milliseconds, seconds
 from analyzer.intervals import covers
@@ -220,7 +219,7 @@ _WHAT_THE_OWNER_GOT = {
     STOLEN: "never got a response",
     CROSSED: "got another request's response",
     COPIED: "got the same response, byte for byte",
-    LEAKED: "got a response of its own that shows the same",
+    LEAKED: "was its own person's; what it was given is not in question",
     CACHED: "had been given the same response, byte for byte",
     SLIPPED: "had been given the response to an earlier request on this connection",
     LATE: "had been given another request's response before",

@@ -19,9 +19,10 @@ from analyzer.findings.assignment import BY_CONTENT, Event
 from analyzer.findings.candidates import said
 from analyzer.findings.failures import tells_failure
 from analyzer.findings.model import Confidence, Explained
-from analyzer.findings.swaps import EARLY_FINAL, REUSED, SURPLUS, UNREAD, UNSEEN
+from analyzer.findings.swaps import EARLY_FINAL, LEAKED, REUSED, SURPLUS, UNREAD, UNSEEN
 from analyzer.findings.weights import (
     AGAIN,
+    AT_ONCE,
     DEMANDED,
     EQUAL,
     FORM,
@@ -52,6 +53,7 @@ _CONTENT = BY_CONTENT
 _SIGHT = frozenset({UNSEEN})
 _AHEAD = frozenset({SURPLUS})
 _UNREAD = frozenset({UNREAD})
+_LEAKED = frozenset({LEAKED})
 _EARLY = frozenset({REUSED, EARLY_FINAL})
 
 
@@ -158,7 +160,8 @@ def _may_name_others(judging: Judging) -> bool:
 def _names_others(judging: Judging) -> bool:
     """Whether what was asked for is what the other one asks for as its own."""
     return _may_name_others(judging) and all(
-        request.target == response.target for response, request in judging.pairs
+        request.target == response.target and request.id != response.id
+        for response, request in judging.pairs
     )
 
 
@@ -193,7 +196,12 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "the response belongs to another request",
     ),
     Explanation(
-        "its own, in a new form", _CONTENT | _SIGHT | _UNREAD, BENIGN, 0.0, frozenset(), _always,
+        "what is another's", _LEAKED, FAULT, -SWAP, frozenset(), _always,
+        "the response shows somebody what is another's",
+    ),
+    Explanation(
+        "its own, in a new form", _CONTENT | _SIGHT | _UNREAD | _LEAKED, BENIGN, 0.0,
+        frozenset(), _always,
         "it is its request's own response, and only looks unlike the others",
     ),
     Explanation(
@@ -220,17 +228,18 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "only who asked tells it from its own: the server may show one what belongs to another",
     ),
     Explanation(
-        "asked for what is another's", _CONTENT, BENIGN, -2.0, _SAID | {WHO, NOT_WHO},
+        "asked for what is another's", _CONTENT | _LEAKED, BENIGN, -2.0,
+        _SAID | {WHO, NOT_WHO, AT_ONCE},
         _names_others,
         "both asked for the same, which is the other one's, and which the server may show",
     ),
     Explanation(
-        "what is another's, and may be seen", _CONTENT, BENIGN, -4.0, frozenset({WHO, EQUAL}),
-        _may_name_others,
+        "what is another's, and may be seen", _CONTENT | _LEAKED, BENIGN, -4.0,
+        frozenset({WHO, EQUAL, AT_ONCE}), _may_name_others,
         "it was asked for something of another's, which the server may show",
     ),
     Explanation(
-        "signed in as another", _CONTENT, BENIGN, -10.0,
+        "signed in as another", _CONTENT | _LEAKED, BENIGN, -10.0,
         frozenset({WHO, NOT_WHO, EQUAL, FORM, TOKEN}), _has_signed_in,
         "from then on the credentials may have been another's",
     ),

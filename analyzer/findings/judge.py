@@ -32,6 +32,7 @@ from analyzer.findings.deciding import decide
 from analyzer.findings.evidence import Case, outstanding
 from analyzer.findings.idle import Race, races
 from analyzer.findings.incidents import Asked, finding_id, grouped
+from analyzer.findings.leaks import leaks
 from analyzer.findings.messages import Look, Messages, Read
 from analyzer.findings.model import Judgement, Notice, Undecided, expected_false
 from analyzer.findings.swaps import Verdicts
@@ -63,7 +64,7 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
     demands = Demands(counts.kept, counts.broken)
     habitual = demands.habitual()
     identities = Identities.of(tables)
-    given = np.union1d(suspicious(tables), np.array([*identities.near], dtype=np.int64))
+    given = np.union1d(suspicious(tables), np.array([*identities.showing], dtype=np.int64))
     odd = triage(tables, forms, echoes, asking.serial(), pace, given, habitual)
     messages = Messages(tables, look, read)
     weigher = Weigher(
@@ -78,11 +79,14 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
         demands,
     )
     found = candidates(tables, weigher, odd)
+    shown = leaks(tables, identities, odd.suspects)
     behind_bodies = unread.suspects(tables, counts)
-    _look_closer(weigher, found, odd, [row for row, _ in behind_bodies])
+    also = [row for row, _ in behind_bodies]
+    also += [row for leak in shown for row in (leak.row, leak.owner) if row is not None]
+    _look_closer(weigher, found, odd, also)
     repeated = [one for pair in behind_bodies if (one := unread.shown(messages, *pair))]
     odd.add(one.row for one in repeated)
-    verdicts = decide(tables, weigher, odd, found, asking, repeated)
+    verdicts = decide(tables, weigher, odd, found, asking, shown, repeated)
     told = [row for swap in verdicts.swaps for row in (swap.recipient, swap.owner) if row]
     weigher.messages.settle([*told, *(row for row in odd.rows if _is_silent(row, odd))])
     out = Judgement(

@@ -63,6 +63,7 @@ class How(StrEnum):
     SMUGGLING = "one request was hidden in another, and only one of proxy and server saw it"
     KEPT = "the proxy was given the response and did not pass it on"
     UNACCEPTED = "the server was slow to take the connection, and never answered"
+    IDENTITY = "the server took one request to be made on another one's behalf"
     BODY_UNREAD = "the server took the body of one request for the beginning of the next"
     STARVED = "the server answered nobody: its workers were busy, or all waited for one thing"
     STUCK = "what several requests for one thing wait for in the server never came"

@@ -9,6 +9,7 @@ from analyzer.findings.weights import Comparison
 
 # Beside those of `assignment`.
 SURPLUS, REUSED, EARLY_FINAL, UNSEEN = "surplus", "reused", "early final", "unseen"
+LEAKED = "leaked"  # it shows what goes with another request's credentials
 UNREAD = "unread"  # it answers the body of the request before on its connection
 
 

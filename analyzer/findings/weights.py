@@ -33,14 +33,14 @@ import numpy as np
 
 from analyzer.baselines.demands import Demands
 from analyzer.baselines.form_model import FormModel
-from analyzer.baselines.identities import Identities
+from analyzer.baselines.identities import Identities, Shown
 from analyzer.baselines.rates import Rates
 from analyzer.baselines.repeats import Repeats
 from analyzer.baselines.tokens import MOST_UNLEARNED, UNLEARNED, Echoes, Rate, accident
 from analyzer.correlate.frames import Frame
 from analyzer.correlate.view import ERROR, NOT_MODIFIED, Id, Row, Tables
 from analyzer.features import demanded, echoes, forms, sketch
-from analyzer.features.asked import behalf_sum
+from analyzer.features.asked import identity_sum
 from analyzer.features.demanded import NOTED, Agreement
 from analyzer.features.echoes import repeats, says_who
 from analyzer.findings.messages import Messages, Said, field_lines
@@ -68,6 +68,7 @@ _DIGIT = re.compile(rb"\d")
 _DEMAND_BROKEN = int(Flag.DEMAND_BROKEN)
 
 
+Frames = tuple[Frame, ...]
 # Variant, kind of form, whether it is the variant's own, and whether it is counted there.
 FormKey = tuple[int, int, bool, bool]
 
@@ -458,20 +459,45 @@ class Weigher:
     def shown(self, request: Row, response: Row) -> Iterator[Comparison]:
         """Whether the response shows what goes with the request's credentials."""
         found = self.identities.shown(request, response, self.apart)
-        frames = (self.tables.asked(request), self.tables.came(response))
-        to = (
-            f"what responses to the credentials of the request in frame {frames[0]} show otherwise "
-            f"({counted(found.others, 'response', 'responses')})"
-        )
+        whose = f"the credentials of the request in frame {self.tables.asked(request)}"
+        asked = (self.tables.asked(request),)
         if found.fits >= 1.0:
-            shows = (
-                f"what the response in frame {frames[1]} shows{self._at(response, found.fitting)}"
-            )
-            yield Comparison(WHO, found.fits, f"{shows} is {to}", frames)
+            yield self._fits(found.fits, found, response, whose, asked)
         if found.differs <= -1.0:
-            places = self._at(response, found.differing)
-            shows = f"what the response in frame {frames[1]} shows{places}"
-            yield Comparison(NOT_WHO, found.differs, f"{shows} is not {to}", frames)
+            yield self._differs(found.differs, found, response, whose, asked)
+
+    def shows_another(self, row: Row, whose: int, owner: Row | None) -> Iterator[Comparison]:
+        """That a response shows somebody else, and not whoever asked."""
+        apart = {row.id, *self.apart} | ({owner.id} if owner is not None else set())
+        other = self.identities.of_identity(whose, row, apart)
+        own = self.identities.of_identity(row["request_behalf"], row, apart)
+        theirs, frames = "other credentials", (self.tables.asked(row),)
+        if owner is not None:
+            theirs = f"the credentials of the request in frame {self.tables.asked(owner)}"
+            frames = (self.tables.asked(owner),)
+        yield self._fits(other.fits, other, row, theirs, frames)
+        mine = f"the credentials of its own request, in frame {self.tables.asked(row)}"
+        yield self._differs(-own.differs, own, row, mine, (self.tables.asked(row),))
+
+    def _fits(
+        self, bits: float, found: Shown, response: Row, whose: str, asked: Frames
+    ) -> Comparison:
+        came = self.tables.came(response)
+        text = (
+            f"what the response in frame {came} shows{self._at(response, found.fitting)} is what "
+            f"{counted(found.others, 'response', 'responses')} to {whose} show otherwise"
+        )
+        return Comparison(WHO, bits, text, (came, *asked))
+
+    def _differs(
+        self, bits: float, found: Shown, response: Row, whose: str, asked: Frames
+    ) -> Comparison:
+        came = self.tables.came(response)
+        text = (
+            f"what the response in frame {came} shows{self._at(response, found.differing)} is not "
+            f"what {counted(found.others, 'response', 'responses')} to {whose} show otherwise"
+        )
+        return Comparison(NOT_WHO, bits, text, (came, *asked))
 
     def _at(self, response: Row, buckets: tuple[int, ...]) -> str:
         """The places of a response that buckets of its sketch stand for, in words."""
@@ -505,7 +531,8 @@ class Weigher:
         if asked[0] is None or asked[1] is None or asked[0].body != asked[1].body:
             return False
         minds = self.repeats.minds(one) or self.identities.minds(one)
-        if minds and on_behalf(asked[0]) != on_behalf(asked[1]):
+        apart = minds and on_behalf(asked[0]) != on_behalf(asked[1])
+        if apart and not self.identities.one_person(one, other):
             return False
         if 206 in (one["status"], other["status"]) and self._asks_for_other_parts(one, other):
             return False
@@ -548,8 +575,8 @@ def _overlap(one: Row, other: Row) -> bool:
 
 
 def on_behalf(request: Message) -> int:
-    """A number for the credentials of a request."""
-    return behalf_sum(field_lines(request))
+    """A number for whom a request's credentials name."""
+    return identity_sum(field_lines(request))
 
 
 def breaks_demand(row: Row) -> bool:
