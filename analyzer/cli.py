@@ -372,10 +372,9 @@ def _write_evidence(examination: "Examination", folder: str, *, force: bool) -> 
 def _show_messages(examination: "Examination", *, show_secrets: bool) -> None:
     from analyzer.report import ladder
 
-    stories = [
-        examination.story(incident, show_bodies=True, show_secrets=show_secrets)
-        for incident in examination.incidents()[:MOST_SHOWN]
-    ]
+    stories = examination.stories(
+        examination.incidents()[:MOST_SHOWN], show_bodies=True, show_secrets=show_secrets
+    )
 
     def tell(console: "Console") -> None:
         for story in stories:
