@@ -1,6 +1,5 @@
 """The report in a terminal: a summary, the endpoints, the findings; readable at 80 columns."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from rich import box
@@ -9,14 +8,14 @@ from rich.table import Table
 from rich.text import Text
 
 from analyzer import secrets
-from analyzer.anomalies import READ, SENTENCES, Anomalies, Fates
 from analyzer.correlate.frames import Frame
 from analyzer.correlate.model import Request, Response
 from analyzer.findings.model import CAUSES, Confidence, Finding, Kind, Verdict
-from analyzer.limits import value
+from analyzer.report import remarks
 from analyzer.report.comments import comments, lines
-from analyzer.report.escape import rfc3339, shortened, visible
-from analyzer.report.result import Report, incidents, limits_hit, seen_text
+from analyzer.report.escape import shortened, visible
+from analyzer.report.remarks import counted
+from analyzer.report.result import Report, incidents, seen_text
 
 MOST_ENDPOINTS = 20
 MOST_FORMS = 4  # of one endpoint
@@ -67,105 +66,12 @@ def _plain(text: str) -> Text:
 
 
 def _summary(report: Report) -> RenderableType:
-    totals = report.totals
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    for capture in report.captures:
-        grid.add_row("capture", _plain(f"{capture.path} ({capture.format})"))
-    for digest in report.verified.sha256 if report.verified else ():
-        grid.add_row("SHA-256", digest)
-    if report.verified is not None:
-        wrong = len(report.verified.failures)
-        said = f"{counted(report.verified.frames, 'frame')} of the findings read again: "
-        grid.add_row("verified", said + (f"{wrong:,} NOT AS REPORTED" if wrong else "as reported"))
-        for failure in report.verified.failures[:MOST_UNDECIDED]:
-            grid.add_row("", _plain(failure))
-    first = min((c.first for c in report.captures if c.first is not None), default=None)
-    last = max((c.last for c in report.captures if c.last is not None), default=None)
-    if first is not None and last is not None:
-        seconds = (last - first) / 1e9
-        length = f"{seconds:,.1f}" if seconds >= 10 else f"{seconds:.3f}"
-        grid.add_row("time", f"from {rfc3339(first)[:23]}Z, for {length} s")
-    grid.add_row(
-        "read",
-        f"{counted(int(totals['frames']), 'frame')}, "
-        f"{counted(int(totals['connections']), 'HTTP connection')}",
-    )
-    outcomes = {name: totals[name] for name in ("answered", "unanswered")}
-    outcomes["incomplete"] = totals["requests"] - sum(outcomes.values())
-    told = ", ".join(f"{count:,} {name}" for name, count in outcomes.items() if count > 0)
-    grid.add_row("requests", f"{totals['requests']:,}{': ' if told else ''}{told}")
-    names = [name for name in report.tables.interfaces if name]
-    if len(names) > 1:
-        shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-        grid.add_row("interfaces", _plain(f"{shown}; each exchange is counted once"))
-    for limit, times in limits_hit(report):
-        grid.add_row(
-            "limit",
-            f"{limit.name} ({value(limit.name):,} {limit.unit}) hit {counted(times, 'time')}: "
-            f"{limit.sentence}; --limit {limit.name}=N changes it",
-        )
-    if report.partial:
-        grid.add_row("partial", Text("stopped before the captures ended: the rest was not read"))
-    for line in _clocks(report):
-        grid.add_row("clock", _plain(line))
-    anomalies = Anomalies(report.anomalies)
-    for capture in report.captures:
-        anomalies.update(capture.anomalies)
-    for line in _described(report)[:MOST_COMMENTS]:
-        grid.add_row("described", _plain(shortened(line, _LONGEST_COMMENT)))
-    unread = sum((capture.fates for capture in report.captures), Fates())
-    for name in READ:
-        del unread[name]
-    if unread:
-        counts = ", ".join(f"{count:,} {name}" for name, count in unread.most_common())
-        grid.add_row("not read", f"{counted(unread.total(), 'frame')}: {counts}")
-    for name, count in sorted(anomalies.items(), key=lambda item: (-item[1], item[0])):
-        grid.add_row("noted", f"{count:,} × {name}: {SENTENCES[name]}")
+    for label, text in remarks.about(report):
+        grid.add_row(label, _plain(text))
     return grid
-
-
-def _described(report: Report) -> list[str]:
-    """What captures say of themselves and of their interfaces."""
-    found = []
-    for capture in report.captures:
-        if capture.comment:
-            found.append(f"{capture.path}: {capture.comment}")
-        for number, interface in enumerate(capture.interfaces):
-            texts = [text for text in (interface.description, interface.comment) if text]
-            if texts:
-                found.append(f"{interface.name or f'interface {number}'}: {', '.join(texts)}")
-    return ["; ".join(line.split("\n")) for line in found]
-
-
-def _clocks(report: Report) -> list[str]:
-    """How the clocks of several captures compare, a line each."""
-    told = []
-    known: set[tuple[int, ...]] = set()
-    vantages = report.judgement.vantages
-    reference = next((v for v in vantages if v.bound_ns == 0), None)
-    for vantage in vantages:
-        if vantage.captures in known or reference is None:
-            continue
-        known.add(vantage.captures)
-        path = report.captures[vantage.captures[0]].path
-        if vantage.captures == reference.captures:
-            continue
-        if vantage.offset_ns is None or vantage.bound_ns is None:
-            told.append(f"{path}: its clock cannot be compared with the reference")
-            continue
-        drift = f", gaining {vantage.drift_ppm:+.1f} ppm" if vantage.drift_ppm else ""
-        bound = max(vantage.bound_ns, 1_000) / 1e6
-        how = "ahead" if vantage.offset_ns >= 0 else "behind"
-        put_right = "; the times shown are corrected for that" if vantage.corrected else ""
-        told.append(
-            f"{path}: {abs(vantage.offset_ns) / 1e6:,.3f} ms {how}, give or take {bound:,.3f} ms"
-            f"{drift}{put_right}"
-        )
-    if told and reference is not None:
-        told.insert(0, f"{report.captures[reference.captures[0]].path}: its clock is the reference")
-    return told
 
 
 def _endpoints(report: Report, width: int) -> RenderableType:
@@ -335,49 +241,24 @@ def _verdict(report: Report) -> RenderableType:
     requests = report.judgement.requests
     findings = report.judgement.findings
     if report.nothing_judged:
-        head = Text.assemble(
-            ("Nothing could be judged.", "bold yellow"), " This does not mean that all is well."
-        )
+        head = Text.assemble((remarks.NOTHING_JUDGED, "bold yellow"), f" {remarks.NOT_WELL}")
         lines = [("", f"{one.things}: {one.why}") for one in unjudged]
-        advice = dict.fromkeys(text for one in unjudged for text in one.advice)
-        return Group(head, _rows(lines), _rows([("→", text) for text in advice]))
+        advice = [("→", text) for text in remarks.advice(report)]
+        return Group(head, _rows(lines), _rows(advice))
     parts: list[RenderableType] = []
-    said = f"Judged {judged:,} of {counted(requests, 'exchange')}"
     if not findings:
-        parts += [Text("No finding.", style="bold green"), Text(f"{said}: {_opinion(report)}.")]
-    elif requests:
-        parts.append(Text(f"{said}."))
+        parts.append(Text(remarks.NO_FINDING, style="bold green"))
+    if requests or not findings:
+        parts.append(Text(remarks.judged(report)))
     if report.judgement.nameless:
-        parts.append(Text(_nameless(report.judgement.nameless)))
+        parts.append(Text(remarks.nameless(report.judgement.nameless)))
     if judged < requests:
         parts.append(Text(f"{requests - judged:,} could not be judged:"))
-        lines = [
-            (f"{one.count:,}", f"because {one.why}") for one in unjudged if one.what == "requests"
-        ]
-        parts.append(_rows(lines))
+        parts.append(_rows(remarks.not_judged(report)))
     if findings:
-        kinds = Counter(str(finding.kind) for finding in findings)
-        counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
         total = (f"{counted(len(findings), 'finding')}:", "bold red")
-        parts.append(Text.assemble(total, f" {counts}."))
+        parts.append(Text.assemble(total, f" {remarks.kinds(report)}."))
     return Group(*parts)
-
-
-def _opinion(report: Report) -> str:
-    """What can be said of what was judged, where nothing was found."""
-    notices = len(report.judgement.notices)
-    if notices:
-        return f"{notices:,} {'is' if notices == 1 else 'are'} worth a look"
-    return "no response fits another request better than its own"
-
-
-def _nameless(count: int) -> str:
-    """What is not said by that: where responses do not name what they answer."""
-    which = "is of an endpoint" if count == 1 else "are of endpoints"
-    return (
-        f"{count:,} {which} whose responses name nothing that was asked for: if two requests of "
-        "one such endpoint were given each other's, nothing in the responses shows it."
-    )
 
 
 def _rows(lines: Sequence[tuple[str, str]]) -> RenderableType:
@@ -388,8 +269,3 @@ def _rows(lines: Sequence[tuple[str, str]]) -> RenderableType:
     for mark, text in lines:
         grid.add_row(f"  {mark}" if mark else " ", _plain(text))
     return grid
-
-
-def counted(number: int, what: str) -> str:
-    """A number of things, one or several: "1 request", "2 requests"."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
