@@ -453,7 +453,7 @@ class Examination:
                 windows |= dict.fromkeys(report.tables.joined.members(number), window(incident))
         looks = self.look(windows)
         return [
-            Scene(incident, report.judgement, report.tables, report.captures, looks)
+            Scene(incident, report.tables, report.judgement, report.captures, looks)
             for incident in chosen
         ]
 

@@ -11,89 +11,35 @@ import orjson
 from analyzer import secrets
 from analyzer.capture.frames import Capture
 from analyzer.correlate.frames import Frame
-from analyzer.correlate.model import Request, Response
 from analyzer.correlate.view import Tables
 from analyzer.explain import steps, words
 from analyzer.explain.bodies import bodies
 from analyzer.explain.events import Moment, Part, moments, placed
 from analyzer.explain.incidents import Incident
 from analyzer.explain.model import Bodies, Event, Exhibit, Lane, Manner, Proof, Sighting, Story
+from analyzer.explain.parties import Parties
+from analyzer.explain.summary import considered, how, tellings, why
 from analyzer.explain.weights import scales
-from analyzer.explain.words import alike, asked, duration, strayed
-from analyzer.findings.causes import BACKEND
-from analyzer.findings.model import Cause, Confidence, Fact, Finding, How, Judgement, Kind, Verdict
+from analyzer.explain.words import asked, strayed
+from analyzer.findings.model import Cause, Fact, Finding, Judgement, Kind
 from analyzer.second_pass.model import CLIENT, Message, Reread
 
-MOST_CONNECTIONS = 2  # that the ladder shows
 BEFORE = 1_000_000_000  # ns before the first request of an incident that are looked at,
 AFTER = 120_000_000_000  # and ns after the last
 _LONGEST_BODY = 4_096  # characters of a body in an exhibit
 
-_OWNERS_FATE = {
-    Kind.UNANSWERED: "got no byte of a response",
-    Kind.INCOMPLETE: "got a part of a response",
-}
-_AT_ONCE = (How.STARVED, How.STUCK)
-_SURE = {
-    Confidence.CERTAIN: "",
-    Confidence.LIKELY: "very likely ",
-    Confidence.POSSIBLE: "possibly ",
-}
-
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(Parties):
     """All that a story is made of."""
 
-    incident: Incident
     judgement: Judgement
-    tables: Tables
     captures: Sequence[Capture]
     looks: Mapping[int, Reread]  # of every vantage of the incident's connections
 
-    def connection(self, message: Request | Response) -> int:
-        """The number of a message's connection; -1: none of the incident's."""
-        streams = self.tables.connections["stream"]
-        every = (*self.shown, *(back for _, back in self.behind))
-        return next((n for n in every if int(streams[n]) == message.connection), -1)
-
-    @property
-    def shown(self) -> tuple[int, ...]:
-        """The connections that are shown of those who asked."""
-        return self.incident.connections[:MOST_CONNECTIONS]
-
-    @property
-    def behind(self) -> tuple[tuple[int, int], ...]:
-        """Those shown with the ones that a proxy asked on for them, each of these once."""
-        found: dict[int, int] = {}
-        for front, back in self.incident.behind:
-            if front in self.shown and back in self.looks:
-                found.setdefault(back, front)
-        return tuple((front, back) for back, front in found.items())
-
-    @property
-    def both_sides(self) -> bool:
-        """Whether both sides of a proxy were captured."""
-        findings = self.incident.findings
-        return any(
-            any(seen.leg for seen in finding.seen) or any(c.both_sides for c in finding.causes)
-            for finding in findings
-        )
-
-    @property
-    def server(self) -> str:
-        """What the story calls whom the clients asked."""
-        causes = {f.cause for f in self.incident.findings}
-        proxied = any(cause.startswith("proxy/") for cause in causes)
-        return "proxy" if proxied or self.both_sides else "server"
-
-    def client(self, message: Request | Response) -> str:
-        """What the story calls the client of a request, or whoever was sent a response."""
-        if len(self.shown) < 2:
-            return "the client"
-        number = self.connection(message)
-        number = next((front for front, back in self.behind if back == number), number)
-        return f"client {self.shown.index(number) + 1}" if number >= 0 else "another client"
+    def known(self, number: int) -> bool:
+        """Whether a connection behind a proxy was looked at."""
+        return number in self.looks
 
 
 def window(incident: Incident) -> tuple[int, int]:
@@ -117,7 +63,7 @@ def tell(scene: Scene, *, show_bodies: bool = False, show_secrets: bool = False)
     parts = [_part(scene, n, its) for n, its in sides.items() if n in scene.looks]
     events = _events(scene, parts)
     begins = events[0][0] if events else 0
-    causes = _causes(incident.findings)
+    causes = considered(incident.findings)
     return Story(
         id=incident.id,
         title=incident.headline[1],
@@ -290,237 +236,9 @@ def _sighting(scene: Scene, number: int) -> Sighting:
 
 
 def _summary(scene: Scene, causes: Sequence[Cause]) -> Iterable[str]:
-    told: list[Finding] = []
-    for finding in scene.incident.findings:
-        if finding.kind is Kind.MISDELIVERED:
-            yield _of_misdelivered(scene, finding, told)
-            told.append(finding)
-    owners = [f.owner for f in told]
-    starved = _starved(scene)
-    if starved:
-        yield _of_starved(scene, starved)
-    for finding in scene.incident.findings:
-        if finding in starved:
-            continue
-        if finding.kind is Kind.UNANSWERED and not any(alike(o, finding.request) for o in owners):
-            yield _of_unanswered(scene, finding)
-        elif finding.kind is Kind.INCOMPLETE:
-            yield _of_incomplete(scene, finding)
-        elif finding.kind is Kind.UNSOLICITED:
-            yield _of_unsolicited(scene, finding)
-    supported = [c for c in causes if c.verdict is Verdict.SUPPORTED]
-    possible = [c for c in causes if c.verdict is Verdict.POSSIBLE]
-    for cause in supported[:1]:
-        swapped = any(map(strayed, scene.incident.findings))
-        if cause.cause == "server/descriptor" and not swapped:
-            yield f"Why: {words.LOST_DESCRIPTOR}"
-        else:
-            yield f"Why: {_meaning(cause)}. {_how(scene, cause)}"
-    if not supported and possible:
-        which = "; or ".join(_meaning(cause) for cause in possible)
-        yield f"Why is open: {which}."
-
-
-def _how(scene: Scene, cause: Cause) -> str:
-    """How it comes about where that is known, else what speaks for it."""
-    how = None if cause.how else words.HOW_IT_COMES.get(cause.cause)
-    if how is None or all(f.kind is Kind.INCOMPLETE or f.is_extra for f in scene.incident.findings):
-        return _sentence(cause.because)
-    one, two = ("client 1", "client 2") if len(scene.shown) > 1 else ("the client", "another")
-    for finding in scene.incident.findings:
-        read_by = finding.request or finding.response
-        if strayed(finding) and finding.owner and read_by:
-            one, two = scene.client(finding.owner), scene.client(read_by)
-            break
-    return how.format(one=one, two=two)
-
-
-def _like(finding: Finding) -> str:
-    if not finding.resembles:
-        return ""
-    return f", but looks like those of {finding.resembles}; who asked for it is not in sight"
-
-
-def _meaning(cause: Cause) -> str:
-    return cause.meaning
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
-
-
-def _of_misdelivered(scene: Scene, finding: Finding, told: Sequence[Finding]) -> str:
-    request, owner, response = finding.request, finding.owner, finding.response
-    assert request is not None and response is not None
-    who = scene.client(request)
-    if owner is None:
-        return (
-            f"{_sentence(who)[:-1]} ({_host(request)}) asked for {asked(request)} and was sent a "
-            f"response that does not belong to it{_like(finding)}."
-        )
-    if owner.connection == request.connection:
-        if any(alike(f.request, owner) for f in told):
-            return (
-                f"The next request there, {asked(request)} (frame {scene.tables.frame(request)}), "
-                "was given the answer to the one before it in the same way."
-            )
-        if any(cause.how is How.BODY_UNREAD for cause in finding.causes):
-            return (
-                f"On one connection {who} ({_host(request)}) asked for {asked(owner)}, was "
-                f"answered, and {duration(request.time - owner.time)} after the first asked for "
-                f"{asked(request)}. What it was sent for that is the answer to the body of the "
-                f"first, which the {scene.server} had not read: {response.status}."
-            )
-        first = f"On one connection {who} ({_host(request)}) asked for {asked(owner)}, and "
-        if response.time < request.time:
-            return (
-                f"{first}{duration(request.time - owner.time)} later for {asked(request)}. The "
-                "response that it read for the later one had been sent before the server had even "
-                "received that request: it belongs to the earlier one, or to none."
-            )
-        return (
-            f"{first}{duration(request.time - owner.time)} later, before the answer had come, for "
-            f"{asked(request)}. The answer that came first is the first one's; whoever waited for "
-            f"the second one in that client read it."
-        )
-    sure = _SURE[finding.confidence]
-    if finding.cause == BACKEND and any(alike(f.request, owner) for f in told):
-        return (
-            f"The next one, {asked(request)} (frame {scene.tables.frame(request)}, from "
-            f"{_host(request)}), was {sure}given the response to {asked(owner)} in the same way."
-        )
-    if any(alike(f.owner, request) and alike(f.request, owner) for f in told):
-        return (
-            f"{_sentence(who)[:-1]} in turn was sent the response that {sure}belongs to "
-            f"{scene.client(owner)}'s request: the two were crossed."
-        )
-    if any(alike(f.owner, request) and alike(f.request, owner) for f in scene.incident.findings):
-        return (
-            f"{_sentence(who)[:-1]} ({_host(request)}) asked the {scene.server} for "
-            f"{asked(request)}, and {scene.client(owner)} ({_host(owner)}), while both waited, for "
-            f"{asked(owner)}. "
-            f"{_sentence(who)[:-1]} was sent the response that {sure}belongs to "
-            f"{scene.client(owner)}'s request."
-        )
-    fate = next(
-        (
-            _OWNERS_FATE[f.kind]
-            for f in scene.incident.findings
-            if alike(f.request, owner) and f.kind in _OWNERS_FATE
-        ),
-        "",
-    )
-    hung = f" It {fate}{_gave_up(scene, owner)}." if fate else ""
-    return (
-        f"{_sentence(scene.client(owner))[:-1]} ({_host(owner)}) asked the {scene.server} for "
-        f"{asked(owner)}.{hung} {_sentence(who)[:-1]} ({_host(request)}), on a connection of its "
-        f"own, asked for {asked(request)}, and {duration(response.time - owner.time)} after "
-        f"{scene.client(owner)}'s request the {scene.server} sent it a response that {sure}is "
-        f"{scene.client(owner)}'s."
-    )
-
-
-def _gave_up(scene: Scene, request: Request) -> str:
-    """How the wait for an answer ended."""
-    number = scene.connection(request)
-    if number < 0:
-        return ""
-    row = scene.tables.connections[number]
-    ends = [
-        (int(row["client_fin_time"]), "closed its connection"),
-        (int(row["server_fin_time"]), "was left with a connection that the server had closed"),
-        (int(row["reset_time"]), "was left with a connection that had been reset"),
-    ]
-    later = [(time, how) for time, how in ends if time > request.time]
-    if not later:
-        return ", as long as the capture goes on"
-    time, how = min(later)
-    return f" and after {duration(time - request.time)} {how}"
-
-
-def _of_unanswered(scene: Scene, finding: Finding) -> str:
-    request = finding.request
-    assert request is not None
-    return (
-        f"{_sentence(scene.client(request))[:-1]} ({_host(request)}) asked the {scene.server} for "
-        f"{asked(request)}. It got no byte of a response{_gave_up(scene, request)}."
-    )
-
-
-def _starved(scene: Scene) -> list[Finding]:
-    """The requests that hung at once for one cause, where there are several."""
-    found = [f for f in scene.incident.findings if f.causes and f.causes[0].how in _AT_ONCE]
-    return found if len(found) > 1 else []
-
-
-def _of_starved(scene: Scene, starved: Sequence[Finding]) -> str:
-    every = [f.request for f in starved if f.request is not None]
-    clients = len({_host(request) for request in every})
-    first, last = every[0], every[-1]
-    endpoints = list(dict.fromkeys(request.endpoint for request in every))
-    more = f" and {len(endpoints) - 3} more" if len(endpoints) > 3 else ""
-    return (
-        f"{len(every)} requests by {words.counted(clients, 'client', 'clients')} hung at the "
-        f"{scene.server} at once, the first in frame {scene.tables.frame(first)} and the last "
-        f"{duration(last.time - first.time)} later: {', '.join(endpoints[:3])}{more}. None of them "
-        "got a byte of a response."
-    )
-
-
-def _of_incomplete(scene: Scene, finding: Finding) -> str:
-    request, response = finding.request, finding.response
-    assert response is not None
-    asker = "A client" if request is None else _sentence(scene.client(request))[:-1]
-    if request is not None:
-        asker += f" ({_host(request)}) asked the {scene.server} for {asked(request)}. It"
-    if not response.status:
-        return (
-            f"{asker} was sent {words.size(response.length)} that are no HTTP response "
-            f"(frame {scene.tables.frame(response)})."
-        )
-    of = f" of the {response.announced:,} announced" if response.announced else ""
-    return (
-        f"{asker} was sent the beginning of a response, status {response.status} and "
-        f"{words.size(response.length)}{of}, and never the rest."
-    )
-
-
-def _of_unsolicited(scene: Scene, finding: Finding) -> str:
-    response, owner = finding.response, finding.owner
-    assert response is not None
-    if owner is not None and strayed(finding):
-        return (
-            f"{duration(response.time - owner.time)} after {scene.client(owner)} asked for "
-            f"{asked(owner)} the {scene.server} sent {scene.client(response)}, which was waiting "
-            f"for nothing, a response that {_SURE[finding.confidence]}is {scene.client(owner)}'s."
-        )
-    if owner is not None and finding.is_extra:
-        return (
-            f"The response to {asked(owner)} (frame {scene.tables.frame(owner)}) is followed by "
-            f"{words.size(response.extra)} that are no part of it and begin no other message. "
-            "Whoever reads on there finds them where the next response must begin."
-        )
-    last = "" if owner is None else f"; the last request was {asked(owner)}"
-    return (
-        f"The {scene.server} sent one more response (status {response.status}, "
-        f"{words.size(response.length)}, frame {scene.tables.frame(response)}) when nothing was "
-        f"left to answer{last}."
-    )
-
-
-def _host(request: Request) -> str:
-    return request.client.rpartition(":")[0].strip("[]")
-
-
-def _causes(findings: Sequence[Finding]) -> tuple[Cause, ...]:
-    """The causes considered, each once: those of the finding that says most come first."""
-    order = (Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict.RULED_OUT)
-    found: dict[str, Cause] = {}
-    strayed_first = sorted(findings, key=lambda f: not strayed(f))
-    for finding in strayed_first:
-        for cause in finding.causes:
-            found.setdefault(cause.cause, cause)
-    return tuple(sorted(found.values(), key=lambda c: order.index(c.verdict)))
+    """What happened and why, a paragraph each."""
+    yield from (telling.text for telling in tellings(scene))
+    yield f"{why(causes, scene.incident.findings)} {how(scene, causes)}".strip()
 
 
 def _evidence(scene: Scene) -> Iterable[Proof]:

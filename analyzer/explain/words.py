@@ -5,6 +5,7 @@ from analyzer.correlate.model import Request
 from analyzer.findings.model import Finding, Kind
 
 _LONGEST_TARGET = 120
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 TITLES: dict[Kind, str] = {
     Kind.MISDELIVERED: "a response went to the wrong request",
@@ -45,11 +46,11 @@ HOW_IT_COMES: dict[str, str] = {
 }
 
 # The same where it is not seen who was given the response.
-LOST_DESCRIPTOR = (
-    "the process no longer owned this connection. A process knows each of its connections by a "
-    "number, its descriptor. Something in the server gave back the number of this one while the "
-    "request was still being worked on. Whoever connected next may have got the number, and with "
-    "it the response: that is not in this capture."
+LOST_DESCRIPTOR = "the process no longer owned this connection"
+HOW_LOST = (
+    "A process knows each of its connections by a number, its descriptor. Something in the server "
+    "gave back the number of this one while the request was still being worked on. Whoever "
+    "connected next may have got the number, and with it the response: that is not in this capture."
 )
 
 SWAP = "! ━▶: a response on its way to the wrong request"
@@ -92,6 +93,16 @@ def counted(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 
 
+def number(count: int) -> str:
+    """A small number as a word."""
+    return _NUMBERS[count] if count < len(_NUMBERS) else f"{count:,}"
+
+
+def sentence(text: str) -> str:
+    """`text` with a capital at its beginning and a full stop at its end."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+
+
 def size(length: int) -> str:
     """A length of a body."""
     return counted(length, "byte", "bytes")
@@ -100,7 +111,7 @@ def size(length: int) -> str:
 def title(findings: tuple[Finding, ...], worst: Finding) -> str:
     """What the incident is, in a few words."""
     kinds = [finding.kind for finding in findings]
-    if kinds.count(Kind.MISDELIVERED) == 2 and len(kinds) == 2 and _crossed(findings):
+    if crossed(findings):
         return "two responses were crossed"
     if kinds.count(Kind.MISDELIVERED) == 1 and Kind.UNANSWERED in kinds:
         return "one request hung, and its response went to another"
@@ -124,7 +135,10 @@ def strayed(finding: Finding) -> bool:
     )
 
 
-def _crossed(findings: tuple[Finding, ...]) -> bool:
+def crossed(findings: tuple[Finding, ...]) -> bool:
+    """Whether two requests were given each other's responses, and that is all."""
+    if [finding.kind for finding in findings] != [Kind.MISDELIVERED] * 2:
+        return False
     one, two = findings
     return one.owner == two.request and two.owner == one.request
 

@@ -61,8 +61,8 @@ def test_the_story_has_its_moments() -> None:
     assert not any(e.belongs_to for e in story.events if e.manner is not Manner.ASTRAY)
     assert (1149, "gives up and closes (FIN)") in texts(story, Manner.CLOSE)
     assert [frame for frame, _ in texts(story, Manner.ACK)] == [1138, 1145, 1150]
-    assert "1.50 s after client 1's request" in story.summary[0]
-    assert "after 3.00 s closed its connection" in story.summary[0]
+    assert "client 1 (172.31.17.21) had asked for 1.50 s before" in story.summary[0]
+    assert "3.00 s after its request it closed its connection" in story.summary[0]
     (bodies,) = story.bodies
     assert bodies.usual.title == "usual: GET /api/v1/paddocks/{id}/occupancy"
     assert bodies.usual.count >= 10 and "horseId: number" in bodies.came.lines
