@@ -115,6 +115,12 @@ def main() -> None:
 @click.option("--csv", "csv_file", metavar="FILE", help="Write the findings, a row each.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the whole report.")
 @click.option(
+    "--html",
+    "html_file",
+    metavar="FILE",
+    help="Write the report as one page for a browser, which needs no network.",
+)
+@click.option(
     "--exchanges",
     "exchanges_file",
     metavar="FILE",
@@ -140,6 +146,7 @@ def scan(
     captures: tuple[str, ...],
     csv_file: str | None,
     json_file: str | None,
+    html_file: str | None,
     exchanges_file: str | None,
     evidence_folder: str | None,
     jobs: int,
@@ -169,7 +176,14 @@ def scan(
         from analyzer.report.outputs import Outputs
 
         _check_secrets(show_secrets, show_bodies)
-        outputs = Outputs(csv_file, json_file, exchanges_file, evidence_folder, force)
+        outputs = Outputs(
+            csv=csv_file,
+            json=json_file,
+            html=html_file,
+            exchanges=exchanges_file,
+            evidence=evidence_folder,
+            force=force,
+        )
         _check(outputs, captures, limit)
         if verify and STANDARD_STREAM in captures:
             raise InputError("standard input cannot be verified: it cannot be read again")
@@ -179,7 +193,11 @@ def scan(
             from analyzer import verification
 
             report.verified = verification.verify(report)
-        _write(report, outputs)
+        _write(
+            report,
+            outputs,
+            lambda: _page(examination, show_bodies=show_bodies, show_secrets=show_secrets),
+        )
         if show_bodies and not outputs.takes_standard_output:
             _show_messages(examination, show_secrets=show_secrets)
         if evidence_folder is not None:
@@ -437,8 +455,22 @@ def _progress(captures: list[str]) -> "_Silent | _Bar":
     return _Bar(total or None)
 
 
-def _write(report: "Report", outputs: "Outputs") -> None:
-    """Write all outputs; where one cannot be written the others still are.
+def _page(examination: "Examination", *, show_bodies: bool, show_secrets: bool) -> bytes:
+    """The report as a page, for which the captures are read once more."""
+    from analyzer.explain.summary import summary
+    from analyzer.report.page.render import html
+    from analyzer.report.page.view import MOST_FULL
+
+    report = examination.report
+    incidents = examination.incidents()
+    stories = examination.stories(
+        incidents[:MOST_FULL], show_bodies=show_bodies, show_secrets=show_secrets
+    )
+    return html(report, [summary(one, report.tables) for one in incidents], stories)
+
+
+def _write(report: "Report", outputs: "Outputs", page: Callable[[], bytes]) -> None:
+    """Write all outputs; where one cannot be written the others still are. `page` makes the page.
 
     Raises InputError with a line for each that could not be.
     """
@@ -452,6 +484,7 @@ def _write(report: "Report", outputs: "Outputs") -> None:
             lambda file: files.write_exchanges(report, str(outputs.exchanges), file),
         ),
         (outputs.json, lambda file: file.write(files.json_text(report))),
+        (outputs.html, lambda file: file.write(page())),
     ]
     alone: Callable[[IO[bytes]], Any] | None = None
     problems: list[str] = []
