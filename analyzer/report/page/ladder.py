@@ -17,19 +17,22 @@ LETTER, LINE = 7.2, 15  # of a font of 12
 SMALL, _SMALL_LINE = 6.0, 12  # of a font of 10: the gutter, and places
 MOST_EVENTS = 60
 GUTTER, MARGIN = 58, 14
+_LANE = 12  # the first lane
 WIDEST_GUTTER = 132  # where frames have the names of their files
 _STEP = {2: 330, 3: 192}  # between lanes, by their number
 _NARROWEST = 160
 _PAD = 8  # between a lane and a text
-_HEAD, _TIP = 6, 4  # of an arrow
 _BRACKET = 9  # how far a dashed line goes out around a lane
 _LONGEST = 300  # characters of a text
-HERE, THERE = "it went here", "it belonged here"
+HERE, THERE, DASHED = "it went here", "it belonged here", "it belongs where the dashes lead"
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Lines of text from `y` down; `anchor` is as in SVG, `style` a name of the style sheet."""
+    """Lines of text from `y` down; `anchor` is as in SVG, `style` a name of the style sheet.
+
+    That of the gutter ends where x is 0.
+    """
 
     x: int
     y: int
@@ -64,8 +67,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A ladder: `lanes` are the x of the lines, which go from `begin` to `height`."""
+    """A ladder from `left` on; `lanes` are the x of the lines, from `begin` down to `height`."""
 
+    left: int
     width: int
     height: int
     begin: int
@@ -76,16 +80,6 @@ class Drawing:
     rows: tuple[Row, ...]
     more: int  # events that are left out
 
-    @property
-    def has_swap(self) -> bool:
-        """Whether there is an arrow to a wrong place."""
-        return any(row.astray for row in self.rows)
-
-    @property
-    def has_owner(self) -> bool:
-        """Whether there is an arrow to the right one."""
-        return any(row.belongs for row in self.rows)
-
 
 def drawing(story: Story) -> Drawing | None:
     """The ladder of a story; None: its packets could not be read again."""
@@ -95,7 +89,7 @@ def drawing(story: Story) -> Drawing | None:
     labels = [_label(event, files) for event in story.events]
     gutter = min(WIDEST_GUTTER, max(GUTTER, int(max(map(len, labels)) * SMALL) + MARGIN))
     step = _STEP.get(len(story.lanes), _NARROWEST)
-    lanes = tuple(gutter + n * step for n in range(len(story.lanes)))
+    lanes = tuple(_LANE + n * step for n in range(len(story.lanes)))
     heads, begin = _heads(story.lanes, lanes, step, files)
     pace = Pace.of(story)
     rows: list[Row] = []
@@ -106,16 +100,18 @@ def drawing(story: Story) -> Drawing | None:
         if pace.is_pause(event):
             pauses.append(y)
             y += 16
-        row, y, arrow_at = _row(story, event, (pace.time(event), label), lanes, middles, y)
+        numbers = broken(label, int((gutter - MARGIN) / SMALL)) if label else []
+        row, y, arrow_at = _row(story, event, (pace.time(event), *numbers), lanes, middles, y)
         rows.append(row)
         if event.manner is Manner.REQUEST:
             middles[event.frame] = arrow_at
     return Drawing(
-        width=lanes[-1] + MARGIN,
+        left=_LANE - gutter,
+        width=gutter + lanes[-1] - _LANE + MARGIN,
         height=y + 4,
         begin=begin,
         title=story.title,
-        heads=(*heads, Text(lanes[0] - 12, begin - 2, (f"time/{pace.unit}",), "end", "s")),
+        heads=(*heads, Text(0, begin - 2, (f"time/{pace.unit}",), "end", "s")),
         lanes=lanes,
         pauses=tuple(pauses),
         rows=tuple(rows),
@@ -190,45 +186,48 @@ def _lines(place: str, room: int) -> Iterator[str]:
 def _row(
     story: Story,
     event: Event,
-    gutter: tuple[str, str],
+    gutter: tuple[str, ...],
     lanes: Sequence[int],
     middles: dict[Frame, int],
     top: int,
 ) -> tuple[Row, int, int]:
     """An event from `top` on, where the next one begins, and where its arrow is.
 
-    `gutter` has its time and its frame.
+    `gutter` has its time, and its frame in lines.
     """
     source, target = lanes[event.source], lanes[event.target]
     left, right = min(source, target), max(source, target)
     columns = int((right - left - 2 * _PAD) / LETTER)
     lines = wrapped(shortened(visible(event.text), _LONGEST), columns)
-    time, frame = gutter
-    numbers = broken(frame, int((lanes[0] - MARGIN) / SMALL)) if frame else []
     y = top + 11
     texts = [Text(left + _PAD, y, tuple(lines))]
     lowest = y + LINE * (len(lines) - 1)
-    owner = None
-    if event.manner is Manner.ASTRAY:
-        owner = _owner(story, event)
-        lowest += LINE
-        texts.append(Text(left + _PAD, lowest, (HERE,), style="w"))
-    at = lowest + 7
     belongs = ""
+    owner = _owner(story, event)
+    if event.manner is Manner.ASTRAY:
+        lowest += LINE
+    at = lowest + 7
+    low = at
     if owner is not None and owner.source not in (event.source, event.target):
-        # Beside the other one, on one line above its arrow.
         there = lanes[owner.source]
-        texts.append(Text(min(source, there) + _PAD, lowest, (THERE,), style="o"))
-        belongs = _arrow(source, there, at)
+        # On both sides of their source the two arrows are level; on one side one is below.
+        if (there < source) == (target < source):
+            low = at + LINE + 2
+        texts.append(Text(min(source, there) + _PAD, low - 7, (THERE,), style="o"))
+        belongs = _arrow(source, there, low)
     elif owner is not None:
         belongs = _bracket(event, owner, lanes, middles, at)
+    if belongs and "V" in belongs:
+        texts.append(Text(left + _PAD, lowest, (DASHED,), style="o"))
+    elif event.manner is Manner.ASTRAY:
+        texts.append(Text(left + _PAD, lowest, (HERE,)))
     arrow = "" if event.manner is Manner.NOTE else _arrow(source, target, at)
-    end = max(at if arrow else lowest, y + _SMALL_LINE * len(numbers)) + 6
+    end = max(low if arrow else lowest, y + _SMALL_LINE * (len(gutter) - 1)) + 6
     row = Row(
         manner=str(event.manner),
         matters=event.matters,
         spoken=_spoken(story, event, owner),
-        time=Text(lanes[0] - 12, y, (time, *numbers), "end"),
+        time=Text(0, y, gutter, "end"),
         texts=tuple(texts),
         arrow=arrow,
         belongs=belongs,
@@ -256,15 +255,13 @@ def _bracket(
     if there is None or owner.source != event.target:
         return ""
     out = -_BRACKET if event.target == 0 else _BRACKET
-    tip = -_TIP if out < 0 else _TIP
     x = lanes[event.target]
-    return f"M{x} {at}h{out}V{there}h{-out}m{tip} {-_TIP}l{-tip} {_TIP} {tip} {_TIP}"
+    return f"M{x} {at}h{out}V{there}h{-out}"
 
 
 def _arrow(source: int, target: int, y: int) -> str:
-    """The path of an arrow from one lane to another."""
-    head = -_HEAD if source < target else _HEAD
-    return f"M{source} {y}H{target}m{head} {-_TIP}l{-head} {_TIP} {head} {_TIP}"
+    """The path of an arrow from one lane to another; its head is the style sheet's."""
+    return f"M{source} {y}H{target}"
 
 
 def _spoken(story: Story, event: Event, owner: Event | None) -> str:

@@ -21,16 +21,18 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The facts that prove one finding; `of` says which, `more` counts those left out."""
+    """The facts that prove one finding; `of` says which."""
 
     of: str
     facts: tuple[str, ...]
-    more: int
 
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """So many bits for a fault, or against it; `size` is the share of the heaviest, in percent."""
+    """So many bits for a fault, or against it; `size` is the share of the heaviest.
+
+    That is in percent, a multiple of 5.
+    """
 
     about: str
     bits: str
@@ -130,7 +132,7 @@ class Incident:
     causes: tuple[Cause, ...]
     steps: tuple[int, ...]  # numbers of the page's steps
     exhibits: tuple[Exhibit, ...]
-    more: int  # findings whose evidence is left out
+    more_facts: int  # that are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,14 @@ class Line:
 
     summary: Summary
     time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """An incident in a sentence, and how many more are the same, but for who and when."""
+
+    summary: Summary
+    more: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +199,8 @@ class Page:
     tone: str
     said: tuple[str, ...]  # below the headline
     partial: str
-    leading: tuple[Summary, ...]  # in a sentence each, on top
+    leading: tuple[Leading, ...]  # on top
+    like_them: int  # incidents that are those, or like them
     incidents: tuple[Incident, ...]
     meanings: tuple[tuple[str, str], ...]  # of the causes that are named
     steps: tuple[Step, ...]  # of all incidents, each once

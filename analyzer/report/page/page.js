@@ -78,7 +78,7 @@
     box.prepend(button);
   }
   document.addEventListener("click", (event) => {
-    const number = event.target.closest?.(".ladder .t tspan")?.textContent.match(/\d+$/);
+    const number = event.target.closest?.(".ladder title + text tspan")?.textContent.match(/\d+$/);
     if (number) copy(`frame.number == ${number}`, event.target);
   });
 

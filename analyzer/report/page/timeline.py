@@ -17,6 +17,7 @@ from analyzer.report.result import Report
 from analyzer.tables import Array, Flag, Outcome
 
 PARTS = 200
+FINE = 64  # parts of a part, by which what is under way is counted
 HEIGHT = 40  # of the curve
 MOST_CAPTURES = 8  # whose times are shown
 _GAP = int(Flag.GAP_REQUEST | Flag.GAP_RESPONSE)
@@ -106,9 +107,9 @@ class _Clock:
     def part(self, time: int) -> int:
         return min(PARTS - 1, max(0, (time - self.first) * PARTS // self.length))
 
-    def parts(self, times: npt.NDArray[np.int64]) -> Ints:
-        scaled = (times - self.first) / self.length * PARTS
-        return np.clip(scaled.astype(np.int64), 0, PARTS - 1)
+    def parts(self, times: npt.NDArray[np.int64], parts: int = PARTS) -> Ints:
+        scaled = (times - self.first) / self.length * parts
+        return np.clip(scaled.astype(np.int64), 0, parts - 1)
 
     def text(self, part: int) -> str:
         return _seconds(self.length * part // PARTS, self.length)
@@ -121,15 +122,19 @@ def _seconds(after: int, whole: int) -> str:
 
 
 def _counted(tables: Tables, clock: _Clock) -> tuple[Ints, Ints]:
-    """Of every part: how many requests are under way in it, and how many of them lack frames."""
-    begun, ended, gaps = (np.zeros(PARTS + 1, dtype=np.int64) for _ in range(3))
+    """Of every part: the most requests that are under way in it, and how many lack frames."""
+    fine = PARTS * FINE
+    begun, ended = (np.zeros(fine + 1, dtype=np.int64) for _ in range(2))
+    gaps = np.zeros(PARTS, dtype=np.int64)
     for rows, _ in tables.judged():
         asked = rows[rows["request_frame"] > 0]
-        starts = clock.parts(asked["request_time"])
-        np.add.at(begun, starts, 1)
-        np.add.at(ended, np.maximum(clock.parts(_ends(asked, tables)), starts) + 1, 1)
-        np.add.at(gaps, starts[asked["flags"] & _GAP != 0], 1)
-    return np.cumsum(begun - ended)[:PARTS], gaps[:PARTS]
+        starts = clock.parts(asked["request_time"], fine)
+        ends = np.maximum(clock.parts(_ends(asked, tables), fine), starts)
+        begun += np.bincount(starts, minlength=fine + 1)
+        ended += np.bincount(ends + 1, minlength=fine + 1)
+        gaps += np.bincount(starts[asked["flags"] & _GAP != 0] // FINE, minlength=PARTS)
+    under_way = np.cumsum(begun - ended)[:fine].reshape(PARTS, FINE).max(axis=1)
+    return under_way, gaps
 
 
 def _ends(rows: Array, tables: Tables) -> Ints:

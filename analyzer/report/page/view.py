@@ -25,6 +25,7 @@ from analyzer.report.page.model import (
     Form,
     Group,
     Incident,
+    Leading,
     Line,
     Listed,
     Lost,
@@ -43,7 +44,8 @@ MOST_FULL = 200  # incidents that are told in full,
 MOST_LINES = 2_000  # and that have a row each
 MOST_LEADING = 8  # sentences on top
 MOST_PROOFS = 8  # findings of an incident whose evidence is shown
-MOST_FACTS = 40  # of a finding
+MOST_FACTS = 40  # of a finding;
+MANY, FIRST, MOST_FACTS_OF_MANY = 20, 3, 3  # where there are many, only the first have so many
 MOST_BODIES = 2  # comparisons of an incident
 MOST_SEEN = 24
 MOST_ENDPOINTS, MOST_FORMS = 100, 8
@@ -57,17 +59,19 @@ _WORDS = {
     Verdict.RULED_OUT: "ruled out",
 }
 _LOST = "lost"
+_OR = " || "  # of display filters
 
 
 def page(report: Report, summaries: Sequence[Summary], stories: Sequence[Story]) -> Page:
     """The page; `summaries` are of all incidents, the worst first, `stories` of the first ones."""
     judgement = report.judgement
-    once = _Once()
+    once = _Once(len(stories))
     incidents = tuple(
         _incident(number, report, summary, story, once)
         for number, (summary, story) in enumerate(zip(summaries, stories, strict=False), 1)
     )
     rest = summaries[len(incidents) :]
+    leading = tuple(_leading(summaries))[:MOST_LEADING] if len(summaries) > 1 else ()
     headline, tone, said = _verdict(report, summaries)
     endpoints = judgement.endpoints
     return Page(
@@ -76,7 +80,8 @@ def page(report: Report, summaries: Sequence[Summary], stories: Sequence[Story])
         tone=tone,
         said=tuple(said),
         partial=remarks.PARTIAL if report.partial else "",
-        leading=tuple(summaries[:MOST_LEADING]) if len(summaries) > 1 else (),
+        leading=leading,
+        like_them=sum(one.more + 1 for one in leading),
         incidents=incidents,
         meanings=tuple(sorted(once.meanings.items())),
         steps=tuple(Step(n, step.why, step.commands) for step, n in once.steps.items()),
@@ -153,10 +158,16 @@ def _about(report: Report) -> Iterator[tuple[str, str]]:
 class _Once:
     """What many incidents have in common, and the page has once."""
 
+    incidents: int
     legend: set[str] = field(default_factory=set)
     why: dict[tuple[str, ...], int] = field(default_factory=dict)  # -> number of the first one
     meanings: dict[str, str] = field(default_factory=dict)  # of causes
     steps: dict[told.Step, int] = field(default_factory=dict)  # -> number on the page
+
+    def most_facts(self, number: int) -> int:
+        """How many facts are shown of a finding of an incident."""
+        whole = self.incidents <= MANY or number <= FIRST
+        return MOST_FACTS if whole else MOST_FACTS_OF_MANY
 
 
 def _incident(number: int, report: Report, summary: Summary, story: Story, once: _Once) -> Incident:
@@ -167,6 +178,11 @@ def _incident(number: int, report: Report, summary: Summary, story: Story, once:
     first = once.why.setdefault(why, number)
     once.meanings.update(
         (cause.cause, cause.meaning) for cause in story.causes if cause.meaning != cause.cause
+    )
+    most = once.most_facts(number)
+    proofs = tuple(
+        Proof(proof.of, tuple(fact.fact for fact in proof.facts[:most]))
+        for proof in story.evidence[:MOST_PROOFS]
     )
     return Incident(
         number=number,
@@ -181,7 +197,7 @@ def _incident(number: int, report: Report, summary: Summary, story: Story, once:
         as_before=first if first != number else 0,
         filters=tuple(_filters(report, summary, findings)),
         shapes=tuple(_shapes(bodies) for bodies in story.bodies[:MOST_BODIES]),
-        proofs=tuple(_proof(proof) for proof in story.evidence[:MOST_PROOFS]),
+        proofs=proofs,
         seen=_seen(report, findings),
         comments=Listed(tuple(comments.told(report.captures, findings, report.tables))),
         scales=tuple(_scale(scale) for scale in story.scales),
@@ -189,7 +205,8 @@ def _incident(number: int, report: Report, summary: Summary, story: Story, once:
         causes=tuple(_cause(cause) for cause in story.causes),
         steps=tuple(once.steps.setdefault(step, len(once.steps) + 1) for step in story.steps),
         exhibits=tuple(_exhibit(exhibit) for exhibit in story.exhibits),
-        more=max(0, len(story.evidence) - MOST_PROOFS),
+        more_facts=sum(len(proof.facts) for proof in story.evidence)
+        - sum(len(proof.facts) for proof in proofs),
     )
 
 
@@ -210,20 +227,16 @@ def _filters(report: Report, summary: Summary, findings: Sequence[Finding]) -> I
             frames.setdefault(pointer.frame.capture, []).append(pointer.frame.number)
     for capture, numbers in frames.items():
         name = f", in {report.tables.files[capture]}" if report.tables.files else ""
-        text = " || ".join(f"frame.number == {n}" for n in sorted(set(numbers)))
-        yield Filter(f"The frames to look at{name}", text)
+        text = _OR.join(f"frame.number == {n}" for n in sorted(set(numbers)))
+        yield Filter(f"The frames{name}", text)
     every = sorted({f.filter for f in findings if f.filter}, key=lambda text: (-len(text), text))
-    kept: list[str] = []
+    kept: dict[str, set[str]] = {}  # none that shows no more than another one
     for text in every:
-        if not any(text in other for other in kept):
-            kept.append(text)
-    for text in kept[:MOST_FILTERS]:
-        yield Filter("All packets of the connections", text)
-
-
-def _proof(proof: told.Proof) -> Proof:
-    facts = tuple(fact.fact for fact in proof.facts[:MOST_FACTS])
-    return Proof(proof.of, facts, len(proof.facts) - len(facts))
+        parts = set(text.split(_OR))
+        if not any(parts <= others for others in kept.values()):
+            kept[text] = parts
+    for text in list(kept)[:MOST_FILTERS]:
+        yield Filter("The connections", text)
 
 
 def _seen(report: Report, findings: Sequence[Finding]) -> Listed:
@@ -252,7 +265,7 @@ def _scale(scale: told.Scale) -> Scale:
     most = max((abs(bits) for _, bits in scale.lines), default=0.0) or 1.0
     return Scale(
         tuple(
-            Weight(about, _bits(bits), round(abs(bits) / most * 100), bits < 0)
+            Weight(about, _bits(bits), round(abs(bits) / most * 20) * 5, bits < 0)
             for about, bits in scale.lines
         ),
         _bits(scale.bits) if scale.bits > 0 else "",
@@ -292,13 +305,26 @@ def _exhibit(exhibit: told.Exhibit) -> Exhibit:
 # --- the rest ------------------------------------------------------------------------------
 
 
-def _groups(summaries: Sequence[Summary]) -> Iterator[Group]:
+def _alike(summaries: Sequence[Summary]) -> dict[tuple[str, str], list[Summary]]:
     """Incidents that are the same thing for the same cause, in the order of the first of each."""
     same: dict[tuple[str, str], list[Summary]] = {}
     for one in summaries:
         same.setdefault((one.title, one.cause), []).append(one)
+    return same
+
+
+def _leading(summaries: Sequence[Summary]) -> Iterator[Leading]:
+    """The first of all that are alike; where there are few, every one."""
+    if len(summaries) <= MOST_LEADING:
+        yield from (Leading(one, 0) for one in summaries)
+        return
+    for every in _alike(summaries).values():
+        yield Leading(every[0], len(every) - 1)
+
+
+def _groups(summaries: Sequence[Summary]) -> Iterator[Group]:
     room = MOST_LINES
-    for (title, cause), every in same.items():
+    for (title, cause), every in _alike(summaries).items():
         lines = tuple(Line(one, _time(one.time)) for one in every[:room])
         room -= len(lines)
         yield Group(title, cause, str(every[0].kind), len(every), lines)
