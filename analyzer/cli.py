@@ -466,7 +466,7 @@ def _page(examination: "Examination", *, show_bodies: bool, show_secrets: bool) 
     stories = examination.stories(
         incidents[:MOST_FULL], show_bodies=show_bodies, show_secrets=show_secrets
     )
-    return html(report, [summary(one, report.tables) for one in incidents], stories)
+    return html(report, [summary(one, report.tables) for one in incidents], stories, __version__)
 
 
 def _write(report: "Report", outputs: "Outputs", page: Callable[[], bytes]) -> None:

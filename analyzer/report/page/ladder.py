@@ -16,6 +16,7 @@ from analyzer.report.ladder import Pace, broken, wrapped
 LETTER, LINE = 7.2, 15  # of a font of 12
 SMALL, _SMALL_LINE = 6.0, 12  # of a font of 10: the gutter, and places
 MOST_EVENTS = 60
+WIDE = 500
 GUTTER, MARGIN = 58, 14
 _LANE = 12  # the first lane
 WIDEST_GUTTER = 132  # where frames have the names of their files
@@ -24,7 +25,7 @@ _NARROWEST = 160
 _PAD = 8  # between a lane and a text
 _BRACKET = 9  # how far a dashed line goes out around a lane
 _LONGEST = 300  # characters of a text
-HERE, THERE, DASHED = "it went here", "it belonged here", "it belongs where the dashes lead"
+HERE, THERE, DASHED = "it went here", "it belonged here", "dashed: where it belongs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,11 @@ class Drawing:
     rows: tuple[Row, ...]
     more: int  # events that are left out
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether it has to be scrolled on a small screen, where its letters get too small."""
+        return self.width > WIDE
+
 
 def drawing(story: Story) -> Drawing | None:
     """The ladder of a story; None: its packets could not be read again."""
@@ -127,7 +133,7 @@ def _files(events: Sequence[Event]) -> dict[int, str] | None:
     of: dict[int, set[str]] = {}
     sides: dict[int, set[int]] = {}
     for event in events:
-        if event.frame.file:
+        if event.frame and event.frame.file:
             of.setdefault(event.connection, set()).add(event.frame.file)
         sides.setdefault(event.connection, set()).update((event.source, event.target))
     if any(len(names) > 1 for names in of.values()):

@@ -206,7 +206,7 @@ class Page:
     steps: tuple[Step, ...]  # of all incidents, each once
     groups: tuple[Group, ...]
     in_all: int  # incidents
-    listed: int  # of them, in full or in a row
+    shown: frozenset[str]  # their ids that are on the page, in full or in a row
     kinds: tuple[str, ...]  # that there are, to choose from
     confidences: tuple[str, ...]
     timeline: Timeline | None

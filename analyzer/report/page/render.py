@@ -24,9 +24,11 @@ from analyzer.report.result import Report
 _PACKAGE = "analyzer.report.page"
 
 
-def html(report: Report, summaries: Sequence[Summary], stories: Sequence[Story]) -> bytes:
+def html(
+    report: Report, summaries: Sequence[Summary], stories: Sequence[Story], version: str
+) -> bytes:
     """The report as a page; see `view.page`. The same report gives the same bytes."""
-    return rendered(page(report, summaries, stories))
+    return rendered(page(report, summaries, stories, version))
 
 
 def rendered(shown: Page) -> bytes:

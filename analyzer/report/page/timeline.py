@@ -4,7 +4,7 @@ Law: time is cut into equal parts, and what is shown of a part are counts; so it
 however much a capture has in it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from analyzer.correlate.view import Tables
 from analyzer.findings.model import Finding, Kind
 from analyzer.report.escape import rfc3339
+from analyzer.report.remarks import counted
 from analyzer.report.result import Report
 from analyzer.tables import Array, Flag, Outcome
 
@@ -65,8 +66,8 @@ class Timeline:
     spoken: str
 
 
-def timeline(report: Report) -> Timeline | None:
-    """The timeline of a report; None where nothing has a time."""
+def timeline(report: Report, shown: Container[str]) -> Timeline | None:
+    """The timeline of a report; None where nothing has a time. `shown`: incidents to link to."""
     first = min((c.first for c in report.captures if c.first is not None), default=None)
     last = max((c.last for c in report.captures if c.last is not None), default=None)
     if first is None or last is None or not report.judgement.requests:
@@ -76,7 +77,7 @@ def timeline(report: Report) -> Timeline | None:
     undecided = np.array([one.request.time for one in report.judgement.undecided], dtype=np.int64)
     most = int(under_way.max())
     seconds = clock.length / 1e9
-    strips = [*_of_findings(report.judgement.findings, clock)]
+    strips = [*_of_findings(report.judgement.findings, clock, shown)]
     for counts, label, style in (
         (gaps, "frames are missing", "gap"),
         (np.bincount(clock.parts(undecided), minlength=PARTS), "could not be judged", "undecided"),
@@ -158,7 +159,9 @@ def _curve(counts: Ints, most: int) -> str:
     return "".join((*path, f"H{PARTS}V{HEIGHT}Z"))
 
 
-def _of_findings(findings: Sequence[Finding], clock: _Clock) -> Iterable[Strip]:
+def _of_findings(
+    findings: Sequence[Finding], clock: _Clock, shown: Container[str]
+) -> Iterable[Strip]:
     """A strip for every kind of finding that there is."""
     for kind, label in KINDS:
         parts: dict[int, list[Finding]] = {}
@@ -169,7 +172,12 @@ def _of_findings(findings: Sequence[Finding], clock: _Clock) -> Iterable[Strip]:
         if not parts:
             continue
         marks = tuple(
-            Mark(part, 1, f"{clock.text(part)}: {len(found):,} × {kind}", found[0].incident)
+            Mark(
+                part,
+                1,
+                f"{clock.text(part)}: {len(found):,} × {kind}",
+                next((f.incident for f in found if f.incident in shown), ""),
+            )
             for part, found in sorted(parts.items())
         )
         total = sum(map(len, parts.values()))
@@ -182,7 +190,7 @@ def _of_counts(counts: Ints, label: str, style: str, clock: _Clock) -> Strip:
         for part, count in enumerate(counts.tolist())
         if count
     )
-    return Strip(label, style, marks, f"{int(counts.sum()):,} requests: {label}")
+    return Strip(label, style, marks, f"{counted(int(counts.sum()), 'request')}: {label}")
 
 
 def _of_captures(report: Report, clock: _Clock) -> Iterable[Strip]:

@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from analyzer import __version__
 from analyzer.correlate.frames import Frame, listed
-from analyzer.explain import model as told
-from analyzer.explain.model import Story, Summary
+from analyzer.explain.model import Bodies, Story, Summary
+from analyzer.explain.model import Exhibit as Message
+from analyzer.explain.model import Scale as Weighed
+from analyzer.explain.model import Step as Recipe
 from analyzer.findings import model
 from analyzer.findings.model import Confidence, Finding, Kind, Verdict
 from analyzer.report import comments, remarks
@@ -62,8 +63,13 @@ _LOST = "lost"
 _OR = " || "  # of display filters
 
 
-def page(report: Report, summaries: Sequence[Summary], stories: Sequence[Story]) -> Page:
-    """The page; `summaries` are of all incidents, the worst first, `stories` of the first ones."""
+def page(
+    report: Report, summaries: Sequence[Summary], stories: Sequence[Story], version: str
+) -> Page:
+    """The page; `summaries` are of all incidents, the worst first, `stories` of the first ones.
+
+    `version` is the program's.
+    """
     judgement = report.judgement
     once = _Once(len(stories))
     incidents = tuple(
@@ -71,9 +77,14 @@ def page(report: Report, summaries: Sequence[Summary], stories: Sequence[Story])
         for number, (summary, story) in enumerate(zip(summaries, stories, strict=False), 1)
     )
     rest = summaries[len(incidents) :]
+    groups = tuple(_groups(rest))
+    shown = {one.summary.id for one in incidents}
+    rows = [line.summary for group in groups for line in group.lines]
+    shown.update(one.id for one in rows)
     leading = tuple(_leading(summaries))[:MOST_LEADING] if len(summaries) > 1 else ()
     headline, tone, said = _verdict(report, summaries)
     endpoints = judgement.endpoints
+    kinds = [*(kind for one in incidents for kind in one.kinds), *(one.kind for one in rows)]
     return Page(
         title=f"{headline.rstrip('.')} – wrangler-forensics",
         headline=headline,
@@ -85,12 +96,12 @@ def page(report: Report, summaries: Sequence[Summary], stories: Sequence[Story])
         incidents=incidents,
         meanings=tuple(sorted(once.meanings.items())),
         steps=tuple(Step(n, step.why, step.commands) for step, n in once.steps.items()),
-        groups=tuple(_groups(rest)),
+        groups=groups,
+        shown=frozenset(shown),
         in_all=len(summaries),
-        listed=len(incidents) + min(len(rest), MOST_LINES),
-        kinds=_present(Kind, (str(finding.kind) for finding in judgement.findings)),
-        confidences=_present(Confidence, (str(one.confidence) for one in summaries)),
-        timeline=timeline(report),
+        kinds=_present(Kind, kinds),
+        confidences=_present(Confidence, (one.confidence for one in summaries)),
+        timeline=timeline(report, shown),
         endpoints=tuple(_endpoints(report)),
         more_endpoints=max(0, len(endpoints) - MOST_ENDPOINTS),
         unjudged=tuple(Unjudged(one.things, one.why, one.advice) for one in report.coverage[1]),
@@ -103,7 +114,7 @@ def page(report: Report, summaries: Sequence[Summary], stories: Sequence[Story])
         ),
         notices=_first(list(_notices(report)), len(judgement.notices)),
         about=tuple((label, shortened(text, _LONGEST_REMARK)) for label, text in _about(report)),
-        version=__version__,
+        version=version,
         with_bodies=any(story.exhibits for story in stories),
     )
 
@@ -162,7 +173,7 @@ class _Once:
     legend: set[str] = field(default_factory=set)
     why: dict[tuple[str, ...], int] = field(default_factory=dict)  # -> number of the first one
     meanings: dict[str, str] = field(default_factory=dict)  # of causes
-    steps: dict[told.Step, int] = field(default_factory=dict)  # -> number on the page
+    steps: dict[Recipe, int] = field(default_factory=dict)  # -> number on the page
 
     def most_facts(self, number: int) -> int:
         """How many facts are shown of a finding of an incident."""
@@ -252,7 +263,7 @@ def _seen(report: Report, findings: Sequence[Finding]) -> Listed:
     return _first(lines[:MOST_SEEN], len(lines))
 
 
-def _shapes(bodies: told.Bodies) -> Shapes:
+def _shapes(bodies: Bodies) -> Shapes:
     owner = bodies.owner
     same = owner is not None and (owner.status, owner.lines) == (
         bodies.came.status,
@@ -261,7 +272,7 @@ def _shapes(bodies: told.Bodies) -> Shapes:
     return Shapes(bodies.usual, bodies.came, owner, same, bodies.comparison)
 
 
-def _scale(scale: told.Scale) -> Scale:
+def _scale(scale: Weighed) -> Scale:
     most = max((abs(bits) for _, bits in scale.lines), default=0.0) or 1.0
     return Scale(
         tuple(
@@ -297,7 +308,7 @@ def _cause(cause: model.Cause) -> Cause:
     )
 
 
-def _exhibit(exhibit: told.Exhibit) -> Exhibit:
+def _exhibit(exhibit: Message) -> Exhibit:
     text = "\n\n".join(part for part in (exhibit.head, exhibit.body) if part)
     return Exhibit(exhibit.title, exhibit.frame, tuple(re.split("\r\n|\n|\r", text)))
 
@@ -323,9 +334,12 @@ def _leading(summaries: Sequence[Summary]) -> Iterator[Leading]:
 
 
 def _groups(summaries: Sequence[Summary]) -> Iterator[Group]:
+    """All that are alike together; each group has a fair share of the lines that there may be."""
+    same = _alike(summaries)
     room = MOST_LINES
-    for (title, cause), every in _alike(summaries).items():
-        lines = tuple(Line(one, _time(one.time)) for one in every[:room])
+    for left, ((title, cause), every) in zip(range(len(same), 0, -1), same.items(), strict=True):
+        # What a small one leaves over is for those after it.
+        lines = tuple(Line(one, _time(one.time)) for one in every[: -(-room // left)])
         room -= len(lines)
         yield Group(title, cause, str(every[0].kind), len(every), lines)
 

@@ -69,6 +69,7 @@ class Browser:
         self._session = answer["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network", "Audits"):
             self.do(f"{domain}.enable")
+        self.do("Page.setLifecycleEventsEnabled", enabled=True)
 
     def __enter__(self) -> "Browser":
         return self
@@ -114,12 +115,18 @@ class Browser:
 
     def open(self, path: Path, anchor: str = "") -> None:
         """Load a file, and wait until it is there."""
-        self.events.clear()
         # From elsewhere, so that it is loaded even if it is there already.
-        self.do("Page.navigate", url="about:blank")
+        self._go("about:blank")
         self.events.clear()
-        self.do("Page.navigate", url=path.as_uri() + anchor)
-        while not any(e.get("method") == "Page.loadEventFired" for e in self.events):
+        self._go(path.as_uri() + anchor)
+
+    def _go(self, address: str) -> None:
+        loader = self.do("Page.navigate", url=address)["loaderId"]
+        while not any(
+            e.get("method") == "Page.lifecycleEvent"
+            and (e["params"]["loaderId"], e["params"]["name"]) == (loader, "load")
+            for e in self.events
+        ):
             self.events.append(self._next())
 
     def run(self, script: str) -> Any:
@@ -139,7 +146,8 @@ class Browser:
             "Log.entryAdded",
             "Audits.issueAdded",
         )
-        self.run("new Promise(done => setTimeout(done, 50))")
+        time.sleep(0.05)
+        self.run("0")  # what was reported meanwhile comes before the answer
         return [e for e in self.events if e.get("method") in kinds]
 
     def asked_for(self) -> set[str]:
