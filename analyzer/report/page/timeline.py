@@ -63,6 +63,7 @@ class Timeline:
     strips: tuple[Strip, ...]
     ticks: tuple[str, ...]  # at equal distances from the first to the last moment
     begins: str
+    more: int  # captures whose times are not shown
     spoken: str
 
 
@@ -94,6 +95,7 @@ def timeline(report: Report, shown: Container[str]) -> Timeline | None:
         strips=tuple(strips),
         ticks=tuple(_seconds(clock.length * n // 4, clock.length) for n in range(5)),
         begins=f"{rfc3339(first)[:23]}Z",
+        more=max(0, len(report.captures) - MOST_CAPTURES),
         spoken=f"Requests under way over {seconds:,.1f} s, at most {most:,} at once",
     )
 
@@ -118,8 +120,9 @@ class _Clock:
 
 def _seconds(after: int, whole: int) -> str:
     """A time after the beginning, as exact as a part of `whole` is long."""
-    digits = 0 if whole >= 1e11 else 1 if whole >= 1e10 else 2 if whole >= 1e9 else 4
-    return f"{after / 1e9:,.{digits}f} s"
+    unit, name = (1e9, "s") if whole >= 1e9 else (1e6, "ms")
+    digits = next((n for n, least in enumerate((100, 10, 1)) if whole >= least * unit), 3)
+    return f"{after / unit:,.{digits}f} {name}"
 
 
 def _counted(tables: Tables, clock: _Clock) -> tuple[Ints, Ints]:
