@@ -60,6 +60,20 @@ SENTENCES: dict[str, str] = {
     "routes-limit": "more different targets than are kept; the rest are not told apart",
 }
 
+# What the captures lack, and what was let go while they were read: it bears on any verdict.
+LACKING = (
+    "capture-cut-short",
+    "record-invalid",
+    "compression-damaged",
+    "no-timestamp",
+    "drops-reported",
+    "snaplen-cut",
+    "starts-midstream",
+    "direction-not-captured",
+    "gap",
+    "gap-unacknowledged",
+)
+
 # What becomes of a frame. Every frame of a capture is counted under exactly one of these.
 ANALYSED = "analysed"
 FATES: dict[str, str] = {

@@ -7,11 +7,14 @@ SIGTERM).
 
 import io
 import os
+import re
+import shutil
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from analyzer.explain.incidents import Incident
     from analyzer.pipeline import Examination
     from analyzer.report.outputs import Outputs
+    from analyzer.report.paste import Commands
     from analyzer.report.result import Report
     from analyzer.stopping import Pace
 
@@ -35,6 +39,8 @@ MOST_SHOWN = 5  # incidents whose messages a scan shows
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_SIGNAL = 128
 
+# A type for the sake of shell completion alone: what is the matter with a path is told later.
+_PATH = click.Path(allow_dash=True, readable=False)
 _JOBS = click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -111,24 +117,29 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
-@click.option("--csv", "csv_file", metavar="FILE", help="Write the findings, a row each.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the whole report.")
+@click.argument("captures", nargs=-1, required=True, type=_PATH, metavar="CAPTURE...")
+@click.option(
+    "--csv", "csv_file", type=_PATH, metavar="FILE", help="Write the findings, a row each."
+)
+@click.option("--json", "json_file", type=_PATH, metavar="FILE", help="Write the whole report.")
 @click.option(
     "--html",
     "html_file",
+    type=_PATH,
     metavar="FILE",
     help="Write the report as one page for a browser, which needs no network.",
 )
 @click.option(
     "--exchanges",
     "exchanges_file",
+    type=_PATH,
     metavar="FILE",
     help="Write every exchange, as .csv or .parquet by the name.",
 )
 @click.option(
     "--evidence",
     "evidence_folder",
+    type=_PATH,
     metavar="DIR",
     help="Write each incident: packets (hence bodies) as a commented pcapng, facts as JSON.",
 )
@@ -142,6 +153,15 @@ def main() -> None:
     help="Check each finding's frames against the file by another way; print its SHA-256.",
 )
 @click.option("--force", is_flag=True, help="Replace output files that exist.")
+@click.option(
+    "--endpoints", is_flag=True, help="Show the endpoints and their responses' shapes too."
+)
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Show all that there is: each finding's evidence and causes, endpoints, notices, what was "
+    "not judged and what was noted.",
+)
 def scan(
     captures: tuple[str, ...],
     csv_file: str | None,
@@ -155,8 +175,15 @@ def scan(
     limit: tuple[str, ...],
     verify: bool,
     force: bool,
+    endpoints: bool,
+    full: bool,
 ) -> None:
     """Read captures and report every response that is not its request's own.
+
+    It says what happened first, the worst first, and the command that tells more; then how much was
+    judged, and what could not be. Where standard output is no terminal nothing is coloured, and
+    lines are not wrapped, unless COLUMNS says at how many columns; NO_COLOR and TERM=dumb turn
+    colours off in a terminal.
 
     CAPTURE is a pcap or pcapng file, plain or compressed (gzip, zstd, lz4, xz, bzip2); a directory;
     several files of one rotated set or of several vantages; or '-' for standard input.
@@ -193,8 +220,9 @@ def scan(
             from analyzer import verification
 
             report.verified = verification.verify(report)
+        shown = _Shown(examination, _commands(captures, limit), endpoints=endpoints, full=full)
         _write(
-            report,
+            shown,
             outputs,
             lambda: _page(examination, show_bodies=show_bodies, show_secrets=show_secrets),
         )
@@ -210,12 +238,17 @@ def scan(
 
 
 @main.command()
-@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
+@click.argument("captures", nargs=-1, required=True, type=_PATH, metavar="CAPTURE...")
 @click.option(
     "--finding",
     metavar="ID",
     help="Which incident: the id of a finding or an incident, its beginning, or the number of a "
-    "finding in the scan's table. Without it the worst is told.",
+    "finding in the table of scan --full. Without it the worst is told.",
+)
+@click.option(
+    "--brief",
+    is_flag=True,
+    help="A text of some 600 characters to pass on, without the evidence: what scan says of it.",
 )
 @_JOBS
 @_LIMIT
@@ -224,6 +257,7 @@ def scan(
 def explain(
     captures: tuple[str, ...],
     finding: str | None,
+    brief: bool,
     jobs: int,
     limit: tuple[str, ...],
     show_bodies: bool,
@@ -245,13 +279,18 @@ def explain(
         from analyzer.report.outputs import Outputs
 
         _check_secrets(show_secrets, show_bodies)
+        if brief and show_bodies:
+            raise InputError("--brief shows no bodies; leave one of it and --show-bodies out")
         _check(Outputs(), captures, limit)
         examination = _examine(list(captures), jobs, pace)
         incidents = examination.incidents()
         if not incidents:
-            _show(examination.report)
+            _show(_Shown(examination, _commands(captures, limit)))
             return examination.report
         chosen = _chosen(finding, examination.report, incidents)
+        if brief:
+            _say_brief(examination, chosen)
+            return examination.report
         _tell(
             examination,
             chosen,
@@ -262,6 +301,13 @@ def explain(
         return examination.report
 
     _run(work)
+
+
+def _say_brief(examination: "Examination", chosen: "Incident") -> None:
+    from analyzer.report import verdict
+
+    text = verdict.brief(examination.report, examination.summary(chosen))
+    _say(f"{text}\n".encode(_Text.encoding, "backslashreplace"))
 
 
 def _chosen(name: str | None, report: "Report", incidents: "list[Incident]") -> "Incident":
@@ -413,7 +459,7 @@ def _examine(captures: list[str], jobs: int, pace: "Pace") -> "Examination":
 
 
 class _Silent:
-    """No progress bar: the standard error is no terminal."""
+    """No progress bar: the standard error is no terminal, or one that cannot draw it."""
 
     def __enter__(self) -> Callable[[int], None] | None:
         return None
@@ -442,7 +488,7 @@ class _Bar:
 
 
 def _progress(captures: list[str]) -> "_Silent | _Bar":
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         return _Silent()
     paths = [Path(path) for path in captures]
     total = sum(
@@ -457,19 +503,18 @@ def _progress(captures: list[str]) -> "_Silent | _Bar":
 
 def _page(examination: "Examination", *, show_bodies: bool, show_secrets: bool) -> bytes:
     """The report as a page, for which the captures are read once more."""
-    from analyzer.explain.summary import summary
     from analyzer.report.page.render import html
     from analyzer.report.page.view import MOST_FULL
 
-    report = examination.report
     incidents = examination.incidents()
     stories = examination.stories(
         incidents[:MOST_FULL], show_bodies=show_bodies, show_secrets=show_secrets
     )
-    return html(report, [summary(one, report.tables) for one in incidents], stories, __version__)
+    summaries = [examination.summary(one) for one in incidents]
+    return html(examination.report, summaries, stories, __version__)
 
 
-def _write(report: "Report", outputs: "Outputs", page: Callable[[], bytes]) -> None:
+def _write(shown: "_Shown", outputs: "Outputs", page: Callable[[], bytes]) -> None:
     """Write all outputs; where one cannot be written the others still are. `page` makes the page.
 
     Raises InputError with a line for each that could not be.
@@ -477,6 +522,7 @@ def _write(report: "Report", outputs: "Outputs", page: Callable[[], bytes]) -> N
     from analyzer.report import files
     from analyzer.report.outputs import is_standard_output
 
+    report = shown.examination.report
     every: list[tuple[str | None, Callable[[IO[bytes]], Any]]] = [
         (outputs.csv, lambda file: file.write(files.csv_text(report))),
         (
@@ -497,7 +543,7 @@ def _write(report: "Report", outputs: "Outputs", page: Callable[[], bytes]) -> N
             except InputError as error:
                 problems += error.args
     try:
-        _show(report) if alone is None else _say(_bytes(alone))
+        _show(shown) if alone is None else _say(_bytes(alone))
     except InputError as error:
         problems += error.args
     if problems:
@@ -512,27 +558,83 @@ def _bytes(put: Callable[[IO[bytes]], Any]) -> bytes:
     return file.getvalue()
 
 
-def _show(report: "Report") -> None:
-    from analyzer.report import terminal
+@dataclass(frozen=True)
+class _Shown:
+    """What a scan shows on standard output."""
 
-    _print(lambda console: terminal.show(report, console))
+    examination: "Examination"
+    commands: "Commands"
+    endpoints: bool = False
+    full: bool = False
 
 
-def _print(render: Callable[["Console"], None]) -> None:
-    """Render for the terminal, or whatever else standard output is, then write it in one go."""
+def _commands(captures: tuple[str, ...], limit: tuple[str, ...]) -> "Commands":
+    """The commands to type next: by the name that this program was called by."""
+    from analyzer.report.paste import Commands, quoted
+
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return Commands(f"{quoted(_found(Path(sys.executable)))} -m analyzer", captures, limit)
+    return Commands(quoted(_found(called)), captures, limit)
+
+
+def _found(program: Path) -> str:
+    """The name alone of a program that the shell finds by it, else its path as it was called."""
+    found = shutil.which(program.name)
+    same = found is not None and Path(found).resolve() == program.resolve()
+    return program.name if same else str(program)
+
+
+def _show(shown: _Shown) -> None:
+    from analyzer.report import terminal, verdict
+    from analyzer.report.layout import UNWRAPPED, Out
+
+    examination, report = shown.examination, shown.examination.report
+    overview = examination.overview(verdict.MOST_LISTED)
+
+    def show(console: "Console") -> None:
+        width = UNWRAPPED if _unwrapped(console) else min(console.width, verdict.WIDEST)
+        verdict.show(report, overview, shown.commands, Out(console, width), full=shown.full)
+        if shown.full:
+            console.print()
+            terminal.details(report, console)
+        elif shown.endpoints:
+            console.print()
+            terminal.endpoints(report, console)
+
+    _print(show, piped=_PIPED)
+
+
+_PIPED = 500  # columns of tables in what is piped: all that they have in a line
+
+
+def _unwrapped(console: "Console") -> bool:
+    """Whether lines are left as long as they are: nobody said where they are to be wrapped."""
+    return not console.is_terminal and not os.environ.get("COLUMNS", "").isdigit()
+
+
+def _print(render: Callable[["Console"], None], *, piped: int | None = None) -> None:
+    """Render for the terminal, or whatever else standard output is, then write it in one go.
+
+    `piped` is how many columns there are where that is no terminal and nobody says how many.
+    """
     from rich.console import Console
 
     there = Console()
     text = _Text()
     console = Console(
         file=text,
-        width=there.width,
+        width=piped if piped and _unwrapped(there) else there.width,
         force_terminal=there.is_terminal,
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
         highlight=False,
         soft_wrap=False,
     )
     render(console)
-    _say(text.getvalue().encode(text.encoding, "backslashreplace"))
+    shown = text.getvalue()
+    if not there.is_terminal:
+        shown = re.sub(" +$", "", shown, flags=re.MULTILINE)
+    _say(shown.encode(text.encoding, "backslashreplace"))
 
 
 class _Text(io.StringIO):

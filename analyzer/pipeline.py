@@ -29,7 +29,8 @@ from analyzer.correlate.frames import file_names
 from analyzer.correlate.view import Tables, Variants, place_of
 from analyzer.errors import InputError
 from analyzer.explain.incidents import Incident, incidents
-from analyzer.explain.model import Story
+from analyzer.explain.model import Overview, Story, Summary
+from analyzer.explain.summary import overview, summary
 from analyzer.explain.tell import Scene, tell, window
 from analyzer.extraction import Extraction, Recorder, join
 from analyzer.features.echoes import renumbered
@@ -443,6 +444,14 @@ class Examination:
     def incidents(self) -> list[Incident]:
         """The findings as incidents, the worst first."""
         return incidents(self.report.judgement.findings, self.report.tables)
+
+    def overview(self, most: int) -> Overview:
+        """The incidents in brief: the worst `most` groups of those that repeat."""
+        return overview(self.incidents(), self.report.tables, most)
+
+    def summary(self, incident: Incident) -> Summary:
+        """An incident in a sentence or two."""
+        return summary(incident, self.report.tables)
 
     def scenes(self, chosen: Sequence[Incident]) -> list[Scene]:
         """All that there is to tell incidents by, after one more look at their connections."""

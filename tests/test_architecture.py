@@ -18,6 +18,7 @@ FREE = {"anomalies", "compiled", "errors", "intervals", "limits", "tables"}
 SPLIT = {"tcp", "features"}
 ALLOWED: dict[str, set[str]] = {
     "__init__": {"pipeline", "report", "errors"},
+    "__main__": {"cli"},
     "cli": {"pipeline", "report", "explain", "dossier", "__init__", "errors", "stopping",
             "verification"},
     # composes the pipeline, stories and files

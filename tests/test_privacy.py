@@ -14,10 +14,11 @@ import analyzer
 from analyzer import dossier, pipeline
 from analyzer.explain.summary import summary
 from analyzer.pipeline import Examination
-from analyzer.report import files, ladder, terminal
+from analyzer.report import files, ladder
 from analyzer.report.escape import rfc3339
 from analyzer.report.page.render import html
 from tests.recordings import Recording, recording, recordings
+from tests.report.showing import show_all
 
 _TELLING = 8  # characters from which on a value is not met by chance
 RECORDED = [r for r in recordings() if r.vantage == "container"]
@@ -79,7 +80,7 @@ def outputs(examined: Examination, folder: Path, *, show_bodies: bool) -> Iterat
     report = examined.report
     out = io.StringIO()
     console = Console(file=out, width=200, highlight=False)
-    terminal.show(report, console)
+    show_all(report, console)
     for incident in examined.incidents():
         ladder.show(examined.story(incident, show_bodies=show_bodies), console)
     yield "terminal", out.getvalue()

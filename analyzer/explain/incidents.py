@@ -55,6 +55,20 @@ def incidents(findings: Sequence[Finding], tables: Tables) -> list[Incident]:
     return sorted(found, key=lambda i: (_badness(i.worst), _time(i.findings[0]), i.id))
 
 
+def repeated(every: Sequence[Incident]) -> list[tuple[Incident, ...]]:
+    """Incidents that are the same again (kind, confidence, cause and endpoint) put together.
+
+    They come in the order of their first.
+    """
+    found: dict[tuple[str, ...], list[Incident]] = {}
+    for incident in every:
+        worst = incident.worst
+        about = worst.request or worst.owner
+        endpoint = "" if about is None else about.endpoint
+        found.setdefault((worst.kind, worst.confidence, worst.cause, endpoint), []).append(incident)
+    return [tuple(group) for group in found.values()]
+
+
 def _badness(finding: Finding) -> tuple[int, int]:
     return _KINDS.index(finding.kind), _CONFIDENCES.index(finding.confidence)
 

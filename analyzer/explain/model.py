@@ -57,6 +57,35 @@ class Summary:
         return f"Look at frame{'s' if len(self.frames) > 1 else ''} {told}." if told else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """So many incidents that repeat (one kind, confidence, cause and endpoint), by the first.
+
+    `within` is the time from the first's beginning to the last's, in words.
+    """
+
+    summary: Summary
+    count: int
+    within: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All incidents of a report, the worst first: the first groups of them, and how many there are.
+
+    `groups_in_all` counts those that are not in `groups` too, `incidents` those of all groups.
+    """
+
+    groups: tuple[Group, ...]
+    groups_in_all: int
+    incidents: int
+
+    @property
+    def left_out(self) -> int:
+        """The incidents in groups that are not told."""
+        return self.incidents - sum(group.count for group in self.groups)
+
+
 class Manner(StrEnum):
     """What kind of event it is; a renderer may choose how to draw it."""
 

@@ -14,14 +14,15 @@ from analyzer.correlate.frames import Frame
 from analyzer.correlate.model import Request
 from analyzer.correlate.view import Tables
 from analyzer.explain import words
-from analyzer.explain.incidents import Incident
-from analyzer.explain.model import Pointer, Summary
+from analyzer.explain.incidents import Incident, repeated
+from analyzer.explain.model import Group, Overview, Pointer, Summary
 from analyzer.explain.parties import Parties
 from analyzer.explain.weights import odds
-from analyzer.explain.words import alike, asked, duration, sentence, strayed
+from analyzer.explain.words import alike, duration, sentence, strayed
 from analyzer.findings.causes import BACKEND
 from analyzer.findings.model import Cause, Confidence, Finding, How, Kind, Verdict
 
+LONGEST_TARGET = 80  # characters; `explain` has more in its evidence
 _NOTHING_GOT = (Kind.UNANSWERED, Kind.INCOMPLETE)
 _AT_ONCE = (How.STARVED, How.STUCK)
 _SURE = {
@@ -68,7 +69,7 @@ def summary(incident: Incident, tables: Tables) -> Summary:
     lead = first.findings[0]
     # Two that were crossed are one thing, told in two sentences.
     told = every[:2] if words.crossed(incident.findings) else every[:1]
-    known = [finding for one in told for finding in one.findings]
+    known = {id(finding) for one in told for finding in one.findings}
     causes = considered(incident.findings)
     about = lead.request or lead.owner
     return Summary(
@@ -83,11 +84,26 @@ def summary(incident: Incident, tables: Tables) -> Summary:
         asked=first.asked,
         got=first.got,
         whose=" ".join([first.whose, *(one.text for one in told[1:])]).strip(),
-        more=_more([f for f in incident.findings if f not in known]),
+        more=_more([f for f in incident.findings if id(f) not in known]),
         why=_why_briefly(causes, incident.findings),
         sure=_sure(lead),
         frames=tuple(_pointers(lead, tables)),
     )
+
+
+def overview(incidents: Sequence[Incident], tables: Tables, most: int) -> Overview:
+    """The first `most` groups of incidents, which are in the order of `incidents`."""
+    groups = repeated(incidents)
+    return Overview(
+        tuple(_group(group, tables) for group in groups[:most]),
+        len(groups),
+        len(incidents),
+    )
+
+
+def _group(incidents: Sequence[Incident], tables: Tables) -> Group:
+    times = [incident.headline[2] for incident in incidents]
+    return Group(summary(incidents[0], tables), len(incidents), duration(max(times) - min(times)))
 
 
 def _more(findings: Sequence[Finding]) -> str:
@@ -139,8 +155,9 @@ def tellings(parties: Parties) -> Iterator[Telling]:
     starved = _starved(findings)
     if starved:
         yield _of_starved(parties, starved)
+    at_once = set(map(id, starved))
     for finding in findings:
-        if finding in starved:
+        if id(finding) in at_once:
             continue
         if finding.kind is Kind.UNANSWERED and not any(alike(o, finding.request) for o in owners):
             yield _of_unanswered(parties, finding)
@@ -172,9 +189,9 @@ def _of_misdelivered(parties: Parties, finding: Finding, told: Sequence[Finding]
     if finding.cause == BACKEND and any(alike(f.request, owner) for f in told):
         return Telling(
             (finding,),
-            f"The next one, {asked(request)} (frame {parties.tables.frame(request)}, from "
+            f"The next one, {_asked(request)} (frame {parties.tables.frame(request)}, from "
             f"{_host(request)}),",
-            f"was {sure}given the response to {asked(owner)}",
+            f"was {sure}given the response to {_asked(owner)}",
             "in the same way.",
         )
     if any(alike(f.owner, request) and alike(f.request, owner) for f in told):
@@ -189,7 +206,7 @@ def _of_misdelivered(parties: Parties, finding: Finding, told: Sequence[Finding]
         return Telling(
             (finding,),
             f"{_begin(parties, request)}, and {_named(parties, owner)}, while both waited, for "
-            f"{asked(owner)}.",
+            f"{_asked(owner)}.",
             f"{_capital(who)} was sent the response",
             f"that {sure}belongs to {theirs}'s request.",
         )
@@ -197,7 +214,7 @@ def _of_misdelivered(parties: Parties, finding: Finding, told: Sequence[Finding]
     return Telling(
         (finding, *(f for f in findings if alike(f.request, owner) and f.kind in _NOTHING_GOT)),
         _begin(parties, request),
-        f"and was sent {_what_is(finding)} response to {asked(owner)},",
+        f"and was sent {_what_is(finding)} response to {_asked(owner)},",
         f"which {_named(parties, owner)} had asked for {before} before on another connection."
         f"{_fates(parties, owner)}",
     )
@@ -227,30 +244,30 @@ def _of_slipped(parties: Parties, finding: Finding, told: Sequence[Finding]) -> 
     if any(alike(f.request, owner) for f in told):
         return Telling(
             (finding,),
-            f"The next request there, {asked(request)} (frame {parties.tables.frame(request)}),",
+            f"The next request there, {_asked(request)} (frame {parties.tables.frame(request)}),",
             "was given the answer to the one before it",
             "in the same way.",
         )
     later = duration(request.time - owner.time)
-    first = f"On one connection {_named(parties, request)} asked for {asked(owner)},"
+    first = f"On one connection {_named(parties, request)} asked for {_asked(owner)},"
     if any(cause.how is How.BODY_UNREAD for cause in finding.causes):
         return Telling(
             (finding,),
-            f"{first} was answered, and {later} after the first asked for {asked(request)}.",
+            f"{first} was answered, and {later} after the first asked for {_asked(request)}.",
             f"It was sent a {response.status},",
             f"the answer to the body of the first, which the {parties.server} had not read.",
         )
     if response.time < request.time:
         return Telling(
             (finding,),
-            f"{first} and {later} later for {asked(request)}.",
+            f"{first} and {later} later for {_asked(request)}.",
             "The response that it read for the later one had been sent before the server had even "
             "received that request:",
             "it belongs to the earlier one, or to none.",
         )
     return Telling(
         (finding,),
-        f"{first} and {later} later, before the answer had come, for {asked(request)}.",
+        f"{first} and {later} later, before the answer had come, for {_asked(request)}.",
         "The answer that came first",
         "is the first one's; whoever waited for the second one in that client "
         f"{_SURE[finding.confidence]}read it.",
@@ -265,7 +282,7 @@ def _of_strayed(parties: Parties, finding: Finding) -> Telling:
     return Telling(
         (finding, *(f for f in findings if alike(f.request, owner) and f.kind in _NOTHING_GOT)),
         f"{_capital(parties.client(response))}, which was waiting for nothing,",
-        f"was sent {_what_is(finding)} response to {asked(owner)},",
+        f"was sent {_what_is(finding)} response to {_asked(owner)},",
         f"which {_named(parties, owner)} had asked for {duration(response.time - owner.time)} "
         f"before.{_fates(parties, owner)}",
     )
@@ -276,7 +293,7 @@ def _gave_up(tables: Tables, request: Request) -> str:
     ends = _ends(tables, request)
     if not ends:
         return ", as long as the capture goes on."
-    return f"; {duration(ends[0].time - request.time)} after its request {ends[0].how}."
+    return f"; after {duration(ends[0].time - request.time)} {ends[0].how}."
 
 
 class _End(NamedTuple):
@@ -327,7 +344,7 @@ def _of_starved(parties: Parties, starved: Sequence[Finding]) -> Telling:
     more = f" and {len(endpoints) - 3} more" if len(endpoints) > 3 else ""
     return Telling(
         tuple(starved),
-        f"{len(every)} requests by {words.counted(clients, 'client', 'clients')} hung at the "
+        f"{len(every):,} requests by {words.counted(clients, 'client', 'clients')} hung at the "
         f"{parties.server} at once, the first in frame {parties.tables.frame(first)} and the last "
         f"{duration(last.time - first.time)} later: {', '.join(endpoints[:3])}{more}.",
         "None of them got a byte of a response.",
@@ -360,12 +377,12 @@ def _of_unsolicited(parties: Parties, finding: Finding) -> Telling:
     if owner is not None and finding.is_extra:
         return Telling(
             (finding,),
-            f"The response to {asked(owner)} (frame {parties.tables.frame(owner)})",
+            f"The response to {_asked(owner)} (frame {parties.tables.frame(owner)})",
             f"is followed by {words.size(response.extra)} that are no part of it and begin no "
             "other message.",
             "Whoever reads on there finds them where the next response must begin.",
         )
-    last = "" if owner is None else f"; the last request was {asked(owner)}"
+    last = "" if owner is None else f"; the last request was {_asked(owner)}"
     return Telling(
         (finding,),
         f"The {parties.server}",
@@ -377,7 +394,12 @@ def _of_unsolicited(parties: Parties, finding: Finding) -> Telling:
 
 def _begin(parties: Parties, request: Request) -> str:
     """Who asked what."""
-    return f"{_capital(_named(parties, request))} asked the {parties.server} for {asked(request)}"
+    return f"{_capital(_named(parties, request))} asked the {parties.server} for {_asked(request)}"
+
+
+def _asked(request: Request) -> str:
+    """Method and target, short enough for a sentence that has two."""
+    return words.asked(request, LONGEST_TARGET)
 
 
 def _named(parties: Parties, request: Request) -> str:

@@ -80,11 +80,11 @@ def duration(nanoseconds: int) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def asked(request: Request) -> str:
+def asked(request: Request, longest: int = _LONGEST_TARGET) -> str:
     """Method and target; credentials in that are masked, and it is cut where it is very long."""
     target = secrets.target(request.target)
-    if len(target) > _LONGEST_TARGET:
-        target = target[: _LONGEST_TARGET - 1] + "…"
+    if len(target) > longest:
+        target = target[: longest - 1] + "…"
     return f"{request.method} {target}"
 
 
@@ -116,9 +116,9 @@ def title(findings: tuple[Finding, ...], worst: Finding) -> str:
     if kinds.count(Kind.MISDELIVERED) == 1 and Kind.UNANSWERED in kinds:
         return "one request hung, and its response went to another"
     if kinds.count(Kind.MISDELIVERED) > 1:
-        return f"{kinds.count(Kind.MISDELIVERED)} responses went to the wrong requests"
+        return f"{kinds.count(Kind.MISDELIVERED):,} responses went to the wrong requests"
     if len(kinds) > 1 and set(kinds) == {Kind.UNANSWERED}:
-        return f"{len(kinds)} requests hung at once"
+        return f"{len(kinds):,} requests hung at once"
     if Kind.UNANSWERED in kinds and any(map(strayed, findings)):
         return "one request hung, and its response went to another connection"
     return BEHIND if worst.is_extra else TITLES[worst.kind]

@@ -16,16 +16,17 @@ from analyzer.correlate.frames import listed
 from analyzer.explain.model import Bodies, Event, Exhibit, Look, Manner, Scale, Step, Story
 from analyzer.findings.model import Verdict
 from analyzer.report.escape import rfc3339, shortened, visible
+from analyzer.report.layout import Out, wrapped
 
 WIDEST = 140  # columns; more makes the eye lose the line
 NARROWEST = 60
+MOST_OTHERS = 20  # incidents beside the one that is told
 MOST_BODIES = 2  # comparisons of one story
 _TIME, _FRAME = 9, 7  # columns of the gutter; frames that have their files have more,
 _WIDEST_FRAME = 5  # no more than this part of all columns
 _PAUSE = 0.08  # share of the whole time that makes a pause worth a line of its own
 _LEAST_PAUSE = 50_000_000  # ns
 _LONGEST_SHAPE = 300
-_PIECES = re.compile(r"/?[^/?&]*[/?&]|/?[^/?&]+")
 
 _STYLES: dict[Manner, str] = {
     Manner.ASTRAY: "bold red",
@@ -64,7 +65,7 @@ _ASCII = Glyphs("|", ":", "-", "=", "<", ">", "|", "|")
 def show(story: Story, console: Console, comments: Sequence[str] = ()) -> None:
     """Print a story; `comments` are those that its captures have on its frames."""
     width = max(NARROWEST, min(console.width, WIDEST))
-    out = _Out(console, width)
+    out = Out(console, width)
     heading = Text.assemble((f"Incident {story.id}  ", "bold"), (visible(story.title), "bold red"))
     console.print(heading)
     for paragraph in story.summary:
@@ -103,7 +104,7 @@ def show(story: Story, console: Console, comments: Sequence[str] = ()) -> None:
     messages(story, console)
 
 
-def _scale(out: "_Out", scale: Scale) -> None:
+def _scale(out: "Out", scale: Scale) -> None:
     """What was weighed: a bit more makes it twice as likely."""
     for about, bits in scale.lines:
         out.say(about, indent=8, label=f"{bits:+6.1f}")
@@ -116,34 +117,9 @@ def _scale(out: "_Out", scale: Scale) -> None:
 
 def messages(story: Story, console: Console) -> None:
     """Print the messages of a story that was told with bodies."""
-    out = _Out(console, max(NARROWEST, min(console.width, WIDEST)))
+    out = Out(console, max(NARROWEST, min(console.width, WIDEST)))
     for exhibit in story.exhibits:
         _exhibit(out, exhibit)
-
-
-@dataclass(frozen=True, slots=True)
-class _Out:
-    """Prints lines of at most `width` columns, without blanks at their ends."""
-
-    console: Console
-    width: int
-
-    def line(self, text: Text) -> None:
-        text.rstrip()
-        self.console.print(text, no_wrap=True, overflow="ignore", crop=False)
-
-    def title(self, text: str) -> None:
-        self.console.print()
-        rule = "-" if self.console.options.ascii_only else "─"
-        line = Text(f"{text} ", style="bold")
-        self.line(line.append(rule * (self.width - len(line)), style="dim"))
-
-    def say(self, text: str, *, indent: int = 0, label: str = "", style: str = "") -> None:
-        """A paragraph, indented, with a label before its first line."""
-        margin = label.ljust(indent)
-        for line in wrapped(visible(text), self.width - indent):
-            self.line(Text(f"{margin}{line}", style=style))
-            margin = " " * indent
 
 
 # --- the ladder ----------------------------------------------------------------------------
@@ -307,29 +283,10 @@ def _arrow(event: Event, words: str, room: int, places: Sequence[int], glyphs: G
     return f"{glyphs.lane}{glyphs.left}{shaft}{glyphs.leave_left}"
 
 
-def wrapped(text: str, width: int) -> list[str]:
-    """`text` in lines of at most `width` columns; a longer word breaks behind a `/`, `?` or `&`."""
-    lines, line = [], ""
-    for word in text.split(" "):
-        glue = " " if line else ""
-        for piece in _PIECES.findall(word) if len(word) > width else [word]:
-            if len(line) + len(glue) + len(piece) <= width:
-                line += glue + piece
-            else:
-                if line:
-                    lines.append(line)
-                while len(piece) > width:
-                    lines.append(piece[:width])
-                    piece = piece[width:]
-                line = piece
-            glue = ""
-    return [*lines, line] if line or not lines else lines
-
-
 # --- the rest ------------------------------------------------------------------------------
 
 
-def _bodies(out: _Out, bodies: Bodies) -> None:
+def _bodies(out: Out, bodies: Bodies) -> None:
     column = (out.width - 3) // 2
     left, right = (_column(look, column) for look in (bodies.usual, bodies.came))
     for one, two in zip_longest(left, right, fillvalue=("", "")):
@@ -350,14 +307,14 @@ def _column(look: Look, width: int) -> list[tuple[str, str]]:
     return found
 
 
-def _step(out: _Out, number: int, step: Step) -> None:
+def _step(out: Out, number: int, step: Step) -> None:
     out.say(step.why, indent=3, label=f"{number}.")
     for command in step.commands:
         # Not wrapped: it is there to be copied.
         out.line(Text(f"   {visible(command)}", style="cyan"))
 
 
-def _exhibit(out: _Out, exhibit: Exhibit) -> None:
+def _exhibit(out: Out, exhibit: Exhibit) -> None:
     out.title(f"Frame {exhibit.frame}: {shortened(visible(exhibit.title), out.width - 20)}")
     for line in "\n\n".join(t for t in (exhibit.head, exhibit.body) if t).split("\n"):
         text = line.lstrip(" ")
@@ -371,5 +328,8 @@ def others(stories: Sequence[tuple[str, str, int]], console: Console) -> None:
         return
     console.print()
     console.print(Text("Other incidents; --finding ID tells them:", style="bold"))
-    for name, title, time in stories:
+    for name, title, time in stories[:MOST_OTHERS]:
         console.print(Text(f"  {name}  {rfc3339(time)[:23]}Z  {visible(title)}"))
+    if len(stories) > MOST_OTHERS:
+        more = len(stories) - MOST_OTHERS
+        console.print(Text(f"  and {more:,} more; scan --json lists them", style="dim"))

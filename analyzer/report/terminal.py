@@ -1,4 +1,7 @@
-"""The report in a terminal: a summary, the endpoints, the findings; readable at 80 columns."""
+"""The details behind the verdict: what was read, the endpoints, the findings with all evidence.
+
+Readable at 80 columns.
+"""
 
 from collections.abc import Sequence
 
@@ -14,7 +17,6 @@ from analyzer.findings.model import CAUSES, Confidence, Finding, Kind, Verdict
 from analyzer.report import remarks
 from analyzer.report.comments import comments, lines
 from analyzer.report.escape import shortened, visible
-from analyzer.report.remarks import counted
 from analyzer.report.result import Report, incidents, seen_text
 
 MOST_ENDPOINTS = 20
@@ -41,24 +43,27 @@ _CONFIDENCES = {
 }
 
 
-def show(report: Report, console: Console) -> None:
-    """Print the report."""
+def details(report: Report, console: Console) -> None:
+    """Print all that there is beside the verdict."""
     console.print(_summary(report))
     if report.judgement.endpoints:
         console.print()
-        console.print(_endpoints(report, console.width))
+        endpoints(report, console)
     if report.judgement.findings:
         console.print()
-        console.print(_findings(report))
+        console.print(_findings(report, expand=console.is_terminal))
     for part in (_undecided(report), _notices(report)):
         if part is not None:
             console.print()
             console.print(part)
-    console.print()
-    if report.judgement.findings:
-        hint = "wrangler-forensics explain CAPTURE... [--finding ID] tells one step by step."
-        console.print(Text(hint, style="dim"))
-    console.print(_verdict(report))
+
+
+def endpoints(report: Report, console: Console) -> None:
+    """Print the endpoints with the shapes of their responses."""
+    if report.judgement.endpoints:
+        console.print(_endpoints(report, console.width))
+    else:
+        console.print("No endpoint: no request was read.")
 
 
 def _plain(text: str) -> Text:
@@ -103,9 +108,9 @@ def _endpoints(report: Report, width: int) -> RenderableType:
     return table
 
 
-def _findings(report: Report) -> RenderableType:
+def _findings(report: Report, *, expand: bool) -> RenderableType:
     table = Table(
-        title="Findings", title_justify="left", show_header=False, show_lines=True, expand=True
+        title="Findings", title_justify="left", show_header=False, show_lines=True, expand=expand
     )
     table.add_column("which", no_wrap=True)
     table.add_column("what", overflow="fold")
@@ -233,39 +238,3 @@ def _listed(title: str, total: int, lines: Sequence[tuple[Frame | None, str]]) -
     if total > len(lines):
         parts.append(Text(f"  and {total - len(lines):,} more; --json lists them", style="dim"))
     return Group(*parts)
-
-
-def _verdict(report: Report) -> RenderableType:
-    """The last lines: how much was judged, what was not and why, and what came of it."""
-    judged, unjudged = report.coverage
-    requests = report.judgement.requests
-    findings = report.judgement.findings
-    if report.nothing_judged:
-        head = Text.assemble((remarks.NOTHING_JUDGED, "bold yellow"), f" {remarks.NOT_WELL}")
-        lines = [("", f"{one.things}: {one.why}") for one in unjudged]
-        advice = [("→", text) for text in remarks.advice(report)]
-        return Group(head, _rows(lines), _rows(advice))
-    parts: list[RenderableType] = []
-    if not findings:
-        parts.append(Text(remarks.NO_FINDING, style="bold green"))
-    if requests or not findings:
-        parts.append(Text(remarks.judged(report)))
-    if report.judgement.nameless:
-        parts.append(Text(remarks.nameless(report.judgement.nameless)))
-    if judged < requests:
-        parts.append(Text(f"{requests - judged:,} could not be judged:"))
-        parts.append(_rows(remarks.not_judged(report)))
-    if findings:
-        total = (f"{counted(len(findings), 'finding')}:", "bold red")
-        parts.append(Text.assemble(total, f" {remarks.kinds(report)}."))
-    return Group(*parts)
-
-
-def _rows(lines: Sequence[tuple[str, str]]) -> RenderableType:
-    """Indented paragraphs, each behind its mark or number."""
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(justify="right", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for mark, text in lines:
-        grid.add_row(f"  {mark}" if mark else " ", _plain(text))
-    return grid

@@ -10,7 +10,8 @@ from rich.console import Console
 from analyzer import pipeline
 from analyzer.correlate.frames import Frame
 from analyzer.explain.model import Event, Lane, Manner, Story
-from analyzer.report.ladder import ladder, show, wrapped
+from analyzer.report.ladder import ladder, show
+from analyzer.report.layout import wrapped
 from tests.builder import SECOND
 from tests.recordings import recording, recordings
 
@@ -97,6 +98,7 @@ def test_any_text_stays_between_its_lanes(text: str, lanes: int) -> None:
         ("/a?b=1&c=2", 6, ["/a?", "b=1&", "c=2"]),
         ("x" * 25, 10, ["x" * 10, "x" * 10, "x" * 5]),
         ("ab " + "x" * 12, 10, ["ab", "x" * 10, "xx"]),
+        ("after 1.50 s it", 10, ["after", "1.50 s it"]),
     ],
 )
 def test_lines_break_between_words_and_behind_slashes(

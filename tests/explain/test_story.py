@@ -62,7 +62,7 @@ def test_the_story_has_its_moments() -> None:
     assert (1149, "gives up and closes (FIN)") in texts(story, Manner.CLOSE)
     assert [frame for frame, _ in texts(story, Manner.ACK)] == [1138, 1145, 1150]
     assert "client 1 (172.31.17.21) had asked for 1.50 s before" in story.summary[0]
-    assert "3.00 s after its request it closed its connection" in story.summary[0]
+    assert "after 3.00 s it closed its connection" in story.summary[0]
     (bodies,) = story.bodies
     assert bodies.usual.title == "usual: GET /api/v1/paddocks/{id}/occupancy"
     assert bodies.usual.count >= 10 and "horseId: number" in bodies.came.lines

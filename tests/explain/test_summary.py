@@ -34,7 +34,7 @@ def test_the_story_says_who_got_whose_response_and_why() -> None:
     assert one.got == "and was sent the response to GET /api/v1/horses/417/vet-report,"
     assert one.whose == (
         "which client 1 (172.31.17.21) had asked for 1.50 s before on another connection. "
-        "Client 1 got no byte of a response; 3.00 s after its request it closed its connection."
+        "Client 1 got no byte of a response; after 3.00 s it closed its connection."
     )
     assert one.more == "" and one.findings == 2
     assert one.why.startswith("Why: the process wrote to a socket that was no longer")
@@ -85,9 +85,7 @@ def test_what_is_not_certain_is_not_told_as_if_it_were(
 
 def test_a_request_that_hung_says_how_its_wait_ended() -> None:
     (one,) = summaries(recording("silent-node12", "client1"))
-    assert one.got == (
-        "and got no byte of a response; 3.00 s after its request it closed its connection."
-    )
+    assert one.got == ("and got no byte of a response; after 3.00 s it closed its connection.")
     assert [pointer.what for pointer in one.frames] == ["the request", "the client closes"]
     assert one.whose == "" and one.sure == "certain"
 

@@ -28,11 +28,11 @@ from analyzer.findings.judge import judge
 from analyzer.http import content, grammar, preambles
 from analyzer.http.grammar import Fields
 from analyzer.report import files as outputs
-from analyzer.report import terminal
 from analyzer.report.result import Report
 from tests.builder import ACK, ETHERNET, FIN, PSH, RST, SECOND, START, SYN, Frame, packet, pcap
 from tests.http.reading import Read, Wire, messages
 from tests.packets.test_decode import both_decoders, frames_of
+from tests.report.showing import show_all
 
 Target = Callable[[bytes], None]
 
@@ -375,7 +375,7 @@ def check_outputs(report: Report) -> None:
     parsed = json.loads(outputs.json_text(report))
     assert len(parsed["findings"]) == len(report.judgement.findings)
     out = io.StringIO()
-    terminal.show(report, Console(file=out, width=80, force_terminal=False, highlight=False))
+    show_all(report, Console(file=out, width=80, force_terminal=False, highlight=False))
     assert not _CONTROLS.search(out.getvalue())
     table = io.BytesIO()
     outputs.write_exchanges(report, "e.csv", table)

@@ -14,10 +14,10 @@ from analyzer.report import ladder
 from analyzer.report.comments import told
 from analyzer.report.files import json_text
 from analyzer.report.result import Report
-from analyzer.report.terminal import show
 from tests.builder import Pcapng
 from tests.golden.rewriting import records
 from tests.recordings import recording
+from tests.report.showing import show_all
 
 HOSTILE = "\x1b[31mred \x07 [bold]=1+1"
 
@@ -65,7 +65,7 @@ def test_json_has_them(report: Report) -> None:
 
 def test_terminal_shows_them_harmless(report: Report) -> None:
     out = io.StringIO()
-    show(report, Console(file=out, width=120, force_terminal=False))
+    show_all(report, Console(file=out, width=120, force_terminal=False))
     text = out.getvalue()
     request = report.judgement.findings[0].request
     assert request is not None

@@ -93,7 +93,7 @@ def test_what_is_partial_says_so_in_a_terminal(story: Path) -> None:
     process.stdin.flush()
     reads(process)
     process.send_signal(signal.SIGINT)
-    assert b"partial" in process.stdout.read()
+    assert b"Partial: stopped before the captures ended" in process.stdout.read()
     assert process.wait(20) == 130
     process.stdin.close()
 
@@ -106,7 +106,7 @@ def test_what_is_partial_says_so_on_a_page(story: Path) -> None:
     reads(process)
     process.send_signal(signal.SIGINT)
     text = process.stdout.read()
-    assert b"Partial report" in text and b"could not be read a second time" in text
+    assert b"Partial: stopped" in text and b"could not be read a second time" in text
     assert process.wait(20) == 130
     process.stdin.close()
 
@@ -114,7 +114,7 @@ def test_what_is_partial_says_so_on_a_page(story: Path) -> None:
 def test_what_was_read_to_its_end_is_not_partial(story: Path) -> None:
     report = json.loads(run("scan", story, "--json", "-").stdout)
     assert report["partial"] is False
-    assert b"partial" not in run("scan", story).stdout
+    assert b"Partial" not in run("scan", story).stdout
 
 
 def test_a_second_signal_ends_it_at_once(story: Path) -> None:
@@ -221,7 +221,7 @@ def test_one_output_that_fails_takes_no_other_along(
     other = tmp_path / "e.csv"
     done = run("scan", story, option, "/dev/full", "--force", "--exchanges", other)
     assert "/dev/full: No space left on device" in complaint(done)
-    assert b"MISDELIVERED" in done.stdout
+    assert b"1 misdelivered" in done.stdout
     assert len(other.read_text().splitlines()) == 20
     assert Path("/dev/full").is_char_device()
 

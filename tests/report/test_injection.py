@@ -1,12 +1,17 @@
 """Text from packets, planted wherever there is room for it, acts nowhere."""
 
+import csv
+import io
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.builder import ETHERNET, SECOND, Pcapng, as_json, in_time, linked, request, response
 from tests.findings.stable import VET, epilogue, ordinary, swap, talk
+from tests.report.test_command import Done, run
 
 PLANTED = (
     "\x1b[31m\x1b]0;owned\x07\x1b[2J\x9b5m",
@@ -55,3 +60,64 @@ def planted(folder: Path, more: tuple[str, ...] = ()) -> Path:
     path = folder / "pl[red]an\x1b[31mted.pcapng"
     path.write_bytes(file.data)
     return path
+
+
+@pytest.fixture(scope="module")
+def folder(capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All outputs of a scan, alone in a folder."""
+    place = tmp_path_factory.mktemp("outputs")
+    done = run("scan", capture, "--csv", place / "f.csv", "--json", place / "r.json",
+               "--exchanges", place / "e.csv")  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == b""
+    return place
+
+
+def shown(done: Done) -> Iterator[str]:
+    yield done.stdout.decode()
+    yield done.stderr.decode()
+
+
+@pytest.mark.parametrize("columns", [60, 200])
+@pytest.mark.parametrize("command", ["scan", "scan --full", "explain", "explain --brief"])
+def test_a_terminal(capture: Path, command: str, columns: int) -> None:
+    done = run(*command.split(), capture, columns=columns)
+    assert done.returncode == 1
+    for text in shown(done):
+        assert not ACTING.search(text)
+    if command == "scan --full":
+        whole = re.sub(r"[\s│]", "", done.stdout.decode())
+        assert "[red]markup[/red]" in whole
+        assert r"\x1b]0;owned\x07" in whole
+
+
+def test_an_error(tmp_path: Path) -> None:
+    done = run("scan", tmp_path / "no\x1b[31m\u202ewhere[red]")
+    assert done.returncode == 2
+    assert not ACTING.search(done.stderr.decode())
+    assert "[red]" in done.stderr.decode()
+
+
+def test_csv(folder: Path) -> None:
+    for name in ("f.csv", "e.csv"):
+        text = (folder / name).read_bytes().decode()
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+        assert len(rows) > 10
+        for row in rows:
+            for value in row:
+                assert not re.match(r"[=+@\t\r]|-\D", value), value
+                assert not ACTING.search(value), value
+
+
+def test_json(folder: Path) -> None:
+    data = (folder / "r.json").read_bytes()
+    report = json.loads(data)
+    # Controls stand in JSON as escapes, and what was sent is in it to the letter.
+    assert not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", data)
+    targets = {f["request"]["target"] for f in report["findings"] if f["request"]}
+    for text in PLANTED:
+        assert "/" + sent(text).replace(" ", "_") in targets
+
+
+def test_no_file_is_named_by_a_packet(folder: Path) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == ["e.csv", "f.csv", "r.json"]

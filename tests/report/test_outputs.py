@@ -258,6 +258,7 @@ def test_a_name_that_is_no_utf_8_is_shown_as_escapes(capture: Path) -> None:
     told = ("--csv", "f.csv", "--exchanges", "e.csv", "--evidence", "found")
     done = run("scan", odd, "c.csv", *told)
     assert done.returncode == 1
-    assert rb"one\udcff.pcap" in done.stdout
+    assert rb"explain $'one\xff.pcap' c.csv --finding" in done.stdout
+    assert rb"one\udcff.pcap" in run("scan", odd, "--full").stdout
     assert b"Traceback" not in done.stderr
     assert len(list(Path("found").iterdir())) == 2

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from analyzer.correlate.frames import Frame
 from analyzer.explain.model import Event, Lane, Manner, Story
 from analyzer.report.escape import shortened, visible
-from analyzer.report.ladder import Pace, broken, wrapped
+from analyzer.report.ladder import Pace, broken
+from analyzer.report.layout import wrapped
 
 # In units of the drawing; a letter of the texts is LETTER wide, in every monospaced font (0.6 em).
 LETTER, LINE = 7.2, 15  # of a font of 12

@@ -153,11 +153,9 @@ class Leading:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Incidents that are the same, but for who and when; `count` is that of all, also unlisted."""
+    """Incidents that repeat, by the first; `count` is that of all, also unlisted."""
 
-    title: str
-    cause: str
-    kind: str
+    first: Summary
     count: int
     lines: tuple[Line, ...]
 
@@ -198,7 +196,7 @@ class Page:
     headline: str
     tone: str
     said: tuple[str, ...]  # below the headline
-    partial: str
+    warnings: tuple[str, ...]  # what makes all of it doubtful
     leading: tuple[Leading, ...]  # on top
     like_them: int  # incidents that are those, or like them
     incidents: tuple[Incident, ...]

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from analyzer.correlate.view import Tables
 from analyzer.findings.model import Finding, Kind
+from analyzer.report.counts import counted
 from analyzer.report.escape import rfc3339
-from analyzer.report.remarks import counted
 from analyzer.report.result import Report
 from analyzer.tables import Array, Flag, Outcome
 

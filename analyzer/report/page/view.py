@@ -7,6 +7,7 @@ Whatever is left out is counted, so that the page can say so.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 from analyzer.correlate.frames import Frame, listed
 from analyzer.explain.model import Bodies, Story, Summary
@@ -16,6 +17,7 @@ from analyzer.explain.model import Step as Recipe
 from analyzer.findings import model
 from analyzer.findings.model import Confidence, Finding, Kind, Verdict
 from analyzer.report import comments, remarks
+from analyzer.report.counts import counted
 from analyzer.report.escape import rfc3339, shortened
 from analyzer.report.page.ladder import drawing
 from analyzer.report.page.model import (
@@ -90,7 +92,7 @@ def page(
         headline=headline,
         tone=tone,
         said=tuple(said),
-        partial=remarks.PARTIAL if report.partial else "",
+        warnings=tuple(remarks.warnings(report)),
         leading=leading,
         like_them=sum(one.more + 1 for one in leading),
         incidents=incidents,
@@ -124,21 +126,11 @@ def _verdict(report: Report, summaries: Sequence[Summary]) -> tuple[str, str, It
     if report.nothing_judged:
         return remarks.NOTHING_JUDGED, "unjudged", iter([remarks.NOT_WELL])
     if not summaries:
-        return remarks.NO_FINDING, "well", _judged(report)
+        return remarks.NO_FINDING, "well", chain(remarks.judged(report), [remarks.HOLDS_FOR])
     if len(summaries) == 1:
         title = summaries[0].title
-        return f"{title[:1].upper()}{title[1:]}", "found", _judged(report)
-    return remarks.counted(len(summaries), "incident"), "found", _judged(report)
-
-
-def _judged(report: Report) -> Iterator[str]:
-    findings = report.judgement.findings
-    if findings:
-        yield f"{remarks.counted(len(findings), 'finding')}: {remarks.kinds(report)}."
-    if report.judgement.requests:
-        yield remarks.judged(report)
-    if report.judgement.nameless:
-        yield remarks.nameless(report.judgement.nameless)
+        return f"{title[:1].upper()}{title[1:]}", "found", remarks.judged(report)
+    return counted(len(summaries), "incident"), "found", remarks.judged(report)
 
 
 def _present(order: Iterable[str], found: Iterable[str]) -> tuple[str, ...]:
@@ -156,10 +148,8 @@ def _at(frame: Frame | None, text: str) -> str:
 
 
 def _about(report: Report) -> Iterator[tuple[str, str]]:
-    for number, row in enumerate(remarks.about(report)):
-        if number == MOST_REMARKS:
-            return
-        yield row
+    checked = (("", text) for text in remarks.verified(report))
+    yield from islice(chain(remarks.about(report), checked), MOST_REMARKS)
 
 
 # --- one incident --------------------------------------------------------------------------
@@ -316,12 +306,13 @@ def _exhibit(exhibit: Message) -> Exhibit:
 # --- the rest ------------------------------------------------------------------------------
 
 
-def _alike(summaries: Sequence[Summary]) -> dict[tuple[str, str], list[Summary]]:
-    """Incidents that are the same thing for the same cause, in the order of the first of each."""
-    same: dict[tuple[str, str], list[Summary]] = {}
+def _alike(summaries: Sequence[Summary]) -> list[list[Summary]]:
+    """Incidents that repeat (see `explain.model.Group`), in the order of the first of each."""
+    same: dict[tuple[str, ...], list[Summary]] = {}
     for one in summaries:
-        same.setdefault((one.title, one.cause), []).append(one)
-    return same
+        key = str(one.kind), str(one.confidence), one.cause, one.endpoint
+        same.setdefault(key, []).append(one)
+    return list(same.values())
 
 
 def _leading(summaries: Sequence[Summary]) -> Iterator[Leading]:
@@ -329,7 +320,7 @@ def _leading(summaries: Sequence[Summary]) -> Iterator[Leading]:
     if len(summaries) <= MOST_LEADING:
         yield from (Leading(one, 0) for one in summaries)
         return
-    for every in _alike(summaries).values():
+    for every in _alike(summaries):
         yield Leading(every[0], len(every) - 1)
 
 
@@ -337,11 +328,11 @@ def _groups(summaries: Sequence[Summary]) -> Iterator[Group]:
     """All that are alike together; each group has a fair share of the lines that there may be."""
     same = _alike(summaries)
     room = MOST_LINES
-    for left, ((title, cause), every) in zip(range(len(same), 0, -1), same.items(), strict=True):
+    for left, every in zip(range(len(same), 0, -1), same, strict=True):
         # What a small one leaves over is for those after it.
         lines = tuple(Line(one, _time(one.time)) for one in every[: -(-room // left)])
         room -= len(lines)
-        yield Group(title, cause, str(every[0].kind), len(every), lines)
+        yield Group(every[0], len(every), lines)
 
 
 def _endpoints(report: Report) -> Iterator[Endpoint]:

@@ -141,7 +141,8 @@ def test_the_filter(browser: Browser, folder: Path) -> None:
     few = browser.run(SHOWN)
     assert 0 < few < 100
     groups = "[...document.querySelectorAll('.group')].filter(one => !one.hidden).length"
-    assert browser.run(groups) == 1
+    # One for each confidence.
+    assert browser.run(groups) == 3
     choose(browser, "f-sure", "likely")
     assert browser.run(SHOWN) < few
     type_in(browser, "nowhere to be found")
