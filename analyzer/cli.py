@@ -581,7 +581,8 @@ def _commands(captures: tuple[str, ...], limit: tuple[str, ...]) -> "Commands":
 def _found(program: Path) -> str:
     """The name alone of a program that the shell finds by it, else its path as it was called."""
     found = shutil.which(program.name)
-    same = found is not None and Path(found).resolve() == program.resolve()
+    # Links are not followed: the interpreter of an environment is a link to the system's.
+    same = found is not None and Path(found).absolute() == program.absolute()
     return program.name if same else str(program)
 
 

@@ -241,6 +241,9 @@ def _of_slipped(parties: Parties, finding: Finding, told: Sequence[Finding]) -> 
     """Of a response that is another's of the same connection."""
     request, owner, response = finding.request, finding.owner, finding.response
     assert request is not None and owner is not None and response is not None
+    findings = parties.incident.findings
+    if any(alike(f.owner, request) and alike(f.request, owner) for f in findings):
+        return _of_disorder(parties, finding, told)
     if any(alike(f.request, owner) for f in told):
         return Telling(
             (finding,),
@@ -271,6 +274,29 @@ def _of_slipped(parties: Parties, finding: Finding, told: Sequence[Finding]) -> 
         "The answer that came first",
         "is the first one's; whoever waited for the second one in that client "
         f"{_SURE[finding.confidence]}read it.",
+    )
+
+
+def _of_disorder(parties: Parties, finding: Finding, told: Sequence[Finding]) -> Telling:
+    """Of two requests on one connection that were given each other's responses."""
+    request, owner = finding.request, finding.owner
+    assert request is not None and owner is not None
+    sure = _SURE[finding.confidence]
+    if any(alike(f.request, owner) for f in told):
+        return Telling(
+            (finding,),
+            f"That for {_asked(request)} in turn",
+            "was sent the response",
+            f"that {sure}belongs to the other one: the two were crossed.",
+        )
+    first, second = sorted((request, owner), key=lambda asked: asked.time)
+    later = f"{duration(second.time - first.time)} later" if second.time > first.time else "at once"
+    return Telling(
+        (finding,),
+        f"On one connection {_named(parties, request)} asked for {_asked(first)} and, {later}, "
+        f"before an answer had come, for {_asked(second)}.",
+        f"The request for {_asked(request)} was sent the response",
+        f"that {sure}belongs to the other one.",
     )
 
 

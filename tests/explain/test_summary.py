@@ -60,6 +60,14 @@ def test_crossed_responses_are_told_both_ways() -> None:
     assert one.more == ""
 
 
+def test_two_crossed_on_one_connection_are_not_called_a_slip() -> None:
+    (one,) = summaries(recording("pipeline-disorder", "client2"))
+    assert "asked for GET /warehouse/" in one.asked and ", at once, before an answer" in one.asked
+    assert "that belongs to the other one. That for GET /warehouse/" in one.sentence
+    assert one.sentence.endswith("belongs to the other one: the two were crossed.")
+    assert "in the same way" not in one.sentence and one.more == ""
+
+
 def test_what_else_is_of_the_incident_is_counted() -> None:
     (one,) = summaries(recording("stale-close-slipped-node12", "host-any"))
     assert one.findings == 5  # two are told

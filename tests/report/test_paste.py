@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from analyzer.report.paste import LONGEST, Commands, quoted
+from tests.recordings import recording
 
 NAMES = [
     "plain.pcap",
@@ -43,10 +44,23 @@ def test_very_many_captures_are_not_listed() -> None:
     assert Commands("prog", many).explain("48f8") == "prog explain CAPTURE... --finding 48f8"
 
 
+def test_an_interpreter_is_not_taken_for_another_one_of_its_name(tmp_path: Path) -> None:
+    """One that is found by its name and lacks the program is not what is to be typed."""
+    (tmp_path / Path(sys.executable).name).symlink_to(Path(sys.executable).resolve())
+    capture = recording("story-node12", "bridge")
+    for folder, name in (
+        (str(tmp_path), sys.executable),
+        (str(Path(sys.executable).parent), Path(sys.executable).name),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "analyzer", "scan", capture],
+            env={**os.environ, "PATH": folder}, capture_output=True, check=False,
+        )  # fmt: skip
+        assert f"\n  {name} -m analyzer explain " in done.stdout.decode()
+
+
 @pytest.mark.parametrize("program", [["wrangler-forensics"], [sys.executable, "-m", "analyzer"]])
 def test_what_a_scan_shows_can_be_pasted(program: list[str], tmp_path: Path) -> None:
-    from tests.recordings import recording
-
     there = str(Path(sys.executable).parent)
     if len(program) == 1:
         program = [f"{there}/{program[0]}"]
