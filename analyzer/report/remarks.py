@@ -7,7 +7,7 @@ harmless.
 from collections import Counter
 from collections.abc import Iterator
 
-from analyzer.anomalies import SENTENCES
+from analyzer.anomalies import LACKING, SENTENCES
 from analyzer.limits import value
 from analyzer.report.clocks import compared
 from analyzer.report.counts import counted, every_anomaly, time_span, unread_frames
@@ -77,12 +77,38 @@ def _nameless(count: int) -> str:
     )
 
 
+def not_judged(report: Report) -> str:
+    """How many exchanges could not be judged; "" where all were."""
+    count = report.judgement.requests - report.coverage.judged
+    return f"{count:,} could not be judged" if count else ""
+
+
+def limits(report: Report) -> Iterator[str]:
+    """The limits that were hit, and what that means."""
+    for limit, times in limits_hit(report):
+        yield (
+            f"Limit {limit.name} ({value(limit.name):,} {limit.unit}) hit "
+            f"{counted(times, 'time')}: {limit.sentence}; "
+            f"--limit {limit.name}=N changes it."
+        )
+
+
+def lacking(report: Report) -> Iterator[str]:
+    """What the captures lack, as far as it is not told as the reason for something else."""
+    anomalies = every_anomaly(report)
+    told = {one.reason for one in report.coverage.unjudged}
+    for name in LACKING:
+        if anomalies[name] and name not in told:
+            yield f"Noted {counted(anomalies[name], 'time')}: {SENTENCES[name]}."
+
+
 def advice(report: Report) -> list[str]:
     """What to capture instead, each once."""
     return list(dict.fromkeys(text for one in report.coverage.unjudged for text in one.advice))
 
 
 def verified(report: Report) -> Iterator[str]:
+    """That the findings' frames were read again, and what the captures' SHA-256 are."""
     if report.verified is None:
         return
     if not report.verified.failures:

@@ -9,17 +9,17 @@ from pathlib import PurePath
 
 from rich.text import Text
 
-from analyzer.anomalies import LACKING, SENTENCES
+from analyzer.anomalies import LACKING
 from analyzer.explain.model import Group, Overview, Summary
 from analyzer.findings.model import Notice
-from analyzer.limits import LIMITS, value
+from analyzer.limits import LIMITS
 from analyzer.report import remarks
 from analyzer.report.clocks import comparisons
 from analyzer.report.counts import counted, every_anomaly, time_span, unread_frames
 from analyzer.report.escape import rfc3339, visible
 from analyzer.report.layout import Out
 from analyzer.report.paste import STANDARD_INPUT, Commands
-from analyzer.report.result import Report, limits_hit
+from analyzer.report.result import Report
 
 WIDEST = 100  # columns of prose; a longer line is harder to read
 MOST_TOLD = 3  # groups of incidents that are all told in sentences; of more the worst is
@@ -152,7 +152,7 @@ def _nothing_judged(report: Report, out: Out) -> None:
     for text in remarks.advice(report):
         mark = "->" if out.console.options.ascii_only else "→"
         out.say(text, indent=2 + len(mark), label=f" {mark}")
-    for text in (*_lacking(report), *_limits(report), _read(report)):
+    for text in (*remarks.lacking(report), *remarks.limits(report), _read(report)):
         out.say(text)
 
 
@@ -164,7 +164,7 @@ def _relied_on(report: Report, out: Out, *, full: bool) -> None:
         out.say(text)
     of_requests = [one for one in unjudged if one.what == "requests"]
     if judged < requests:
-        out.say(f"{requests - judged:,} could not be judged:")
+        out.say(f"{remarks.not_judged(report)}:")
         shown = of_requests if full else of_requests[:MOST_REASONS]
         marks = [f"  {one.count:,}" for one in shown]
         width = max(map(len, marks), default=0)
@@ -178,7 +178,12 @@ def _relied_on(report: Report, out: Out, *, full: bool) -> None:
             out.say(f"Not judged: {one.things}, because {one.why}.")
     for text in _notices(report):
         out.say(text)
-    for text in (*_limits(report), *_lacking(report), *_clocks(report), *_noted(report)):
+    for text in (
+        *remarks.limits(report),
+        *remarks.lacking(report),
+        *_clocks(report),
+        *_noted(report),
+    ):
         out.say(text)
     if not report.judgement.findings:
         out.say(remarks.HOLDS_FOR)
@@ -203,24 +208,6 @@ def _notices(report: Report) -> Iterator[str]:
     if more:
         are = "is" if more == 1 else "are"
         yield f"{more:,} more {are} worth a look; --full and --json have them."
-
-
-def _limits(report: Report) -> Iterator[str]:
-    for limit, times in limits_hit(report):
-        yield (
-            f"Limit {limit.name} ({value(limit.name):,} {limit.unit}) hit "
-            f"{counted(times, 'time')}: {limit.sentence}; "
-            f"--limit {limit.name}=N changes it."
-        )
-
-
-def _lacking(report: Report) -> Iterator[str]:
-    """What the captures lack, as far as it is not told as the reason for something else."""
-    anomalies = every_anomaly(report)
-    told = {one.reason for one in report.coverage.unjudged}
-    for name in LACKING:
-        if anomalies[name] and name not in told:
-            yield f"Noted {counted(anomalies[name], 'time')}: {SENTENCES[name]}."
 
 
 def _noted(report: Report) -> Iterator[str]:

@@ -124,13 +124,23 @@ def page(
 def _verdict(report: Report, summaries: Sequence[Summary]) -> tuple[str, str, Iterator[str]]:
     """The headline, its tone, and what is said below it."""
     if report.nothing_judged:
-        return remarks.NOTHING_JUDGED, "unjudged", iter([remarks.NOT_WELL])
+        lacking = remarks.lacking(report)
+        return remarks.NOTHING_JUDGED, "unjudged", chain([remarks.NOT_WELL], lacking)
     if not summaries:
-        return remarks.NO_FINDING, "well", chain(remarks.judged(report), [remarks.HOLDS_FOR])
+        return remarks.NO_FINDING, "well", chain(_judged(report), [remarks.HOLDS_FOR])
     if len(summaries) == 1:
         title = summaries[0].title
-        return f"{title[:1].upper()}{title[1:]}", "found", remarks.judged(report)
-    return counted(len(summaries), "incident"), "found", remarks.judged(report)
+        return f"{title[:1].upper()}{title[1:]}", "found", _judged(report)
+    return counted(len(summaries), "incident"), "found", _judged(report)
+
+
+def _judged(report: Report) -> Iterator[str]:
+    """How much was judged, and all that bears on it."""
+    yield from remarks.judged(report)
+    if remarks.not_judged(report):
+        yield f"{remarks.not_judged(report)}; the reasons are below."
+    yield from remarks.limits(report)
+    yield from remarks.lacking(report)
 
 
 def _present(order: Iterable[str], found: Iterable[str]) -> tuple[str, ...]:

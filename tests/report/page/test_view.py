@@ -7,7 +7,7 @@ import pytest
 
 from analyzer.findings.model import Kind
 from analyzer.report.page import view
-from tests.builder import pcap, request
+from tests.builder import in_time, pcap, request
 from tests.findings.stable import ordinary, talk
 from tests.recordings import recording
 from tests.report.page.made import invented, page, page_of, swapped, told, told_of
@@ -82,12 +82,24 @@ def test_nothing_found_says_how_much_was_judged() -> None:
     assert any(text.startswith("Judged ") for text in shown.said)
 
 
+def test_what_the_capture_lacks_is_said_where_nothing_was_found(tmp_path: Path) -> None:
+    shown = page_of(recording("mid-stream-node14", "container"))
+    assert shown.tone == "well"
+    assert shown.said[0].startswith("Judged ")
+    assert any("the connection was already open when the capture began" in t for t in shown.said)
+    assert shown.said[-1].startswith("This holds for what was captured and judged")
+    one = talk(50).ask(request("/horses/1/vet-report"))
+    path = tmp_path / "open.pcap"
+    path.write_bytes(pcap(in_time(ordinary(), one.frames)))
+    assert "1 could not be judged; the reasons are below." in page_of(path).said
+
+
 def test_nothing_judged_is_no_reassurance(tmp_path: Path) -> None:
     path = tmp_path / "one-way.pcap"
     path.write_bytes(pcap(talk().ask(request("/x")).frames[3:4]))
     shown = page_of(path)
     assert (shown.tone, shown.headline) == ("unjudged", "Nothing could be judged.")
-    assert shown.said == ("This does not mean that all is well.",)
+    assert shown.said[0] == "This does not mean that all is well."
     assert shown.unjudged and all(one.advice for one in shown.unjudged)
 
 
