@@ -123,6 +123,13 @@ def main() -> None:
 )
 @click.option("--json", "json_file", type=_PATH, metavar="FILE", help="Write the whole report.")
 @click.option(
+    "--html",
+    "html_file",
+    type=_PATH,
+    metavar="FILE",
+    help="Write the report as one page for a browser, which needs no network.",
+)
+@click.option(
     "--exchanges",
     "exchanges_file",
     type=_PATH,
@@ -159,6 +166,7 @@ def scan(
     captures: tuple[str, ...],
     csv_file: str | None,
     json_file: str | None,
+    html_file: str | None,
     exchanges_file: str | None,
     evidence_folder: str | None,
     jobs: int,
@@ -195,7 +203,14 @@ def scan(
         from analyzer.report.outputs import Outputs
 
         _check_secrets(show_secrets, show_bodies)
-        outputs = Outputs(csv_file, json_file, exchanges_file, evidence_folder, force)
+        outputs = Outputs(
+            csv=csv_file,
+            json=json_file,
+            html=html_file,
+            exchanges=exchanges_file,
+            evidence=evidence_folder,
+            force=force,
+        )
         _check(outputs, captures, limit)
         if verify and STANDARD_STREAM in captures:
             raise InputError("standard input cannot be verified: it cannot be read again")
@@ -206,7 +221,11 @@ def scan(
 
             report.verified = verification.verify(report)
         shown = _Shown(examination, _commands(captures, limit), endpoints=endpoints, full=full)
-        _write(shown, outputs)
+        _write(
+            shown,
+            outputs,
+            lambda: _page(examination, show_bodies=show_bodies, show_secrets=show_secrets),
+        )
         if show_bodies and not outputs.takes_standard_output:
             _show_messages(examination, show_secrets=show_secrets)
         if evidence_folder is not None:
@@ -417,10 +436,9 @@ def _write_evidence(examination: "Examination", folder: str, *, force: bool) -> 
 def _show_messages(examination: "Examination", *, show_secrets: bool) -> None:
     from analyzer.report import ladder
 
-    stories = [
-        examination.story(incident, show_bodies=True, show_secrets=show_secrets)
-        for incident in examination.incidents()[:MOST_SHOWN]
-    ]
+    stories = examination.stories(
+        examination.incidents()[:MOST_SHOWN], show_bodies=True, show_secrets=show_secrets
+    )
 
     def tell(console: "Console") -> None:
         for story in stories:
@@ -483,8 +501,21 @@ def _progress(captures: list[str]) -> "_Silent | _Bar":
     return _Bar(total or None)
 
 
-def _write(shown: "_Shown", outputs: "Outputs") -> None:
-    """Write all outputs; where one cannot be written the others still are.
+def _page(examination: "Examination", *, show_bodies: bool, show_secrets: bool) -> bytes:
+    """The report as a page, for which the captures are read once more."""
+    from analyzer.report.page.render import html
+    from analyzer.report.page.view import MOST_FULL
+
+    incidents = examination.incidents()
+    stories = examination.stories(
+        incidents[:MOST_FULL], show_bodies=show_bodies, show_secrets=show_secrets
+    )
+    summaries = [examination.summary(one) for one in incidents]
+    return html(examination.report, summaries, stories, __version__)
+
+
+def _write(shown: "_Shown", outputs: "Outputs", page: Callable[[], bytes]) -> None:
+    """Write all outputs; where one cannot be written the others still are. `page` makes the page.
 
     Raises InputError with a line for each that could not be.
     """
@@ -499,6 +530,7 @@ def _write(shown: "_Shown", outputs: "Outputs") -> None:
             lambda file: files.write_exchanges(report, str(outputs.exchanges), file),
         ),
         (outputs.json, lambda file: file.write(files.json_text(report))),
+        (outputs.html, lambda file: file.write(page())),
     ]
     alone: Callable[[IO[bytes]], Any] | None = None
     problems: list[str] = []

@@ -470,8 +470,20 @@ class Examination:
         self, incident: Incident, *, show_bodies: bool = False, show_secrets: bool = False
     ) -> Story:
         """What happened in an incident."""
-        scene = self.scenes([incident])[0]
-        return tell(scene, show_bodies=show_bodies, show_secrets=show_secrets)
+        return self.stories([incident], show_bodies=show_bodies, show_secrets=show_secrets)[0]
+
+    def stories(
+        self,
+        chosen: Sequence[Incident],
+        *,
+        show_bodies: bool = False,
+        show_secrets: bool = False,
+    ) -> list[Story]:
+        """What happened in incidents, after one more look at the captures for all of them."""
+        return [
+            tell(scene, show_bodies=show_bodies, show_secrets=show_secrets)
+            for scene in self.scenes(chosen)
+        ]
 
     def copy(self, numbers: Sequence[int], most: int) -> dict[int, list[Copied]]:
         """The frames of connections, as `pipeline.copy` has them."""

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from rich.console import Console
 
 import analyzer
 from analyzer import dossier, pipeline
+from analyzer.explain.summary import summary
 from analyzer.pipeline import Examination
 from analyzer.report import files, ladder
 from analyzer.report.escape import rfc3339
+from analyzer.report.page.render import html
 from tests.recordings import Recording, recording, recordings
 from tests.report.showing import show_all
 
@@ -81,6 +84,10 @@ def outputs(examined: Examination, folder: Path, *, show_bodies: bool) -> Iterat
     for incident in examined.incidents():
         ladder.show(examined.story(incident, show_bodies=show_bodies), console)
     yield "terminal", out.getvalue()
+    incidents = examined.incidents()
+    stories = examined.stories(incidents, show_bodies=show_bodies)
+    summaries = [summary(incident, report.tables) for incident in incidents]
+    yield "page", unescape(html(report, summaries, stories, "").decode())
     yield "csv", files.csv_text(report).decode()
     yield "json", files.json_text(report).decode()
     exchanges = io.BytesIO()
@@ -111,5 +118,6 @@ def test_the_search_would_find_them(tmp_path: Path) -> None:
     assert len(hidden) > 50 and "Dr. J. Lindqvist" in hidden
     shown = dict(outputs(examined, tmp_path, show_bodies=True))
     assert "Dr. J. Lindqvist" in leaks(shown["terminal"], hidden)
+    assert "Dr. J. Lindqvist" in leaks(shown["page"], hidden)
     (packets,) = tmp_path.glob("*.pcapng")
     assert b"Dr. J. Lindqvist" in packets.read_bytes()

@@ -30,6 +30,9 @@ class Frame(NamedTuple):
         return self.number > 0
 
 
+NO_FRAME = Frame(0, 0)
+
+
 def once(frames: Iterable[Frame]) -> tuple[Frame, ...]:
     """Each frame once, in the order given; none of those that stand for no frame."""
     return tuple(dict.fromkeys(frame for frame in frames if frame))

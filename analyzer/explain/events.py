@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from analyzer import secrets
-from analyzer.correlate.frames import Frame
+from analyzer.correlate.frames import NO_FRAME, Frame
 from analyzer.explain.model import Event, Manner
 from analyzer.explain.words import counted, duration, size
 from analyzer.findings.octets import named
@@ -26,10 +26,10 @@ _LONGEST_TARGET = 160
 class Part:
     """A connection's part in the incident.
 
-    `lanes` are those of its client and server, `roles` say of a message (side, capture, frame) what
-    is special about it, `watched_until` (ns since 1970) when the capture ended, `swapped` whether
-    its suspect responses belong to another connection, `opened` when it was first seen, and
-    `requests_in_all` how many requests it carried.
+    `lanes` are those of its client and server. `astray` says of a response (capture, frame) what
+    it is, and `owners` which request it belongs to. `watched_until` (ns since 1970) is when the
+    capture ended, `swapped` whether its suspect responses belong to another connection, `opened`
+    when it was first seen, and `requests_in_all` how many requests it carried.
     """
 
     look: Reread
@@ -41,6 +41,7 @@ class Part:
     passes_on: bool = False  # a proxy's own connection, on which it asks for its clients
     requests: set[tuple[int, int]] = field(default_factory=set)  # capture, frame: involved
     astray: dict[tuple[int, int], str] = field(default_factory=dict)  # response -> what it is
+    owners: dict[tuple[int, int], Frame] = field(default_factory=dict)  # response -> whose it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Moment:
     capture: int = 0
     frame: int = 0
     matters: bool = True
+    belongs_to: Frame = NO_FRAME
 
 
 def moments(part: Part) -> list[Moment]:
@@ -193,7 +195,14 @@ def _message(part: Part, message: Message, *, matters: bool) -> Moment:
             text += f": {part.astray[place]}"
             manner = Manner.ASTRAY
     return Moment(
-        message.time, message.side, manner, text, message.capture, message.frame, matters=matters
+        message.time,
+        message.side,
+        manner,
+        text,
+        message.capture,
+        message.frame,
+        matters=matters,
+        belongs_to=part.owners.get(place, NO_FRAME) if manner is Manner.ASTRAY else NO_FRAME,
     )
 
 
@@ -363,4 +372,5 @@ def placed(moment: Moment, part: Part, frame: Frame, begins: int, before: int) -
         frame=frame,
         connection=part.look.number,
         matters=moment.matters,
+        belongs_to=moment.belongs_to,
     )

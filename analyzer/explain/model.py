@@ -8,7 +8,7 @@ harmless.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from analyzer.correlate.frames import Frame
+from analyzer.correlate.frames import NO_FRAME, Frame
 from analyzer.findings.model import Cause, Confidence, Explained, Fact, Finding, Kind
 
 
@@ -118,7 +118,8 @@ class Event:
 
     `after` is the time since the story begins, `pause` that since the event before, in ns. `frame`
     is none (number 0) where no packet shows the event. `matters`: it is needed to understand the
-    incident.
+    incident. `belongs_to` is the frame of the request that a response belongs to which goes astray,
+    where that is in sight.
     """
 
     after: int
@@ -130,6 +131,7 @@ class Event:
     frame: Frame
     connection: int  # number in CONNECTIONS
     matters: bool
+    belongs_to: Frame = NO_FRAME
 
 
 @dataclass(frozen=True, slots=True)

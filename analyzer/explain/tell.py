@@ -161,7 +161,7 @@ def _part(scene: Scene, number: int, sides: tuple[int, int]) -> Part:
         here = response is not None and scene.connection(response) == number
         suspect = finding.kind in (Kind.MISDELIVERED, Kind.UNSOLICITED) and not finding.is_extra
         if response is not None and here and suspect:
-            part.astray[(response.capture, response.frame)] = _what_it_is(scene, finding)
+            _astray(scene, finding, part, (response.capture, response.frame))
     return part
 
 
@@ -175,8 +175,14 @@ def _behind(scene: Scene, finding: Finding, number: int, part: Part) -> None:
         if seen.request_capture is not None and seen.request_frame:
             part.requests.add((seen.request_capture, seen.request_frame))
         if wrong_there and seen.response_capture is not None and seen.response_frame:
-            place = seen.response_capture, seen.response_frame
-            part.astray[place] = _what_it_is(scene, finding)
+            _astray(scene, finding, part, (seen.response_capture, seen.response_frame))
+
+
+def _astray(scene: Scene, finding: Finding, part: Part, place: tuple[int, int]) -> None:
+    """Note that the response at a place (capture, frame) goes astray, and whose it is."""
+    part.astray[place] = _what_it_is(scene, finding)
+    if finding.owner is not None:
+        part.owners[place] = scene.tables.frame(finding.owner)
 
 
 def _what_it_is(scene: Scene, finding: Finding) -> str:

@@ -135,13 +135,36 @@ def ladder(story: Story, width: int, *, ascii_only: bool = False) -> Iterator[Te
     step = (width - gutter - 1) // max(1, count - 1)
     places = [gutter + n * step for n in range(count)]
     yield from _headings(story, places)
-    whole = story.events[-1].after if story.events else 0
-    unit, name, digits = (1e9, "s", 3) if whole >= 1e9 else (1e6, "ms", 2)
-    yield _gutter(f"time/{name}", "frame", places, glyphs.lane, style="dim")
+    pace = Pace.of(story)
+    yield _gutter(f"time/{pace.unit}", "frame", places, glyphs.lane, style="dim")
     for event in story.events:
-        if event.pause >= max(_LEAST_PAUSE, _PAUSE * whole):
+        if pace.is_pause(event):
             yield _gutter("", "", places, glyphs.gap, style="dim")
-        yield from _drawn(event, places, f"{event.after / unit:.{digits}f}", glyphs)
+        yield from _drawn(event, places, pace.time(event), glyphs)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How the times of a story are written; `whole` is how long it takes, in ns."""
+
+    whole: int
+
+    @classmethod
+    def of(cls, story: Story) -> "Pace":
+        return cls(story.events[-1].after if story.events else 0)
+
+    @property
+    def unit(self) -> str:
+        """`s` or `ms`."""
+        return "s" if self.whole >= 1e9 else "ms"
+
+    def time(self, event: Event) -> str:
+        """When an event is, in that unit, from the beginning of the story."""
+        return f"{event.after / 1e9:.3f}" if self.unit == "s" else f"{event.after / 1e6:.2f}"
+
+    def is_pause(self, event: Event) -> bool:
+        """Whether so long nothing had happened before an event that a reader should see it."""
+        return event.pause >= max(_LEAST_PAUSE, _PAUSE * self.whole)
 
 
 def _headings(story: Story, places: Sequence[int]) -> Iterator[Text]:
@@ -226,7 +249,7 @@ def _drawn(event: Event, places: Sequence[int], time: str, glyphs: Glyphs) -> It
         rows = [f"{glyphs.lane}  {text}".ljust(room + 1) + glyphs.lane for text in lines]
         if arrow:
             rows.append(_arrow(event, "", room, places, glyphs))
-    frames = _broken(visible(str(event.frame)), places[0] - _TIME - 2) if event.frame else [""]
+    frames = broken(visible(str(event.frame)), places[0] - _TIME - 2) if event.frame else [""]
     empty = glyphs.lane + " " * room + glyphs.lane
     rows = [*[empty] * (len(frames) - len(rows)), *rows]
     mark = "!" if event.manner is Manner.ASTRAY else ""
@@ -243,7 +266,7 @@ def _drawn(event: Event, places: Sequence[int], time: str, glyphs: Glyphs) -> It
         yield out
 
 
-def _broken(frame: str, width: int) -> list[str]:
+def broken(frame: str, width: int) -> list[str]:
     """A frame in lines of `width` columns; its number stays whole, on the last one."""
     file, colon, number = frame.rpartition(":")
     if len(frame) <= width or not colon:

@@ -30,6 +30,7 @@ class Outputs:
 
     csv: str | None = None
     json: str | None = None
+    html: str | None = None
     exchanges: str | None = None
     evidence: str | None = None  # a directory
     force: bool = False
@@ -39,6 +40,7 @@ class Outputs:
         for option, path in (
             ("--csv", self.csv),
             ("--json", self.json),
+            ("--html", self.html),
             ("--exchanges", self.exchanges),
         ):
             if path is not None:

@@ -11,16 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from analyzer import secrets
-from analyzer.anomalies import SENTENCES
 from analyzer.correlate.frames import Frame
 from analyzer.correlate.model import Request, Response
 from analyzer.findings.model import CAUSES, Confidence, Finding, Kind, Verdict
-from analyzer.limits import value
-from analyzer.report.clocks import compared
+from analyzer.report import remarks
 from analyzer.report.comments import comments, lines
-from analyzer.report.counts import counted, every_anomaly, time_span, unread_frames
 from analyzer.report.escape import shortened, visible
-from analyzer.report.result import Report, incidents, limits_hit, seen_text
+from analyzer.report.result import Report, incidents, seen_text
 
 MOST_ENDPOINTS = 20
 MOST_FORMS = 4  # of one endpoint
@@ -74,59 +71,12 @@ def _plain(text: str) -> Text:
 
 
 def _summary(report: Report) -> RenderableType:
-    totals = report.totals
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    for capture in report.captures:
-        grid.add_row("capture", _plain(f"{capture.path} ({capture.format})"))
-    if time_span(report):
-        grid.add_row("time", time_span(report))
-    grid.add_row(
-        "read",
-        f"{counted(int(totals['frames']), 'frame')}, "
-        f"{counted(int(totals['connections']), 'HTTP connection')}",
-    )
-    outcomes = {name: totals[name] for name in ("answered", "unanswered")}
-    outcomes["incomplete"] = totals["requests"] - sum(outcomes.values())
-    told = ", ".join(f"{count:,} {name}" for name, count in outcomes.items() if count > 0)
-    grid.add_row("requests", f"{totals['requests']:,}{': ' if told else ''}{told}")
-    names = [name for name in report.tables.interfaces if name]
-    if len(names) > 1:
-        shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-        grid.add_row("interfaces", _plain(f"{shown}; each exchange is counted once"))
-    for limit, times in limits_hit(report):
-        grid.add_row(
-            "limit",
-            f"{limit.name} ({value(limit.name):,} {limit.unit}) hit {counted(times, 'time')}: "
-            f"{limit.sentence}; --limit {limit.name}=N changes it",
-        )
-    if report.partial:
-        grid.add_row("partial", Text("stopped before the captures ended: the rest was not read"))
-    for line in compared(report):
-        grid.add_row("clock", _plain(line))
-    for line in _described(report)[:MOST_COMMENTS]:
-        grid.add_row("described", _plain(shortened(line, _LONGEST_COMMENT)))
-    unread = unread_frames(report)
-    if unread:
-        counts = ", ".join(f"{count:,} {name}" for name, count in unread.most_common())
-        grid.add_row("not read", f"{counted(unread.total(), 'frame')}: {counts}")
-    for name, count in sorted(every_anomaly(report).items(), key=lambda item: (-item[1], item[0])):
-        grid.add_row("noted", f"{count:,} × {name}: {SENTENCES[name]}")
+    for label, text in remarks.about(report):
+        grid.add_row(label, _plain(text))
     return grid
-
-
-def _described(report: Report) -> list[str]:
-    """What captures say of themselves and of their interfaces."""
-    found = []
-    for capture in report.captures:
-        if capture.comment:
-            found.append(f"{capture.path}: {capture.comment}")
-        for number, interface in enumerate(capture.interfaces):
-            texts = [text for text in (interface.description, interface.comment) if text]
-            if texts:
-                found.append(f"{interface.name or f'interface {number}'}: {', '.join(texts)}")
-    return ["; ".join(line.split("\n")) for line in found]
 
 
 def _endpoints(report: Report, width: int) -> RenderableType:

@@ -4,38 +4,35 @@ Law: the verdict first, then what it rests on and what was not judged; a line fo
 nothing that bears on the verdict is left for `--full`. Sentences on incidents are the summary's.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import PurePath
 
 from rich.text import Text
 
-from analyzer.anomalies import LACKING, SENTENCES
+from analyzer.anomalies import LACKING
 from analyzer.explain.model import Group, Overview, Summary
 from analyzer.findings.model import Notice
-from analyzer.limits import LIMITS, value
+from analyzer.limits import LIMITS
+from analyzer.report import remarks
 from analyzer.report.clocks import comparisons
 from analyzer.report.counts import counted, every_anomaly, time_span, unread_frames
 from analyzer.report.escape import rfc3339, visible
 from analyzer.report.layout import Out
 from analyzer.report.paste import STANDARD_INPUT, Commands
-from analyzer.report.result import Report, limits_hit
+from analyzer.report.result import Report
 
 WIDEST = 100  # columns of prose; a longer line is harder to read
 MOST_TOLD = 3  # groups of incidents that are all told in sentences; of more the worst is
 MOST_LISTED = 12  # groups in the table
 MOST_REASONS = 4  # why exchanges were not judged
 MOST_NOTICES = 2
-MOST_FAILURES = 5  # of verification
-
-_CHECKED = "Checked of each: did a response come, did all of it come, and whose is it."
 
 
 def show(
     report: Report, overview: Overview, commands: Commands, out: Out, *, full: bool = False
 ) -> None:
     """Print the verdict; `full` says that all details follow it."""
-    for text in _warnings(report):
+    for text in remarks.warnings(report):
         out.say(text, style="bold red")
         out.console.print()
     if report.nothing_judged:
@@ -45,7 +42,7 @@ def show(
         out.console.print()
         _relied_on(report, out, full=full)
     else:
-        out.say("No finding.", style="bold green")
+        out.say(remarks.NO_FINDING, style="bold green")
         _relied_on(report, out, full=full)
     if not full:
         out.say(_more(report), style="dim")
@@ -148,27 +145,14 @@ def _times(count: int, out: Out) -> str:
 # --- what it rests on ----------------------------------------------------------------------
 
 
-def _warnings(report: Report) -> Iterator[str]:
-    """What makes all that follows doubtful."""
-    failures = report.verified.failures if report.verified is not None else []
-    if failures:
-        more = len(failures) - MOST_FAILURES
-        rest = f"; and {more:,} more" if more > 0 else ""
-        shown = "; ".join(failures[:MOST_FAILURES])
-        what = "is not as reported" if len(failures) == 1 else "are not as reported"
-        yield f"{len(failures):,} {what.upper()} when the frames were read again: {shown}{rest}."
-    if report.partial:
-        yield "Partial: stopped before the captures ended; the rest was not read."
-
-
 def _nothing_judged(report: Report, out: Out) -> None:
-    out.say("Nothing could be judged. This does not mean that all is well.", style="bold yellow")
+    out.say(f"{remarks.NOTHING_JUDGED} {remarks.NOT_WELL}", style="bold yellow")
     for one in report.coverage.unjudged:
         out.say(f"{one.things}: {one.why}", indent=2)
-    for text in dict.fromkeys(text for one in report.coverage.unjudged for text in one.advice):
+    for text in remarks.advice(report):
         mark = "->" if out.console.options.ascii_only else "→"
         out.say(text, indent=2 + len(mark), label=f" {mark}")
-    for text in (*_lacking(report), *_limits(report), _read(report)):
+    for text in (*remarks.lacking(report), *remarks.limits(report), _read(report)):
         out.say(text)
 
 
@@ -176,25 +160,11 @@ def _relied_on(report: Report, out: Out, *, full: bool) -> None:
     """How much was judged, what was not, and what was read."""
     judged, unjudged = report.coverage
     requests = report.judgement.requests
-    findings = report.judgement.findings
-    said = f"Judged {judged:,} of {counted(requests, 'exchange')}"
-    if not findings:
-        out.say(f"{said}: {_opinion(report)}.")
-        out.say(_CHECKED)
-    else:
-        kinds = Counter(str(finding.kind) for finding in findings)
-        counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
-        incidents = counted(len({finding.incident for finding in findings}), "incident")
-        found = f"{incidents}, {counted(len(findings), 'finding')} ({counts})."
-        out.say(f"{found} {said}." if requests else found)
-        false = round(report.judgement.expected_false)
-        if false:
-            out.say(f"Of such findings {false:,} {'is' if false == 1 else 'are'} expected false.")
-    if report.judgement.nameless:
-        out.say(_nameless(report.judgement.nameless))
+    for text in remarks.judged(report):
+        out.say(text)
     of_requests = [one for one in unjudged if one.what == "requests"]
     if judged < requests:
-        out.say(f"{requests - judged:,} could not be judged:")
+        out.say(f"{remarks.not_judged(report)}:")
         shown = of_requests if full else of_requests[:MOST_REASONS]
         marks = [f"  {one.count:,}" for one in shown]
         width = max(map(len, marks), default=0)
@@ -208,21 +178,18 @@ def _relied_on(report: Report, out: Out, *, full: bool) -> None:
             out.say(f"Not judged: {one.things}, because {one.why}.")
     for text in _notices(report):
         out.say(text)
-    for text in (*_limits(report), *_lacking(report), *_clocks(report), *_noted(report)):
+    for text in (
+        *remarks.limits(report),
+        *remarks.lacking(report),
+        *_clocks(report),
+        *_noted(report),
+    ):
         out.say(text)
-    if not findings:
-        out.say("This holds for what was captured and judged, and for nothing else.")
+    if not report.judgement.findings:
+        out.say(remarks.HOLDS_FOR)
     out.say(_read(report))
-    for text in _verified(report):
+    for text in remarks.verified(report):
         out.say(text)
-
-
-def _opinion(report: Report) -> str:
-    """What can be said of what was judged, where nothing was found."""
-    notices = len(report.judgement.notices)
-    if notices:
-        return f"{notices:,} {'is' if notices == 1 else 'are'} worth a look"
-    return "no response fits another request better than its own"
 
 
 def _notices(report: Report) -> Iterator[str]:
@@ -241,33 +208,6 @@ def _notices(report: Report) -> Iterator[str]:
     if more:
         are = "is" if more == 1 else "are"
         yield f"{more:,} more {are} worth a look; --full and --json have them."
-
-
-def _nameless(count: int) -> str:
-    """What is not said by that: where responses do not name what they answer."""
-    which = "is of an endpoint" if count == 1 else "are of endpoints"
-    return (
-        f"{count:,} {which} whose responses name nothing that was asked for: if two requests of "
-        "one such endpoint were given each other's, nothing in the responses shows it."
-    )
-
-
-def _limits(report: Report) -> Iterator[str]:
-    for limit, times in limits_hit(report):
-        yield (
-            f"Limit {limit.name} ({value(limit.name):,} {limit.unit}) hit "
-            f"{counted(times, 'time')}: {limit.sentence}; "
-            f"--limit {limit.name}=N changes it."
-        )
-
-
-def _lacking(report: Report) -> Iterator[str]:
-    """What the captures lack, as far as it is not told as the reason for something else."""
-    anomalies = every_anomaly(report)
-    told = {one.reason for one in report.coverage.unjudged}
-    for name in LACKING:
-        if anomalies[name] and name not in told:
-            yield f"Noted {counted(anomalies[name], 'time')}: {SENTENCES[name]}."
 
 
 def _noted(report: Report) -> Iterator[str]:
@@ -319,16 +259,6 @@ def _names(report: Report) -> str:
     if len(paths) != 1:
         return f"{len(paths):,} captures"
     return "standard input" if paths[0] == STANDARD_INPUT else PurePath(paths[0]).name
-
-
-def _verified(report: Report) -> Iterator[str]:
-    if report.verified is None:
-        return
-    if not report.verified.failures:
-        frames = counted(report.verified.frames, "frame")
-        yield f"Verified: {frames} of the findings read again, as reported."
-    for capture, digest in zip(report.captures, report.verified.sha256, strict=True):
-        yield f"SHA-256 {digest} {capture.path}"
 
 
 def _more(report: Report) -> str:

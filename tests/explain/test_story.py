@@ -57,6 +57,8 @@ def test_the_story_has_its_moments() -> None:
     ]
     ((frame, text),) = texts(story, Manner.ASTRAY)
     assert frame == 1144 and "the answer to client 1's request" in text
+    assert [e.belongs_to.number for e in story.events if e.manner is Manner.ASTRAY] == [1137]
+    assert not any(e.belongs_to for e in story.events if e.manner is not Manner.ASTRAY)
     assert (1149, "gives up and closes (FIN)") in texts(story, Manner.CLOSE)
     assert [frame for frame, _ in texts(story, Manner.ACK)] == [1138, 1145, 1150]
     assert "client 1 (172.31.17.21) had asked for 1.50 s before" in story.summary[0]

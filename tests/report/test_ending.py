@@ -98,6 +98,19 @@ def test_what_is_partial_says_so_in_a_terminal(story: Path) -> None:
     process.stdin.close()
 
 
+def test_what_is_partial_says_so_on_a_page(story: Path) -> None:
+    process = started("scan", "-", "--html", "-")
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(story.read_bytes())
+    process.stdin.flush()
+    reads(process)
+    process.send_signal(signal.SIGINT)
+    text = process.stdout.read()
+    assert b"Partial: stopped" in text and b"could not be read a second time" in text
+    assert process.wait(20) == 130
+    process.stdin.close()
+
+
 def test_what_was_read_to_its_end_is_not_partial(story: Path) -> None:
     report = json.loads(run("scan", story, "--json", "-").stdout)
     assert report["partial"] is False

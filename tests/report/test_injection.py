@@ -35,8 +35,13 @@ def sent(text: str) -> str:
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A capture with findings on every planted text, in all places at once."""
+    return planted(tmp_path_factory.mktemp("planted"))
+
+
+def planted(folder: Path, more: tuple[str, ...] = ()) -> Path:
+    """Such a capture, with `more` texts."""
     parts = []
-    for number, text in enumerate(PLANTED, 20):
+    for number, text in enumerate((*PLANTED, *more), 20):
         word = sent(text)
         one = talk(number)
         target = "/" + word.replace(" ", "_")
@@ -52,7 +57,7 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file.interface(ETHERNET, options={2: PLANTED[6].encode(), 9: b"\x09"})
     for number, frame in enumerate(frames):
         file.enhanced(linked(frame.packet, ETHERNET), ticks=frame.time, interface=number % 1)
-    path = tmp_path_factory.mktemp("planted") / "pl[red]an\x1b[31mted.pcapng"
+    path = folder / "pl[red]an\x1b[31mted.pcapng"
     path.write_bytes(file.data)
     return path
 

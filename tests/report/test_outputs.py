@@ -17,7 +17,7 @@ from tests.builder import in_time, pcap
 from tests.findings.stable import epilogue, ordinary, swap
 from tests.report.test_command import PROGRAM, complaint, run
 
-OPTIONS = ("--csv", "--json", "--exchanges")
+OPTIONS = ("--csv", "--json", "--html", "--exchanges")
 NEVER = "an input is never an output"
 
 
@@ -171,6 +171,28 @@ def test_exchanges_on_standard_output_are_csv(capture: Path) -> None:
     assert rows[0] == list(EXCHANGE_COLUMNS)
     assert len(rows) == 20
     assert not Path("-").exists()
+
+
+def test_a_page_on_standard_output_is_alone_there(capture: Path) -> None:
+    done = run("scan", capture, "--html", "-")
+    assert done.returncode == 1 and not done.stderr
+    assert done.stdout.startswith(b"<!doctype html>") and done.stdout.endswith(b"</html>")
+    with capture.open("rb") as file:
+        again = subprocess.run(
+            [PROGRAM, "scan", "-", "--html", "-"], stdin=file, capture_output=True, check=False
+        )
+    # From standard input too, which is kept for the second look.
+    assert again.returncode == 1 and b'class="ladder"' in again.stdout
+
+
+def test_a_page_is_written_when_another_output_cannot_be(capture: Path) -> None:
+    Path("old.json").symlink_to("/dev/full")
+    done = run("scan", capture, "--json", "old.json", "--html", "page.html", "--force")
+    assert done.returncode == 2
+    assert b"old.json" in done.stderr and b"page.html" not in done.stderr
+    assert Path("page.html").read_bytes().endswith(b"</html>")
+    done = run("scan", capture, "--html", "page.html")
+    assert "page.html: exists already; --force replaces it" in complaint(done)
 
 
 def test_only_one_output_is_standard_output(capture: Path) -> None:

@@ -1,0 +1,172 @@
+"""What is said of a report as a whole, whatever renders it: what was read, how much was judged.
+
+Law: sentences alone, without layout. Text from captures is as it came: a renderer makes it
+harmless.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from analyzer.anomalies import LACKING, SENTENCES
+from analyzer.limits import value
+from analyzer.report.clocks import compared
+from analyzer.report.counts import counted, every_anomaly, time_span, unread_frames
+from analyzer.report.escape import shortened
+from analyzer.report.result import Report, limits_hit
+
+MOST_FAILURES = 5  # of verification
+MOST_DESCRIBED = 6
+_LONGEST_COMMENT = 400
+MOST_INTERFACES = 12
+
+NOTHING_JUDGED = "Nothing could be judged."
+NOT_WELL = "This does not mean that all is well."
+NO_FINDING = "No finding."
+HOLDS_FOR = "This holds for what was captured and judged, and for nothing else."
+_CHECKED = "Checked of each: did a response come, did all of it come, and whose is it."
+
+
+def warnings(report: Report) -> Iterator[str]:
+    """What makes all that follows doubtful."""
+    failures = report.verified.failures if report.verified is not None else []
+    if failures:
+        more = len(failures) - MOST_FAILURES
+        rest = f"; and {more:,} more" if more > 0 else ""
+        shown = "; ".join(failures[:MOST_FAILURES])
+        what = "is not as reported" if len(failures) == 1 else "are not as reported"
+        yield f"{len(failures):,} {what.upper()} when the frames were read again: {shown}{rest}."
+    if report.partial:
+        yield "Partial: stopped before the captures ended; the rest was not read."
+
+
+def judged(report: Report) -> Iterator[str]:
+    """What was found in how much, and how far that can be relied on."""
+    requests = report.judgement.requests
+    findings = report.judgement.findings
+    said = f"Judged {report.coverage.judged:,} of {counted(requests, 'exchange')}"
+    if not findings:
+        yield f"{said}: {_opinion(report)}."
+        yield _CHECKED
+    else:
+        kinds = Counter(str(finding.kind) for finding in findings)
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+        incidents = counted(len({finding.incident for finding in findings}), "incident")
+        found = f"{incidents}, {counted(len(findings), 'finding')} ({counts})."
+        yield f"{found} {said}." if requests else found
+        false = round(report.judgement.expected_false)
+        if false:
+            yield f"Of such findings {false:,} {'is' if false == 1 else 'are'} expected false."
+    if report.judgement.nameless:
+        yield _nameless(report.judgement.nameless)
+
+
+def _opinion(report: Report) -> str:
+    """What can be said of what was judged, where nothing was found."""
+    notices = len(report.judgement.notices)
+    if notices:
+        return f"{notices:,} {'is' if notices == 1 else 'are'} worth a look"
+    return "no response fits another request better than its own"
+
+
+def _nameless(count: int) -> str:
+    """What is not said by that: where responses do not name what they answer."""
+    which = "is of an endpoint" if count == 1 else "are of endpoints"
+    return (
+        f"{count:,} {which} whose responses name nothing that was asked for: if two requests of "
+        "one such endpoint were given each other's, nothing in the responses shows it."
+    )
+
+
+def not_judged(report: Report) -> str:
+    """How many exchanges could not be judged; "" where all were."""
+    count = report.judgement.requests - report.coverage.judged
+    return f"{count:,} could not be judged" if count else ""
+
+
+def limits(report: Report) -> Iterator[str]:
+    """The limits that were hit, and what that means."""
+    for limit, times in limits_hit(report):
+        yield (
+            f"Limit {limit.name} ({value(limit.name):,} {limit.unit}) hit "
+            f"{counted(times, 'time')}: {limit.sentence}; "
+            f"--limit {limit.name}=N changes it."
+        )
+
+
+def lacking(report: Report) -> Iterator[str]:
+    """What the captures lack, as far as it is not told as the reason for something else."""
+    anomalies = every_anomaly(report)
+    told = {one.reason for one in report.coverage.unjudged}
+    for name in LACKING:
+        if anomalies[name] and name not in told:
+            yield f"Noted {counted(anomalies[name], 'time')}: {SENTENCES[name]}."
+
+
+def advice(report: Report) -> list[str]:
+    """What to capture instead, each once."""
+    return list(dict.fromkeys(text for one in report.coverage.unjudged for text in one.advice))
+
+
+def verified(report: Report) -> Iterator[str]:
+    """That the findings' frames were read again, and what the captures' SHA-256 are."""
+    if report.verified is None:
+        return
+    if not report.verified.failures:
+        frames = counted(report.verified.frames, "frame")
+        yield f"Verified: {frames} of the findings read again, as reported."
+    for capture, digest in zip(report.captures, report.verified.sha256, strict=True):
+        yield f"SHA-256 {digest} {capture.path}"
+
+
+def about(report: Report) -> Iterator[tuple[str, str]]:
+    """What was read, and what is odd about it: a label and a sentence each."""
+    totals = report.totals
+    for capture in report.captures:
+        yield "capture", f"{capture.path} ({capture.format})"
+    if time_span(report):
+        yield "time", time_span(report)
+    yield (
+        "read",
+        f"{counted(int(totals['frames']), 'frame')}, "
+        f"{counted(int(totals['connections']), 'HTTP connection')}",
+    )
+    outcomes = {name: totals[name] for name in ("answered", "unanswered")}
+    outcomes["incomplete"] = totals["requests"] - sum(outcomes.values())
+    told = ", ".join(f"{count:,} {name}" for name, count in outcomes.items() if count > 0)
+    yield "requests", f"{totals['requests']:,}{': ' if told else ''}{told}"
+    names = [name for name in report.tables.interfaces if name]
+    if len(names) > 1:
+        more = len(names) - MOST_INTERFACES
+        shown = ", ".join(names[:MOST_INTERFACES]) + (f" and {more} more" if more > 0 else "")
+        yield "interfaces", f"{shown}; each exchange is counted once"
+    for limit, times in limits_hit(report):
+        yield (
+            "limit",
+            f"{limit.name} ({value(limit.name):,} {limit.unit}) hit {counted(times, 'time')}: "
+            f"{limit.sentence}; --limit {limit.name}=N changes it",
+        )
+    if report.partial:
+        yield "partial", "stopped before the captures ended: the rest was not read"
+    for line in compared(report):
+        yield "clock", line
+    for line in described(report)[:MOST_DESCRIBED]:
+        yield "described", shortened(line, _LONGEST_COMMENT)
+    unread = unread_frames(report)
+    if unread:
+        counts = ", ".join(f"{count:,} {name}" for name, count in unread.most_common())
+        yield "not read", f"{counted(unread.total(), 'frame')}: {counts}"
+    for name, count in sorted(every_anomaly(report).items(), key=lambda item: (-item[1], item[0])):
+        yield "noted", f"{count:,} × {name}: {SENTENCES[name]}"
+
+
+def described(report: Report) -> list[str]:
+    """What captures say of themselves and of their interfaces."""
+    found = []
+    for capture in report.captures:
+        if capture.comment:
+            found.append(f"{capture.path}: {capture.comment}")
+        for number, interface in enumerate(capture.interfaces):
+            texts = [text for text in (interface.description, interface.comment) if text]
+            if texts:
+                found.append(f"{interface.name or f'interface {number}'}: {', '.join(texts)}")
+    return ["; ".join(line.split("\n")) for line in found]
