@@ -38,10 +38,13 @@ def once(frames: Iterable[Frame]) -> tuple[Frame, ...]:
     return tuple(dict.fromkeys(frame for frame in frames if frame))
 
 
-def listed(frames: Sequence[Frame], most: int) -> str:
-    """`frame 3`, `frames 3, 4 and 5`, `frames 3, 4 and 7 more`: the first `most` by name."""
+def listed(frames: Sequence[Frame], most: int, total: int = 0) -> str:
+    """`frame 3`, `frames 3, 4 and 5`, `frames 3, 4 and 7 more`: the first `most` by name.
+
+    There are `total` in all, where not all are given.
+    """
     named = [str(frame) for frame in frames[:most]]
-    more = len(frames) - len(named)
+    more = max(total, len(frames)) - len(named)
     if more:
         named.append(f"{more:,} more")
     last = f" and {named[-1]}" if len(named) > 1 else ""

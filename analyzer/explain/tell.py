@@ -20,7 +20,7 @@ from analyzer.explain.model import Bodies, Event, Exhibit, Lane, Manner, Proof, 
 from analyzer.explain.parties import Parties
 from analyzer.explain.summary import considered, how, tellings, why
 from analyzer.explain.weights import scales
-from analyzer.explain.words import asked, strayed
+from analyzer.explain.words import asked, shows_another, strayed
 from analyzer.findings.model import Cause, Fact, Finding, Judgement, Kind
 from analyzer.second_pass.model import CLIENT, Message, Reread
 
@@ -74,7 +74,7 @@ def tell(scene: Scene, *, show_bodies: bool = False, show_secrets: bool = False)
         begins=begins,
         events=tuple(event for _, event in events),
         bodies=tuple(_bodies(scene)),
-        legend=_legend(events),
+        legend=_legend(scene, events),
         evidence=tuple(_evidence(scene)),
         scales=tuple(scales(incident.findings)),
         causes=causes,
@@ -181,7 +181,7 @@ def _behind(scene: Scene, finding: Finding, number: int, part: Part) -> None:
 def _astray(scene: Scene, finding: Finding, part: Part, place: tuple[int, int]) -> None:
     """Note that the response at a place (capture, frame) goes astray, and whose it is."""
     part.astray[place] = _what_it_is(scene, finding)
-    if finding.owner is not None:
+    if finding.owner is not None and not shows_another(finding):
         part.owners[place] = scene.tables.frame(finding.owner)
 
 
@@ -194,6 +194,8 @@ def _what_it_is(scene: Scene, finding: Finding) -> str:
         if strayed(finding):
             return f"the answer to {scene.client(owner)}'s request"
         return "one more than was asked for"
+    if shows_another(finding):
+        return f"shows {scene.client(owner)}" if owner is not None else "shows somebody else"
     if owner is None or request is None:
         return "not the answer to this request"
     if owner.connection != request.connection:
@@ -219,8 +221,10 @@ def _events(scene: Scene, parts: Sequence[Part]) -> list[tuple[int, Event]]:
     return events
 
 
-def _legend(events: Sequence[tuple[int, Event]]) -> tuple[str, ...]:
-    swap = [words.SWAP] if any(e.manner is Manner.ASTRAY for _, e in events) else []
+def _legend(scene: Scene, events: Sequence[tuple[int, Event]]) -> tuple[str, ...]:
+    swap: list[str] = []
+    if any(e.manner is Manner.ASTRAY for _, e in events):
+        swap = [words.SHOWN if all(map(shows_another, scene.incident.findings)) else words.SWAP]
     used = [meaning for mark, meaning in words.LEGEND if any(mark in e.text for _, e in events)]
     return (*swap, *used)
 
@@ -249,7 +253,7 @@ def _evidence(scene: Scene) -> Iterable[Proof]:
         whose = finding.request or finding.response
         who = "" if whose is None or len(scene.shown) < 2 else f"{scene.client(whose)}: "
         what = "" if finding.request is None else f" ({asked(finding.request)})"
-        title = words.BEHIND if finding.is_extra else words.TITLES[finding.kind]
+        title = words.title((finding,), finding)
         yield Proof(f"{who}{title}{what}", facts)
 
 

@@ -54,6 +54,7 @@ HOW_LOST = (
 )
 
 SWAP = "! ━▶: a response on its way to the wrong request"
+SHOWN = "! ━▶: the response that shows somebody else"
 
 # Words of TCP that a ladder cannot do without.
 LEGEND: tuple[tuple[str, str], ...] = (

@@ -8,6 +8,7 @@ how did its connection end and is that usual for its server, was the response re
 where it went, in which order were the connections accepted, who else was waiting, what came after.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -64,6 +65,22 @@ class Case:
     torn: list[Row] = field(default_factory=list)  # responses that lack a known number of bytes
     chains: dict[Id, Chain] = field(default_factory=dict)  # by the recipients of their links
     unread: dict[Id, Unread] = field(default_factory=dict)  # by those who were answered instead
+
+    # By server the starved in the order of time, and their ids; made when it is asked for.
+    _hung: dict[int, tuple[list[Row], set[Id]]] = field(default_factory=dict)
+
+    def hung(self, row: Row) -> tuple[list[Row], set[Id]]:
+        """All requests to the row's server that nobody answered, in the order of time; their ids.
+
+        Those not that met a server which had just closed their connection.
+        """
+        if self.starved and not self._hung:
+            for one in sorted(self.starved, key=_asked_at):
+                if one.id not in self.races:
+                    rows, ids = self._hung.setdefault(self.tables.server(one), ([], set()))
+                    rows.append(one)
+                    ids.add(one.id)
+        return self._hung.get(self.tables.server(row), ([], set()))
 
     def habit(self, row: Row) -> Habit:
         """How the row's server ordinarily ends its connections."""
@@ -219,7 +236,7 @@ _WHAT_THE_OWNER_GOT = {
     STOLEN: "never got a response",
     CROSSED: "got another request's response",
     COPIED: "got the same response, byte for byte",
-    LEAKED: "was its own person's; what it was given is not in question",
+    LEAKED: "bears the credentials that this goes with",
     CACHED: "had been given the same response, byte for byte",
     SLIPPED: "had been given the response to an earlier request on this connection",
     LATE: "had been given another request's response before",
@@ -442,24 +459,25 @@ def _since(nanoseconds: int) -> str:
 
 def starvation(case: Case, row: Row) -> Iterator[Fact]:
     """Which other requests to the same server went without an answer at about that time."""
-    server = case.tables.server(row)
+    rows, ids = case.hung(row)
     asked = row["request_time"]
-    others = [
-        case.tables.asked(one)
-        for one in case.starved
-        if one.id != row.id
-        and one.id not in case.races
-        and abs(one["request_time"] - asked) < AROUND
-        and case.tables.server(one) == server
-    ]
-    if not others:
+    first = bisect_right(rows, asked - AROUND, key=_asked_at)
+    last = bisect_left(rows, asked + AROUND, key=_asked_at)
+    total = last - first - (row.id in ids)
+    if total <= 0:
         return
-    many = counted(len(others), "other request", "other requests")
+    named = [one for one in rows[first : min(last, first + MOST_NAMED + 1)] if one.id != row.id]
+    others = [case.tables.asked(one) for one in named[:MOST_NAMED]]
+    many = counted(total, "other request", "other requests")
     yield Fact(
         f"within {AROUND // 1_000_000_000} s of it {many} to this server went unanswered as well "
-        f"({listed(others, MOST_NAMED)}): look for one cause of all",
-        tuple(others[:MOST_NAMED]),
+        f"({listed(others, MOST_NAMED, total)}): look for one cause of all",
+        tuple(others),
     )
+
+
+def _asked_at(row: Row) -> int:
+    return row["request_time"]
 
 
 def race(case: Case, row: Row) -> Iterator[Fact]:

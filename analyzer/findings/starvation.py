@@ -30,7 +30,8 @@ class Starved(NamedTuple):
     """Requests that hung at once, in the order of time, at an `endpoint` (-1: at all of a server).
 
     `waiting` of them were not overtaken, those from `since` on; so were `came` others, which were
-    answered later or not at all. `holding` are requests of before that were at work for long.
+    answered later or not at all. `holding` are requests of before that were at work for long, the
+    `longest` of them for so many ns.
     """
 
     rows: tuple[Row, ...]
@@ -39,6 +40,7 @@ class Starved(NamedTuple):
     waiting: int
     came: int
     holding: tuple[Row, ...]
+    longest: int
 
 
 def starving(tables: Tables, rows: Iterable[Row]) -> list[Starved]:
@@ -107,13 +109,15 @@ def _starved(tables: Tables, rows: list[Row], endpoint: int) -> Starved | None:
         return None
     since = after[0]["request_time"]
     others = sorted((row for row in others if row.id not in own), key=_when)
+    holding = tuple(row for row in others if row["request_time"] < since <= row["response_time"])
     return Starved(
         tuple(rows),
         endpoint,
         after[0],
         len(after),
         sum(row["request_time"] >= since for row in others),
-        tuple(row for row in others if row["request_time"] < since <= row["response_time"]),
+        holding,
+        max((row["response_time"] - row["request_time"] for row in holding), default=0),
     )
 
 
@@ -130,12 +134,12 @@ def _overtaken(rows: list[Row], left: list[int], asked: Times, answered: Times) 
 
 def shared(tables: Tables, starved: Starved, causes: tuple[Cause, ...]) -> tuple[Cause, ...]:
     """The causes of one of them, the first of which says what all have in common."""
-    frames = [tables.asked(row) for row in starved.rows]
+    frames = [tables.asked(row) for row in starved.rows[:MOST_NAMED]]
     earlier = len(starved.rows) - starved.waiting
-    busy = [tables.asked(row) for row in starved.holding]
+    busy = [tables.asked(row) for row in starved.holding[:MOST_NAMED]]
     like = "" if starved.endpoint < 0 else f" for {tables.names[starved.endpoint].name}"
     told = (
-        f"{counted(len(frames), 'request', 'requests')} hung at once. From frame "
+        f"{counted(len(starved.rows), 'request', 'requests')} hung at once. From frame "
         f"{tables.asked(starved.since)} on no request{like} that came was answered before those "
         "that had come earlier were given up"
     )
@@ -144,10 +148,10 @@ def shared(tables: Tables, starved: Starved, causes: tuple[Cause, ...]) -> tuple
     if earlier:
         told += f"; {counted(earlier, 'earlier one hangs', 'earlier ones hang')} too"
     if busy:
-        longest = max(row["response_time"] - row["request_time"] for row in starved.holding)
+        many = len(starved.holding)
         told += (
-            f"; {counted(len(busy), 'earlier one was', 'earlier ones were')} still at work then, "
-            f"and took up to {seconds(longest)} s ({listed(busy, MOST_NAMED)})"
+            f"; {counted(many, 'earlier one was', 'earlier ones were')} still at work then, and "
+            f"took up to {seconds(starved.longest)} s ({listed(busy, MOST_NAMED, many)})"
         )
     if starved.endpoint < 0:
         how = How.STARVED
@@ -159,7 +163,7 @@ def shared(tables: Tables, starved: Starved, causes: tuple[Cause, ...]) -> tuple
         how = How.STUCK
         told += ". Others it did answer: what these wait for, those do not need"
     own = next(cause for cause in causes if cause.cause == "server/silent")
-    at = tuple(dict.fromkeys((*own.frames, *frames[:MOST_NAMED], *busy[:MOST_NAMED])))
+    at = tuple(dict.fromkeys((*own.frames, *frames, *busy)))
     because = f"{told}. Of this one: {own.because}"
     common = Cause("server/silent", Verdict.SUPPORTED, because, at, own.how or how)
     return (common, *(cause for cause in causes if cause is not own))

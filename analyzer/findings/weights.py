@@ -476,7 +476,7 @@ class Weigher:
             theirs = f"the credentials of the request in frame {self.tables.asked(owner)}"
             frames = (self.tables.asked(owner),)
         yield self._fits(other.fits, other, row, theirs, frames)
-        mine = f"the credentials of its own request, in frame {self.tables.asked(row)}"
+        mine = f"the credentials of its own request (frame {self.tables.asked(row)})"
         yield self._differs(-own.differs, own, row, mine, (self.tables.asked(row),))
 
     def _fits(

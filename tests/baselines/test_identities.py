@@ -134,6 +134,9 @@ HONEST: dict[str, list[Frame]] = {
         [(0, account(TWO, 7)), (TWO, account(TWO, 9))],
         page=lambda guest, time: account(time * 3 + 1 if guest == 0 else guest, time),
         target=lambda guest, time: f"/guests/{time * 3 + 1 if guest == 0 else guest}"),
+    "one person in two sessions": visits(
+        [(ONE, account(ONE, 7)), (TWO, account(ONE, 7))],
+        page=lambda guest, time: account(ONE if guest == TWO else guest, time)),
     "all are told the same": visits(
         [(ONE, b'{"name":"all","card":"c"}'), (TWO, b'{"name":"all","card":"c"}')],
         page=lambda guest, time: as_json({"name": "all", "card": "c", "read": time})),

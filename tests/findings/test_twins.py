@@ -28,10 +28,12 @@ Asking = Callable[[int], bytes]
 Answering = Callable[[int], bytes]
 
 
-def judged(folder: Path, ask: Asking, answer: Answering, *incident: Conversation) -> Report:
-    """The report on twenty ordinary exchanges and these conversations."""
+def judged(
+    folder: Path, ask: Asking, answer: Answering, *incident: Conversation, many: int = 20
+) -> Report:
+    """The report on so many ordinary exchanges and these conversations."""
     parts = []
-    for number in range(1000, 1020):
+    for number in range(1000, 1000 + many):
         one = talk(100 + number - 1000, start=START + (number - 1000) * SECOND)
         parts.append(one.ask(ask(number)).answer(answer(number)).close().frames)
     end = talk(99, start=LATER + 300 * SECOND).ask(ask(5000)).answer(answer(5000)).close()
@@ -198,7 +200,7 @@ def test_a_page_of_somebody_who_hangs(tmp_path: Path, lost: bool) -> None:
     one = talk(1).ask(with_cookie(2001)).wait(SECOND).fin(SERVER if lost else CLIENT)
     one = one.wait(MILLISECOND).fin(CLIENT if lost else SERVER)
     two = talk(2, start=LATER + 5 * SECOND).ask(with_cookie(2002)).answer(profile(2001)).close()
-    assert len(strayed(judged(tmp_path, with_cookie, profile, one, two))) == lost
+    assert len(strayed(judged(tmp_path, with_cookie, profile, one, two, many=40))) == lost
 
 
 @pytest.mark.parametrize("ask", [with_cookie, with_token])
