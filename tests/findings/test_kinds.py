@@ -144,7 +144,7 @@ def test_unanswered(tmp_path: Path, incident: Incident, cause: str) -> None:
 
 def test_a_client_that_left_sooner_than_answers_come(tmp_path: Path) -> None:
     report = judged(tmp_path, gave_up(), wait=2 * SECOND)
-    assert found(report) == [("unanswered", "server/silent", VET, "")]
+    assert found(report) == [("unanswered", "client/gave-up", VET, "")]
 
 
 def test_one_of_two_on_a_connection(tmp_path: Path) -> None:
