@@ -257,6 +257,8 @@ class _Deciding:
         """Whether two different requests were hardly meant to be given the same bytes at once."""
         told = {c.name: c.bits for c in event.comparisons}
         both = [(move.response, move.request) for move in event.moves]
+        if all(_ask_alike(*pair) for pair in both) and told.get(NOT_WHO, 0.0) <= 0:
+            return False  # whether it may be given to both, who asks would tell
         return (
             told.get(AT_ONCE, 0.0) > 0
             and told.get(EQUAL, 0.0) >= NOTABLE
@@ -407,6 +409,11 @@ class _Deciding:
                     Swap(one.row, one.before, UNREAD, sure, tuple(told), every, bits)
                 )
                 self.settled.add(one.row.id)
+
+
+def _ask_alike(one: Row, other: Row) -> bool:
+    """Whether two requests have one target, and no body that could ask for different things."""
+    return one.target == other.target and not one["request_length"] + other["request_length"]
 
 
 def _is_content(place: str) -> bool:
