@@ -129,6 +129,7 @@ class Weigher:
     breaking: Counter[int] = field(default_factory=Counter)  # of them: that break a demand
     _usual: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)
     _known: dict[tuple[Id, Id], Weight] = field(default_factory=dict)
+    _lacking: dict[Id, float] = field(default_factory=dict)
     _forms: dict[FormKey | None, float] = field(default_factory=dict)
 
     def without(self, rows: Iterable[Row]) -> "Weigher":
@@ -149,6 +150,7 @@ class Weigher:
             lacking=lacking,
             breaking=breaking,
             _known={},
+            _lacking={},
             _forms={},
             _usual=self._usual,
         )
@@ -408,6 +410,12 @@ class Weigher:
 
     def lacking_bits(self, row: Row) -> float:
         """How odd it is that a response lacks what its request names, or is given otherwise."""
+        found = self._lacking.get(row.id)
+        if found is None:
+            found = self._lacking[row.id] = self._lacking_bits(row)
+        return found
+
+    def _lacking_bits(self, row: Row) -> float:
         bits = self.echoes.lacking_bits(self.tables.endpoint(row), row.position)
         bits -= min(0.0, self.repeats.bits(row, row, self.apart))
         bits -= self.identities.shown(row, row, self.apart).differs
