@@ -201,6 +201,17 @@ class Scale:
     lost: Explained | None
 
 
+HINTS = "Known of software that is named here (a hint, no proof)"
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What is known of software that is named in the messages, and where that stands; no proof."""
+
+    text: str
+    source: str
+
+
 @dataclass(frozen=True, slots=True)
 class Story:
     """All that there is to tell of one incident."""
@@ -218,6 +229,7 @@ class Story:
     evidence: tuple[Proof, ...]
     scales: tuple[Scale, ...]
     causes: tuple[Cause, ...]
+    hints: tuple[Hint, ...]
     steps: tuple[Step, ...]
     caveats: tuple[str, ...]
     exhibits: tuple[Exhibit, ...] = ()

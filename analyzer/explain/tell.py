@@ -14,6 +14,7 @@ from analyzer.correlate.frames import Frame
 from analyzer.correlate.view import Tables
 from analyzer.explain import steps, words
 from analyzer.explain.bodies import bodies
+from analyzer.explain.culprits import hints
 from analyzer.explain.events import Moment, Part, moments, placed
 from analyzer.explain.incidents import Incident
 from analyzer.explain.model import Bodies, Event, Exhibit, Lane, Manner, Proof, Sighting, Story
@@ -78,6 +79,7 @@ def tell(scene: Scene, *, show_bodies: bool = False, show_secrets: bool = False)
         evidence=tuple(_evidence(scene)),
         scales=tuple(scales(incident.findings)),
         causes=causes,
+        hints=hints(causes, _messages(scene)),
         steps=steps.steps(
             causes,
             _places(scene),
@@ -87,6 +89,20 @@ def tell(scene: Scene, *, show_bodies: bool = False, show_secrets: bool = False)
         caveats=tuple(_caveats(scene)),
         exhibits=tuple(_exhibits(scene, secrets_too=show_secrets)) if show_bodies else (),
     )
+
+
+def _messages(scene: Scene) -> Iterable[Message]:
+    """The messages of the requests in question and their responses."""
+    places = {
+        (what.capture, what.frame)
+        for finding in scene.incident.findings
+        for what in (finding.request, finding.owner, finding.response)
+        if what is not None
+    }
+    for look in scene.looks.values():
+        for message in look.messages:
+            if (message.capture, message.frame) in places:
+                yield message
 
 
 def _bodies(scene: Scene) -> Iterable[Bodies]:

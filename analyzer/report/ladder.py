@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from analyzer.correlate.frames import listed
-from analyzer.explain.model import Bodies, Event, Exhibit, Look, Manner, Scale, Step, Story
+from analyzer.explain.model import HINTS, Bodies, Event, Exhibit, Look, Manner, Scale, Step, Story
 from analyzer.findings.model import Verdict
 from analyzer.report.escape import rfc3339, shortened, visible
 from analyzer.report.layout import Out, wrapped
@@ -97,6 +97,10 @@ def show(story: Story, console: Console, comments: Sequence[str] = ()) -> None:
         out.say(cause.cause, indent=11, label=word, style=style)
         where = f" ({listed(cause.frames, len(cause.frames))})" if cause.frames else ""
         out.say(f"{cause.because}{where}", indent=11)
+    if story.hints:
+        out.title(HINTS)
+    for hint in story.hints:
+        out.say(f"{hint.text} ({hint.source}).", indent=2, label="-")
     if story.steps:
         out.title("To settle what is open")
     for number, step in enumerate(story.steps, 1):

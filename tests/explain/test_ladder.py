@@ -74,7 +74,7 @@ def _story(text: str, *, lanes: int = 3) -> Story:
     return Story(
         id="x", title="", findings=(), summary=(), lanes=tuple(Lane(n, "1.2.3.4:5") for n in names),
         sightings=(), begins=0, events=(event, note), bodies=(), legend=(), evidence=(), scales=(),
-        causes=(), steps=(), caveats=(),
+        causes=(), hints=(), steps=(), caveats=(),
     )  # fmt: skip
 
 

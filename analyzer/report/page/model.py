@@ -6,7 +6,7 @@ Text from packets is as it came; `render.py` makes it harmless.
 from dataclasses import dataclass
 
 from analyzer.correlate.frames import Frame
-from analyzer.explain.model import Look, Summary
+from analyzer.explain.model import Hint, Look, Summary
 from analyzer.report.page.ladder import Drawing
 from analyzer.report.page.timeline import Timeline
 
@@ -130,6 +130,7 @@ class Incident:
     scales: tuple[Scale, ...]
     lost: tuple[Lost, ...]
     causes: tuple[Cause, ...]
+    hints: tuple[Hint, ...]
     steps: tuple[int, ...]  # numbers of the page's steps
     exhibits: tuple[Exhibit, ...]
     more_facts: int  # that are left out

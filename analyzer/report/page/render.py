@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from analyzer.explain.model import Story, Summary
+from analyzer.explain.model import HINTS, Story, Summary
 from analyzer.report.escape import visible
 from analyzer.report.page.model import Page
 from analyzer.report.page.view import page
@@ -38,7 +38,11 @@ def rendered(shown: Page) -> bytes:
         _environment()
         .get_template("page.html.jinja")
         .render(
-            page=shown, style=Markup(style), script=Markup(script), policy=_policy(style, script)
+            page=shown,
+            style=Markup(style),
+            script=Markup(script),
+            policy=_policy(style, script),
+            hints_title=HINTS,
         )
     )
     # Bytes in the names of files that are no UTF-8 are shown as escapes.

@@ -214,6 +214,7 @@ def _incident(number: int, report: Report, summary: Summary, story: Story, once:
         scales=tuple(_scale(scale) for scale in story.scales),
         lost=tuple(_lost(findings)),
         causes=tuple(_cause(cause) for cause in story.causes),
+        hints=story.hints,
         steps=tuple(once.steps.setdefault(step, len(once.steps) + 1) for step in story.steps),
         exhibits=tuple(_exhibit(exhibit) for exhibit in story.exhibits),
         more_facts=sum(len(proof.facts) for proof in story.evidence)
