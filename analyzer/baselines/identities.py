@@ -141,6 +141,15 @@ class Identities:
         out |= np.isin(given.frame, np.array(sorted(left), dtype=np.int64))
         return _shown(place, whose, response["request_behalf"], _said(response), out)
 
+    def latest(self, whose: int, row: Row) -> int:
+        """The frame id of somebody's last request for an endpoint before a response there, or 0."""
+        place = self.places.get(_place(self.tables, row))
+        if place is None:
+            return 0
+        mine = place.given.chosen(place.of(whose))
+        before = np.flatnonzero(mine.began < row["response_time"])
+        return int(mine.frame[before[mine.began[before].argmax()]]) if len(before) else 0
+
     def otherwise(self, row: Row, *, later: bool = False, same: bool = False) -> bool:
         """Whether the same credentials were shown other values than in this response.
 

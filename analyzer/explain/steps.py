@@ -63,6 +63,9 @@ def steps(
     if not swapped and "server/descriptor" not in supported:
         open_causes = [cause for cause in open_causes if cause != "server/descriptor"]
     idle = any(c.how is How.IDLE_CLOSE for c in causes)
+    if any(c.how is How.IDENTITY for c in causes):
+        found.append(_IDENTITY)
+        open_causes = [cause for cause in open_causes if cause != "server/stolen"]
     for cause in open_causes:
         recipe = _idle if idle and cause == "server/closed" else _RECIPES.get(cause)
         if cause == "proxy/crossed" and both_sides:
@@ -109,6 +112,15 @@ def _capture_at_client(places: Places) -> Step:
             for n, client in enumerate(places.clients, 1)
         ),
     )
+
+
+_IDENTITY = Step(
+    "Where does the server keep who is asking? Look for what outlives a request, or is shared by "
+    "several: a global or thread-local current user, a context that is used again, a cache whose "
+    "key does not name the user, a setting of a pooled connection to a database. Log for each "
+    "request, when it is answered, whom its credentials name beside whom the handler took it for:",
+    ("log(request.path, user_of(request.credentials), current_user)",),
+)
 
 
 def _process(places: Places) -> str:

@@ -230,7 +230,9 @@ def _of_identity(parties: Parties, finding: Finding) -> Telling:
     assert request is not None
     got = f"and was sent a response that {_SURE[finding.confidence]}shows somebody else:"
     if owner is None:
-        whose = "what goes with other credentials, of which no request was under way."
+        frames = next((w.frames for w in finding.weighed if w.comparison == "who"), ())
+        theirs = f" (such as that in frame {frames[1]})" if len(frames) > 1 else ""
+        whose = f"what goes with the credentials of others{theirs}, of whom none was waiting then."
     else:
         whose = f"what goes with {_named(parties, owner)}, whose {_asked(owner)} was under way."
     return Telling((finding,), _begin(parties, request), got, whose)

@@ -15,13 +15,13 @@ from analyzer.correlate.view import Id, Row, Tables
 from analyzer.findings.candidates import Candidates
 from analyzer.findings.links import COPY, NOBODY, RIGHTFUL, WIRE, Link, Links, overlap
 from analyzer.findings.triage import ODD, Odd
-from analyzer.findings.weights import MOST_TOKENS, SURPLUS, TOKEN, Comparison, Weigher
+from analyzer.findings.weights import EQUAL, MOST_TOKENS, SURPLUS, TOKEN, Comparison, Weigher
 
 # How responses may come to the wrong request, by what the rightful one got.
-STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED = (
-    "stolen", "crossed", "copied", "cached", "late", "slipped",
+STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED, SHARED = (
+    "stolen", "crossed", "copied", "cached", "late", "slipped", "shared",
 )  # fmt: skip
-BY_CONTENT = frozenset({STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED})
+BY_CONTENT = frozenset({STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED, SHARED})
 TIE = 1.0  # bits within which two requests fit equally well
 
 
@@ -50,8 +50,8 @@ class Event:
 
     @property
     def copied(self) -> bool:
-        """Whether the rightful requests were given the same bytes as well."""
-        return all(move.how in (COPIED, CACHED) for move in self.moves)
+        """Whether the rightful requests were given the same as well, or what is made of it."""
+        return all(move.how in (COPIED, CACHED, SHARED) for move in self.moves)
 
     @property
     def bits(self) -> float:
@@ -257,6 +257,8 @@ def _circle(moved: list[Link]) -> set[Id]:
 def _how(link: Link, circle: set[Id], recipients: set[Id], unserved: frozenset[Id]) -> str:
     """In which way a response came to the wrong request, by what the rightful one got."""
     if link.kind == COPY:
+        if not any(c.name == EQUAL for c in link.beside):
+            return SHARED
         return COPIED if overlap(link.request, link.response) else CACHED
     if link.request.id in circle:
         return CROSSED

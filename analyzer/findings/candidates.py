@@ -32,8 +32,8 @@ MOST_LOOKED_UP = 64  # responses whose copies are looked for among all exchanges
 class Candidates:
     """For every odd response the requests that may have asked for it, by the response's exchange.
 
-    `copies` are exchanges that were given the same bytes; `before` what was asked before a response
-    on its own connection.
+    `copies` are exchanges that were given the same bytes, or were under way at the same endpoint;
+    `before` what was asked before a response on its own connection.
     """
 
     responses: list[Row] = field(default_factory=list)
@@ -86,6 +86,7 @@ def candidates(tables: Tables, weigher: Weigher, odd: Odd) -> Candidates:
         if row.id in out.before and out.before[row.id].id not in {o.id for o in out.of[row.id]}:
             out.of[row.id].append(out.before[row.id])
     _copies(tables, weigher, odd, out)
+    _beside(tables, weigher, odd, out)
     return out
 
 
@@ -168,6 +169,41 @@ def _copies(tables: Tables, weigher: Weigher, odd: Odd, out: Candidates) -> None
     for row in wanted:
         equal = [one for one in by_bytes.get(said(tables, row), ()) if one.id != row.id]
         out.copies[row.id] = _nearest(equal, row)
+
+
+def _beside(tables: Tables, weigher: Weigher, odd: Odd, out: Candidates) -> None:
+    """Requests that were under way with a suspect at its endpoint, and were served as well.
+
+    Its response may be made of what they asked for, where it lacks what its own request names.
+    """
+    wanted = [row for row in odd.suspects if row.position in weigher.echoes.missed]
+    wanted = wanted[:MOST_LOOKED_UP]
+    if not wanted:
+        return
+
+    def together(rows: Array) -> np.ndarray:
+        found = np.zeros(len(rows), dtype=np.bool_)
+        endpoint = tables.endpoint_of[rows["route"]]
+        for row in wanted:
+            one = (endpoint == tables.endpoint(row)) & (rows["outcome"] == Outcome.ANSWERED)
+            one &= rows["request_time"] < row["response_time"]
+            found |= one & (rows["response_end_time"] > row["request_time"])
+        return found
+
+    rows = tables.pick(together)
+    for row in wanted:
+        copies = out.copies.setdefault(row.id, [])
+        known = {one.id for one in (row, *out.of[row.id], *copies)}
+        met = [
+            one
+            for one in rows
+            if one.id not in known
+            and tables.endpoint(one) == tables.endpoint(row)
+            and tables.server(one) == tables.server(row)
+            and one["request_time"] < row["response_time"]
+            and one["response_end_time"] > row["request_time"]
+        ]
+        copies += _nearest(met, row)[:MOST_CANDIDATES]
 
 
 def said(tables: Tables, row: Row) -> tuple[int, int, int, int]:

@@ -14,7 +14,7 @@ from analyzer.correlate.frames import Frame
 from analyzer.correlate.sides import Side, missed_fin, strange_reset
 from analyzer.correlate.view import Row
 from analyzer.findings import broken
-from analyzer.findings.assignment import CACHED, COPIED, CROSSED, LATE
+from analyzer.findings.assignment import CACHED, COPIED, CROSSED, LATE, SHARED
 from analyzer.findings.chains import Chain, is_apart
 from analyzer.findings.evidence import Case
 from analyzer.findings.idle import Race
@@ -301,6 +301,9 @@ def _mixed_up(case: Case, swap: Swap, owner: Row) -> list[Cause]:
         return [Cause("server/crossed", _SUPPORTED, why, frames), descriptor, network]
     if how == COPIED:
         why = "both requests were given the same response while both were waiting"
+        return [Cause("server/stolen", _SUPPORTED, why, frames), descriptor, network]
+    if how == SHARED:
+        why = "the response is made of what the other request names, which was waiting as well"
         return [Cause("server/stolen", _SUPPORTED, why, frames), descriptor, network]
     lost = _ownership(case, owner, recipient)
     stolen = {_SUPPORTED: _RULED_OUT, _POSSIBLE: _POSSIBLE, _RULED_OUT: _SUPPORTED}[lost.verdict]

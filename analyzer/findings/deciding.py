@@ -16,7 +16,7 @@ from analyzer.correlate.view import Id, Row, Tables
 from analyzer.features.echoes import says_who
 from analyzer.findings import reuse
 from analyzer.findings.assignment import CACHED, Event, Move, events
-from analyzer.findings.candidates import LONGEST_WAIT, Candidates
+from analyzer.findings.candidates import LONGEST_WAIT, Candidates, said
 from analyzer.findings.capture_limits import limited, only_doubtful
 from analyzer.findings.explanations import (
     LIKELY,
@@ -218,6 +218,7 @@ class _Deciding:
                 one.target == move.response.target
                 and one.position != move.response.position
                 and one["request_length"] == move.response["request_length"]
+                and said(self.tables, one) == said(self.tables, move.response)
                 and _elsewhen(one, move.response, move.request)
                 for one in self.found.copies.get(move.response.id, ())
             )

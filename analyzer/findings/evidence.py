@@ -25,6 +25,7 @@ from analyzer.findings.assignment import (
     COPIED,
     CROSSED,
     LATE,
+    SHARED,
     SLIPPED,
     STOLEN,
 )
@@ -235,6 +236,7 @@ def outstanding(tables: Tables, rows: list[Row]) -> dict[tuple[int, int, int], l
 _WHAT_THE_OWNER_GOT = {
     STOLEN: "never got a response",
     CROSSED: "got another request's response",
+    SHARED: "got a response of its own",
     COPIED: "got the same response, byte for byte",
     LEAKED: "bears the credentials that this goes with",
     CACHED: "had been given the same response, byte for byte",

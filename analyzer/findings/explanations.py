@@ -131,6 +131,9 @@ def _two_names(judging: Judging) -> bool:
         return False  # what the protocol demands has no second name
     if all(request.target == response.target for response, request in judging.pairs):
         return False  # it was asked for by the same name
+    named = {c.place for c in judging.event.comparisons if c.name == TOKEN and c.bits >= TOLD}
+    if len(named) > 1:
+        return False  # a second name differs in one place
     return _one_endpoint(judging) and judging.event.copied and judging.told(PROXY) <= 0
 
 

@@ -41,7 +41,7 @@ class Link(NamedTuple):
     """A request and a response that may belong together, and what that is worth in bits.
 
     `kind` is WIRE where it is the wire's own linking, RIGHTFUL where the response would be this
-    request's instead, COPY where both requests were given it.
+    request's instead, COPY where both requests were given it, or what is made of one.
     """
 
     request: Row
@@ -144,12 +144,8 @@ class Links:
 
     def _copied(self, weigher: Weigher, request: Row, response: Row) -> Iterator[Comparison]:
         """What it is worth that both were given the same bytes, and were under way together."""
-        others = max(0, self.found.given[said(self.tables, response)] - 2)
-        every = weigher.forms.known(self.tables.variant(request))
-        bits = log2((every * (every - 1) / 2 + 2 * EITHER) / (others * (others + 1) / 2 + EITHER))
-        frames = (self.tables.came(request), self.tables.came(response))
-        text = f"the responses in frames {frames[0]} and {frames[1]} are the same, byte for byte"
-        yield Comparison(EQUAL, max(0.0, min(MOST_EQUAL, bits)), text, frames)
+        if said(self.tables, request) == said(self.tables, response):
+            yield self._equal(weigher, request, response)
         if overlap(request, response):
             frames = (self.tables.asked(request), self.tables.asked(response))
             text = f"the requests in frames {frames[0]} and {frames[1]} were under way together"
@@ -162,6 +158,14 @@ class Links:
                 "the later one overwrites"
             )
             yield Comparison(LATER, OVERWRITES if later else -OVERWRITES, text, frames)
+
+    def _equal(self, weigher: Weigher, request: Row, response: Row) -> Comparison:
+        others = max(0, self.found.given[said(self.tables, response)] - 2)
+        every = weigher.forms.known(self.tables.variant(request))
+        bits = log2((every * (every - 1) / 2 + 2 * EITHER) / (others * (others + 1) / 2 + EITHER))
+        frames = (self.tables.came(request), self.tables.came(response))
+        text = f"the responses in frames {frames[0]} and {frames[1]} are the same, byte for byte"
+        return Comparison(EQUAL, max(0.0, min(MOST_EQUAL, bits)), text, frames)
 
 
 def overlap(request: Row, response: Row) -> bool:

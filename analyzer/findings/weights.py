@@ -479,10 +479,16 @@ class Weigher:
         apart = {row.id, *self.apart} | ({owner.id} if owner is not None else set())
         other = self.identities.of_identity(whose, row, apart)
         own = self.identities.of_identity(row["request_behalf"], row, apart)
-        theirs, frames = "other credentials", (self.tables.asked(row),)
+        latest = self.identities.latest(whose, row)
+        example = self.tables.frame_at(latest >> 32, latest & 0xFFFFFFFF)
         if owner is not None:
-            theirs = f"the credentials of the request in frame {self.tables.asked(owner)}"
-            frames = (self.tables.asked(owner),)
+            example = self.tables.asked(owner)
+        theirs = (
+            f"the credentials of the request in frame {example}"
+            if example
+            else ("other credentials")
+        )
+        frames = (example or self.tables.asked(row),)
         yield self._fits(other.fits, other, row, theirs, frames)
         mine = f"the credentials of its own request (frame {self.tables.asked(row)})"
         yield self._differs(-own.differs, own, row, mine, (self.tables.asked(row),))

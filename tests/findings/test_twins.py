@@ -313,3 +313,30 @@ def test_two_that_name_each_other_whatever_they_are_written_in(
     )
     owners = [f.owner.target for f in strayed(report) if f.owner is not None]
     assert sorted(owners) == ["/reading/700111", "/reading/700142"]
+
+
+def test_an_answer_made_of_what_another_one_sent(tmp_path: Path) -> None:
+    """Both are answered, both for the later one's order; each names its ids in its body alone."""
+
+    def order(number: int) -> bytes:
+        body = as_json(
+            {"customer": f"C{number * 7_919 % 99_991:05d}", "sku": f"S{number * 31:05d}"}
+        )
+        return request("/quotes", "POST", body=body, fields="Content-Type: application/json\r\n")
+
+    def quote(number: int, price: int) -> bytes:
+        ids = {"customer": f"C{number * 7_919 % 99_991:05d}", "sku": f"S{number * 31:05d}"}
+        return response(as_json({**ids, "price": price}))
+
+    parts = []
+    for number in range(100, 140):
+        one = talk(number, start=START + number * SECOND)
+        parts.append(one.ask(order(number)).answer(quote(number, number)).close().frames)
+    one = talk(1).ask(order(1)).wait(40 * MILLISECOND).answer(quote(2, 5)).close()
+    two = talk(2, start=LATER + 5 * MILLISECOND).ask(order(2)).wait(20 * MILLISECOND)
+    frames = in_time(*parts, one.frames, two.answer(quote(2, 6)).close().frames)
+    (finding,) = scanned(tmp_path, frames).judgement.findings
+    assert finding.kind is Kind.MISDELIVERED and finding.cause == "server/stolen"
+    assert finding.request is not None and finding.owner is not None
+    assert (finding.request.client, finding.owner.client) == ("10.0.1.1:41001", "10.0.1.2:41002")
+    assert any("a response of its own" in fact.fact for fact in finding.evidence)
