@@ -93,6 +93,7 @@ _identifying = itemgetter(
     ))
 )  # fmt: skip
 Key = tuple[int, int, int]  # variant, status, form
+WHERE = ("capture", "frame", "seq")  # of a first byte: what the id of an exchange is made of
 _ENDS = ("client_fin_time", "server_fin_time", "reset_time")
 ERROR = 400  # the least status that tells of one (RFC 9110 §15)
 NOT_MODIFIED = (
@@ -351,6 +352,7 @@ class Tables:
                     if (name := self.interfaces[int(self.connections["interface"][n])])
                 )
             ),
+            exchange=exchange_id(row),
         )
 
     def response(self, row: Row) -> Response | None:
@@ -367,6 +369,7 @@ class Tables:
             capture=row["response_capture"],
             announced=row["response_announced"],
             extra=row["response_extra"],
+            exchange=exchange_id(row),
         )
 
     def frame(self, what: Located) -> Frame:
@@ -414,6 +417,16 @@ def form_text(form: Form) -> str:
     if form.shape is not None:
         return text(form.shape)
     return f"({form.media_type or 'no body'})"
+
+
+def exchange_id(row: Row) -> str:
+    """What an exchange is called, the same from run to run: `capture:frame:seq`.
+
+    That is where the first byte of its request is, or of its response where that is alone: the
+    index of the file, the frame, and the TCP sequence number, as a frame may hold several.
+    """
+    of = "request" if row["request_frame"] else "response"
+    return ":".join(str(row[f"{of}_{name}"]) for name in WHERE)
 
 
 def frame_ids(rows: Array, which: str) -> npt.NDArray[np.int64]:

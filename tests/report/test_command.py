@@ -17,7 +17,7 @@ import pandas
 import pytest
 
 import analyzer
-from analyzer.report.result import EXCHANGE_COLUMNS, FINDING_COLUMNS
+from analyzer.report.columns import EXCHANGE_COLUMNS, FINDING_COLUMNS
 from tests.builder import SECOND, as_json, in_time, pcap, request, response
 from tests.findings.stable import OCCUPANCY, VET, epilogue, ordinary, swap, talk
 from tests.recordings import recording
