@@ -136,8 +136,9 @@ def named(codes: Array, things: Sequence[T], name: Callable[[T], str]) -> "panda
 
 
 def _categorical(codes: Array, categories: list[str]) -> "pandas.Categorical[Any]":
-    # As objects: pandas keeps such a copy of Arrow's texts too, to find them by.
-    known = pandas.Index(categories, dtype=object)
+    # As objects: pandas keeps such a copy of Arrow's texts too, to find them by. Of none Parquet
+    # would not know what they are.
+    known = pandas.Index(categories, dtype=object if categories else str)
     return pandas.Categorical.from_codes(codes, dtype=pandas.CategoricalDtype(known))
 
 
@@ -207,8 +208,8 @@ def _column(dtype: str, values: Iterable[Any]) -> Any:
         return _time(numbers, known) if dtype == TIME else _span(numbers * 0, numbers, known)
     if dtype == LIST:
         return pandas.Series([tuple(map(well_formed, one)) for one in given], dtype=object)
-    if dtype in (NAME, TEXT):
-        given = [None if value is None else well_formed(value) for value in given]
     if dtype == NAME:
-        return pandas.Categorical(given, categories=sorted({v for v in given if v is not None}))
+        return named(np.arange(len(given)), given, lambda value: value or "")
+    if dtype == TEXT:
+        given = [None if value is None else well_formed(value) for value in given]
     return pandas.array(given, dtype=dtype)  # type: ignore[call-overload]

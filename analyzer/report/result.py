@@ -15,7 +15,7 @@ from analyzer.explain.model import Overview
 from analyzer.findings.model import Cause, Fact, Finding, Judgement, Kind, Seen, Weighed
 from analyzer.report.comments import comments
 from analyzer.report.coverage import Coverage, coverage
-from analyzer.report.escape import rfc3339, visible
+from analyzer.report.escape import rfc3339, visible, well_formed
 
 if TYPE_CHECKING:
     import pandas
@@ -109,7 +109,8 @@ class Report:
         """What was found in what, in a line or two."""
         from analyzer.report import remarks
 
-        return visible(f"<Report on {remarks.names(self)}: {' '.join(remarks.verdict(self))}>")
+        text = f"<Report on {remarks.names(self)}: {' '.join(remarks.verdict(self))}>"
+        return visible(well_formed(text))
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the scan's first words."""

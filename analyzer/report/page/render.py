@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from analyzer.explain.model import Story, Summary
 from analyzer.report import remarks
-from analyzer.report.escape import visible
+from analyzer.report.escape import visible, well_formed
 from analyzer.report.page.model import Page
 from analyzer.report.page.view import page
 from analyzer.report.result import Report
@@ -50,12 +50,9 @@ def rendered(shown: Page) -> bytes:
 def excerpt(report: Report) -> str:
     """The scan's first words as a piece of HTML for a notebook, without style and script."""
     overview = report.overview(MOST_TOLD)
-    text = (
-        _environment()
-        .get_template("excerpt.html.jinja")
-        .render(report=report, overview=overview, remarks=remarks)
-    )
-    return text.encode("utf-8", "backslashreplace").decode()
+    template = _environment().get_template("excerpt.html.jinja")
+    text: str = well_formed(template.render(report=report, overview=overview, remarks=remarks))
+    return text
 
 
 def _policy(style: str, script: str) -> str:
