@@ -13,7 +13,7 @@ UNTOLD = {"told": False}
 class Request:
     """A request as the report names it; `time` in ns since 1970, `frame` as Wireshark counts.
 
-    `exchange` is the id of its exchange (see `correlate.view.exchange_id`).
+    `exchange` is the id of its exchange (see `Row.exchange` in `correlate.view`).
     """
 
     method: str

@@ -45,11 +45,12 @@ class Row:
     The numbers are its own: a view of the table would keep all of its chunk in memory.
     """
 
-    __slots__ = ("_values", "id", "position", "target")
+    __slots__ = ("_table", "_values", "id", "position", "target")
 
     def __init__(self, at: np.void, target: bytes) -> None:
         """Of a row `at` of the table."""
         values: Any = at.item()  # a tuple, as `at` has columns
+        self._table: tuple[int, ...] = values  # as the table has it, whatever is changed here
         self._set(values, target)
 
     def _set(self, values: tuple[int, ...], target: bytes) -> None:
@@ -69,8 +70,19 @@ class Row:
         for column, value in columns.items():
             values[_COLUMN[column]] = value
         row = Row.__new__(Row)
+        row._table = self._table
         row._set(tuple(values), self.target if target is None else target)
         return row
+
+    @property
+    def exchange(self) -> str:
+        """What the exchange is called, the same from run to run: `capture:frame:seq`.
+
+        That is where the first byte of its request is, or of its response where that is alone: the
+        index of the file, the frame, and the TCP sequence number, as a frame may hold several.
+        """
+        of = "request" if self._table[_COLUMN["request_frame"]] else "response"
+        return ":".join(str(self._table[_COLUMN[f"{of}_{name}"]]) for name in WHERE)
 
     def acknowledged(self, connection: np.void) -> bool:
         """Whether the server's host acknowledged the request as far as its length is known."""
@@ -352,7 +364,7 @@ class Tables:
                     if (name := self.interfaces[int(self.connections["interface"][n])])
                 )
             ),
-            exchange=exchange_id(row),
+            exchange=row.exchange,
         )
 
     def response(self, row: Row) -> Response | None:
@@ -369,7 +381,7 @@ class Tables:
             capture=row["response_capture"],
             announced=row["response_announced"],
             extra=row["response_extra"],
-            exchange=exchange_id(row),
+            exchange=row.exchange,
         )
 
     def frame(self, what: Located) -> Frame:
@@ -417,16 +429,6 @@ def form_text(form: Form) -> str:
     if form.shape is not None:
         return text(form.shape)
     return f"({form.media_type or 'no body'})"
-
-
-def exchange_id(row: Row) -> str:
-    """What an exchange is called, the same from run to run: `capture:frame:seq`.
-
-    That is where the first byte of its request is, or of its response where that is alone: the
-    index of the file, the frame, and the TCP sequence number, as a frame may hold several.
-    """
-    of = "request" if row["request_frame"] else "response"
-    return ":".join(str(row[f"{of}_{name}"]) for name in WHERE)
 
 
 def frame_ids(rows: Array, which: str) -> npt.NDArray[np.int64]:

@@ -160,7 +160,7 @@ def _flags(flags: Array) -> npt.NDArray[np.object_]:
 
 
 def _ids(rows: Mapping[str, Array], asked: Mask) -> Any:
-    """The ids of exchanges, as `correlate.view.exchange_id` makes them."""
+    """The ids of exchanges, as `Row.exchange` makes them."""
     parts = [
         pyarrow.array(np.where(asked, rows[f"request_{name}"], rows[f"response_{name}"])).cast(
             pyarrow.large_string()

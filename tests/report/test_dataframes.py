@@ -189,6 +189,15 @@ def test_the_frames_join(scenario: str, vantage: str) -> None:
     assert names >= set(exchanges.query("outcome == 'answered'")["endpoint"])
 
 
+def test_a_response_that_is_judged_alone_joins_what_the_wire_made_it_part_of() -> None:
+    report = analyzer.scan(recording("idle-408-node22", "host-any"))
+    (lone,) = report.findings.query("kind == 'unsolicited'").to_dict("records")
+    (row,) = report.exchanges[report.exchanges["exchange"] == lone["exchange"]].to_dict("records")
+    assert pandas.isna(lone["request_frame"])
+    assert row["response_frame"] == lone["response_frame"]
+    assert row["status"] == 408
+
+
 def test_requests_in_one_frame_have_ids_of_their_own(tmp_path: Path) -> None:
     one = talk().ask(request(VET) + request(OCCUPANCY) + request(VET))
     for body in (vet_report(), occupancy(), vet_report()):
