@@ -38,6 +38,7 @@ from analyzer.features.endpoints import Endpoint, Route
 from analyzer.features.endpoints import endpoints as resolve
 from analyzer.features.shapes import UNKNOWN_FORM, Form, text
 from analyzer.findings.judge import judge
+from analyzer.findings.model import Finding
 from analyzer.findings.where import locate
 from analyzer.http.ordinary import Glance, OrdinaryReader
 from analyzer.intervals import MASK
@@ -447,7 +448,7 @@ class Examination:
 
     def overview(self, most: int) -> Overview:
         """The incidents in brief: the worst `most` groups of those that repeat."""
-        return overview(self.incidents(), self.report.tables, most)
+        return self.report.overview(most)
 
     def summary(self, incident: Incident) -> Summary:
         """An incident in a sentence or two."""
@@ -552,8 +553,13 @@ def examine(
 
     judgement = locate(tables, judge(tables, closer, alone))
     extraction.anomalies.count("odd-limit", tables.left_out)
-    report = Report(captures, extraction.anomalies, judgement, tables)
+    report = Report(captures, extraction.anomalies, judgement, tables, in_brief)
     return Examination(report, interfaces, spool, closer)
+
+
+def in_brief(findings: Sequence[Finding], tables: Tables, most: int) -> Overview:
+    """The incidents that findings make, the worst first: the first `most` groups of them."""
+    return overview(incidents(findings, tables), tables, most)
 
 
 def sources_of(captures: list[Capture], interfaces: Interfaces) -> list[tuple[int, ...]]:

@@ -57,7 +57,7 @@ class Outcome(IntEnum):
 
 
 class Flag(IntFlag):
-    """What qualifies an exchange. The `LOSS` flags are the capture's own limits."""
+    """What qualifies an exchange; FLAGS says what each means."""
 
     GAP_REQUEST = 1 << 0
     GAP_RESPONSE = 1 << 1
@@ -74,24 +74,56 @@ class Flag(IntFlag):
     TUNNEL = 1 << 13
     REQUEST_OPEN = 1 << 14
     DAMAGED = 1 << 15
-    BODY_SKIPPED = 1 << 16  # sent where the server still waits for the body of a refused request
-    DOUBTFUL = 1 << 17  # behind a request that two readers may end in two places (RFC 9112 §11.2)
-
-    HEAD_CUT = 1 << 18  # of the response came no more than a part of its head
-    NOT_HTTP = 1 << 19  # what came where the response must be is not HTTP/1.x
-    ODD_START_LINE = 1 << 20  # a start line that many readers refuse, read loosely
-    EXTRA_BYTES = 1 << 21  # behind the response's end came bytes that begin no message
-    AFTER_EXTRA = 1 << 22  # such bytes stood where its response had to begin
-    BODY_WHOLE = 1 << 23  # the incomplete response's body is whole by its own grammar
-    # It was sent after no more than an interim response to the request before it, as is all that
-    # follows on its connection.
+    BODY_SKIPPED = 1 << 16
+    DOUBTFUL = 1 << 17
+    HEAD_CUT = 1 << 18
+    NOT_HTTP = 1 << 19
+    ODD_START_LINE = 1 << 20
+    EXTRA_BYTES = 1 << 21
+    AFTER_EXTRA = 1 << 22
+    BODY_WHOLE = 1 << 23
     AFTER_INTERIM = 1 << 24
-    # Of the incomplete response came the head, and of its content nothing: no event, no byte.
+    DEMAND_KEPT = 1 << 25
+    DEMAND_BROKEN = 1 << 26
     HEAD_ALONE = 1 << 27
-    DEMAND_KEPT = 1 << 25  # the response repeats what the protocol demands (`demanded`)
-    DEMAND_BROKEN = 1 << 26  # it repeats it as another request's would
 
+    # The capture's own limits.
     LOSS = GAP_REQUEST | GAP_RESPONSE | AFTER_GAP | MIDSTREAM | OPEN_AT_END | ONE_WAY
+
+
+# What each flag means, for a person.
+FLAGS: dict[Flag, str] = {
+    Flag.GAP_REQUEST: "frames from the client are missing in the capture",
+    Flag.GAP_RESPONSE: "frames from the server are missing in the capture",
+    Flag.AFTER_GAP: "it follows a gap or a late start of the capture on its connection",
+    Flag.MIDSTREAM: "its connection was open before the capture began",
+    Flag.OPEN_AT_END: "the capture ends while it is outstanding",
+    Flag.ONE_WAY: "one direction alone of its connection was captured",
+    Flag.SURPLUS: "its response was sent before the server had the request",
+    Flag.PIPELINED: "it was asked while its connection owed another answer",
+    Flag.AFTER_CLIENT_CLOSE: "its response came after the client's FIN",
+    Flag.INTERIM: "an interim (1xx) response came first",
+    Flag.HAS_TOKEN: "its request names something that its response may repeat",
+    Flag.ECHOES: "its response repeats that",
+    Flag.TUNNEL: "with its response its connection became another protocol's",
+    Flag.REQUEST_OPEN: "its request never ended",
+    Flag.DAMAGED: "bytes on its connection can be read in no way or in two as HTTP",
+    Flag.BODY_SKIPPED: "sent where the server still waits for the body of a refused request",
+    # RFC 9112 §11.2
+    Flag.DOUBTFUL: "behind a request that two readers may end in two places",
+    Flag.HEAD_CUT: "of its response came no more than a part of its head",
+    Flag.NOT_HTTP: "what came where its response must be is not HTTP/1.x",
+    Flag.ODD_START_LINE: "a start line that many readers refuse, read loosely",
+    Flag.EXTRA_BYTES: "behind its response's end came bytes that begin no message",
+    Flag.AFTER_EXTRA: "such bytes stood where its response had to begin",
+    Flag.BODY_WHOLE: "its response is incomplete, but the body is whole by its own grammar",
+    Flag.AFTER_INTERIM: "sent after no more than an interim response to the request before it, as "
+    "is all that follows on its connection",
+    Flag.DEMAND_KEPT: "its response repeats what the protocol demands (`demanded`)",
+    Flag.DEMAND_BROKEN: "its response repeats it as another request's would",
+    Flag.HEAD_ALONE: "of its incomplete response came the head, and of its content nothing: no "
+    "event, no byte",
+}
 
 
 class Close(IntEnum):

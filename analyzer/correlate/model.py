@@ -11,7 +11,10 @@ UNTOLD = {"told": False}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as the report names it; `time` in ns since 1970, `frame` as Wireshark counts."""
+    """A request as the report names it; `time` in ns since 1970, `frame` as Wireshark counts.
+
+    `exchange` is the id of its exchange (see `Row.exchange` in `correlate.view`).
+    """
 
     method: str
     target: str
@@ -25,6 +28,7 @@ class Request:
     interfaces: tuple[str, ...] = ()
     inside: str = ""  # the server's ip:port nearest to it, where translation makes that another
     source: str = ""  # the client's ip:port as a PROXY header on the connection has it
+    exchange: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,8 @@ class Response:
     """A response as the report names it; `length` in bytes, `connection` is what it came on.
 
     `status` is 0 where none could be read. `announced` is the Content-Length of a body that did not
-    come whole (else 0), `extra` counts bytes behind its end that are of no message.
+    come whole (else 0), `extra` counts bytes behind its end that are of no message. `exchange` is
+    the id of the exchange that the order on its connection makes it part of.
     """
 
     status: int
@@ -44,3 +49,4 @@ class Response:
     capture: int
     announced: int = 0
     extra: int = 0
+    exchange: str = ""

@@ -45,11 +45,12 @@ class Row:
     The numbers are its own: a view of the table would keep all of its chunk in memory.
     """
 
-    __slots__ = ("_values", "id", "position", "target")
+    __slots__ = ("_table", "_values", "id", "position", "target")
 
     def __init__(self, at: np.void, target: bytes) -> None:
         """Of a row `at` of the table."""
         values: Any = at.item()  # a tuple, as `at` has columns
+        self._table: tuple[int, ...] = values  # as the table has it, whatever is changed here
         self._set(values, target)
 
     def _set(self, values: tuple[int, ...], target: bytes) -> None:
@@ -69,8 +70,19 @@ class Row:
         for column, value in columns.items():
             values[_COLUMN[column]] = value
         row = Row.__new__(Row)
+        row._table = self._table
         row._set(tuple(values), self.target if target is None else target)
         return row
+
+    @property
+    def exchange(self) -> str:
+        """What the exchange is called, the same from run to run: `capture:frame:seq`.
+
+        That is where the first byte of its request is, or of its response where that is alone: the
+        index of the file, the frame, and the TCP sequence number, as a frame may hold several.
+        """
+        of = "request" if self._table[_COLUMN["request_frame"]] else "response"
+        return ":".join(str(self._table[_COLUMN[f"{of}_{name}"]]) for name in WHERE)
 
     def acknowledged(self, connection: np.void) -> bool:
         """Whether the server's host acknowledged the request as far as its length is known."""
@@ -93,6 +105,7 @@ _identifying = itemgetter(
     ))
 )  # fmt: skip
 Key = tuple[int, int, int]  # variant, status, form
+WHERE = ("capture", "frame", "seq")  # of a first byte: what the id of an exchange is made of
 _ENDS = ("client_fin_time", "server_fin_time", "reset_time")
 ERROR = 400  # the least status that tells of one (RFC 9110 §15)
 NOT_MODIFIED = (
@@ -351,6 +364,7 @@ class Tables:
                     if (name := self.interfaces[int(self.connections["interface"][n])])
                 )
             ),
+            exchange=row.exchange,
         )
 
     def response(self, row: Row) -> Response | None:
@@ -367,6 +381,7 @@ class Tables:
             capture=row["response_capture"],
             announced=row["response_announced"],
             extra=row["response_extra"],
+            exchange=row.exchange,
         )
 
     def frame(self, what: Located) -> Frame:

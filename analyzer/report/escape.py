@@ -31,19 +31,19 @@ def as_json(content: Any) -> bytes:
     try:
         return orjson.dumps(content, option=how)
     except TypeError:
-        return orjson.dumps(_well_formed(content), option=how)
+        return orjson.dumps(well_formed(content), option=how)
 
 
-def _well_formed(content: Any) -> Any:
+def well_formed(content: Any) -> Any:
     """`content` with all text such that UTF-8 can hold it."""
     if isinstance(content, str):
         return content.encode("utf-8", "backslashreplace").decode()
     if isinstance(content, dict):
-        return {_well_formed(key): _well_formed(value) for key, value in content.items()}
+        return {well_formed(key): well_formed(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_well_formed(value) for value in content]
+        return [well_formed(value) for value in content]
     if is_dataclass(content) and not isinstance(content, type):
-        return {f.name: _well_formed(getattr(content, f.name)) for f in fields(content)}
+        return {f.name: well_formed(getattr(content, f.name)) for f in fields(content)}
     return content
 
 

@@ -12,10 +12,21 @@ from pathlib import Path
 from typing import IO, Any
 
 from analyzer.errors import InputError
-from analyzer.report.escape import as_json, cell
-from analyzer.report.result import FINDING_COLUMNS, Report, as_dict, finding_rows
+from analyzer.report.columns import (
+    EXCHANGE_COLUMNS,
+    FINDING_COLUMNS,
+    LIST,
+    NAME,
+    SPAN,
+    TEXT,
+    TIME,
+)
+from analyzer.report.escape import as_json, cell, rfc3339
+from analyzer.report.result import Report, as_dict
+from analyzer.report.rows import finding_rows
 
 PARQUET = ".parquet"
+BETWEEN = "; "  # the parts of a list in CSV
 
 
 def json_text(report: Report) -> bytes:
@@ -28,9 +39,21 @@ def csv_text(report: Report) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(FINDING_COLUMNS)
+    dtypes = [column.dtype for column in FINDING_COLUMNS.values()]
     for row in finding_rows(report):
-        writer.writerow([cell(value) for value in row])
+        writer.writerow(map(_cell, row, dtypes))
     return out.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _cell(value: Any, dtype: str) -> object:
+    """A value of a row of findings as a cell."""
+    if value is None:
+        return ""
+    if dtype == TIME:
+        return rfc3339(value)
+    if dtype == SPAN:
+        return value / 1e9
+    return cell(BETWEEN.join(value) if dtype == LIST else value)
 
 
 def write_exchanges(report: Report, path: str, file: IO[bytes]) -> None:
@@ -40,8 +63,13 @@ def write_exchanges(report: Report, path: str, file: IO[bytes]) -> None:
         frame.to_parquet(file, index=False)
         return
     text = frame.copy()
-    for name in text.columns[text.dtypes.astype(str).isin(["object", "str", "string"])]:
-        text[name] = text[name].map(cell)
+    for name, column in EXCHANGE_COLUMNS.items():
+        if column.dtype == SPAN:
+            text[name] = frame[name].dt.total_seconds()
+        elif column.dtype == LIST:
+            text[name] = frame[name].map(BETWEEN.join)
+        elif column.dtype in (NAME, TEXT):
+            text[name] = frame[name].map(cell, na_action="ignore")
     text.to_csv(file, index=False, errors="backslashreplace")
 
 

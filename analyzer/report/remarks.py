@@ -6,12 +6,15 @@ harmless.
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from analyzer.anomalies import LACKING, SENTENCES
+from analyzer.explain.model import Group, Summary
 from analyzer.limits import value
 from analyzer.report.clocks import compared
 from analyzer.report.counts import counted, every_anomaly, time_span, unread_frames
-from analyzer.report.escape import shortened
+from analyzer.report.escape import rfc3339, shortened
+from analyzer.report.paste import STANDARD_INPUT
 from analyzer.report.result import Report, limits_hit
 
 MOST_FAILURES = 5  # of verification
@@ -37,6 +40,35 @@ def warnings(report: Report) -> Iterator[str]:
         yield f"{len(failures):,} {what.upper()} when the frames were read again: {shown}{rest}."
     if report.partial:
         yield "Partial: stopped before the captures ended; the rest was not read."
+
+
+def verdict(report: Report) -> Iterator[str]:
+    """What came of it, as short as can be said without promising too much."""
+    yield from warnings(report)
+    if report.nothing_judged:
+        yield from (NOTHING_JUDGED, NOT_WELL)
+        return
+    if not report.judgement.findings:
+        yield NO_FINDING
+    yield from judged(report)
+    if not_judged(report):
+        yield f"{not_judged(report)}."
+    if not report.judgement.findings:
+        yield HOLDS_FOR
+
+
+def happened(group: Group) -> str:
+    """When an incident began, its name, and what happened; of those that repeat, the first."""
+    summary = group.summary
+    told = f"{rfc3339(summary.time)[:23]}Z, incident {summary.id}. {summary.sentence}"
+    if group.count == 1:
+        return told
+    return f"Same cause and endpoint, within {group.within}. The first: {told}"
+
+
+def sure(summary: Summary) -> str:
+    """How sure what happened is, and the frames to look at."""
+    return " ".join(text for text in (f"How sure: {summary.sure}.", summary.where) if text)
 
 
 def judged(report: Report) -> Iterator[str]:
@@ -116,6 +148,29 @@ def verified(report: Report) -> Iterator[str]:
         yield f"Verified: {frames} of the findings read again, as reported."
     for capture, digest in zip(report.captures, report.verified.sha256, strict=True):
         yield f"SHA-256 {digest} {capture.path}"
+
+
+def read(report: Report) -> str:
+    """What was read, from when to when."""
+    totals = report.totals
+    frames = counted(int(totals["frames"]), "frame")
+    connections = counted(int(totals["connections"]), "HTTP connection")
+    unread = unread_frames(report)
+    left = f" Not read: {counted(unread.total(), 'frame')}" if unread else ""
+    which = ", ".join(f"{count:,} {name}" for name, count in unread.most_common())
+    span = time_span(report)
+    return (
+        f"Read {names(report)}: {frames}, {connections}{f', {span}' if span else ''}."
+        f"{f'{left} ({which}).' if unread else ''}"
+    )
+
+
+def names(report: Report) -> str:
+    """What was read, by name where it is one."""
+    paths = [capture.path for capture in report.captures]
+    if len(paths) != 1:
+        return f"{len(paths):,} captures"
+    return "standard input" if paths[0] == STANDARD_INPUT else PurePath(paths[0]).name
 
 
 def about(report: Report) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """The one result that every renderer renders: what `analyzer.scan` returns."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,91 +10,18 @@ from analyzer.anomalies import FATES, Anomalies
 from analyzer.capture.frames import Capture
 from analyzer.correlate.frames import Frame
 from analyzer.correlate.model import Request, Response
-from analyzer.correlate.view import Tables, form_text
+from analyzer.correlate.view import Tables
+from analyzer.explain.model import Overview
 from analyzer.findings.model import Cause, Fact, Finding, Judgement, Kind, Seen, Weighed
 from analyzer.report.comments import comments
 from analyzer.report.coverage import Coverage, coverage
-from analyzer.report.escape import rfc3339
-from analyzer.tables import Outcome
+from analyzer.report.escape import rfc3339, visible, well_formed
 
 if TYPE_CHECKING:
     import pandas
 
 SCHEMA = 1
 MOST_INTERFACES = 1_000  # listed of one capture
-
-# Columns of `Report.findings` and of the CSV: name -> meaning.
-FINDING_COLUMNS: dict[str, str] = {
-    "id": "name of the finding, the same from run to run",
-    "incident": "name of the incident that it is part of, the same from run to run",
-    "kind": "misdelivered, unanswered, incomplete or unsolicited",
-    "confidence": "certain, likely or possible",
-    "cause": "layer/mechanism, the best supported",
-    **{
-        f"{who}_{name}": meaning
-        for who in ("request", "owner")
-        for name, meaning in (
-            ("method", "its method"),
-            ("target", "its target, exactly as sent"),
-            ("endpoint", "method and path template"),
-            ("client", "ip:port at the vantage nearest the client"),
-            ("server", "ip:port"),
-            ("inside", "the server's ip:port nearest to it, where translation makes that another"),
-            ("source", "the client's ip:port as a PROXY header on the connection has it"),
-            ("time", "RFC 3339, UTC: its first byte"),
-            ("file", "the capture with its first byte, as given"),
-            ("frame", "frame number of its first byte"),
-            ("connection", "number of the connection"),
-        )
-    },
-    "response_status": "status code",
-    "response_time": "RFC 3339, UTC: its first byte",
-    "response_file": "the capture with its first byte, as given",
-    "response_frame": "frame number of its first byte",
-    "response_length": "body length in bytes, transfer coding removed",
-    "response_shape": "shape of the body",
-    "causes": "each considered cause with its verdict and reason",
-    "evidence": "facts with their frames",
-    "seen": "what each vantage saw: request frame, response frame, nearest the client first",
-    "filter": "Wireshark display filter",
-}
-
-# Columns of `Report.exchanges`: name -> meaning.
-EXCHANGE_COLUMNS: dict[str, str] = {
-    "outcome": "answered, unanswered, incomplete or unsolicited",
-    "method": "request method",
-    "target": "request target, exactly as sent",
-    "endpoint": "method and path template",
-    "host": "Host field",
-    "client": "ip:port",
-    "server": "ip:port",
-    "interface": "interface of the judged sighting",
-    "connection": "number of the connection",
-    "request_capture": "index of the file",
-    "request_frame": "frame number, 0: none",
-    "request_time": "first byte (datetime64[ns], UTC)",
-    "request_length": "body bytes",
-    "status": "status code, 0: none",
-    "response_capture": "index of the file",
-    "response_frame": "frame number, 0: none",
-    "response_time": "first byte (datetime64[ns], UTC)",
-    "response_end_frame": "frame number of the last byte",
-    "response_end_time": "last byte (datetime64[ns], UTC)",
-    "response_length": "body bytes",
-    "media_type": "of the response",
-    "shape": "of the response's body",
-    "flags": "what qualifies the exchange, as in analyzer.tables.Flag",
-}
-
-ENDPOINT_COLUMNS: dict[str, str] = {
-    "endpoint": "method and path template",
-    "host": "Host field",
-    "requests": "requests to the endpoint",
-    "status": "status code of this form of response",
-    "media_type": "its media type",
-    "shape": "its shape",
-    "count": "responses in this form",
-}
 
 
 @dataclass
@@ -106,17 +33,19 @@ class Verified:
     sha256: list[str] = field(default_factory=list)  # of every capture
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
     """What a scan found. `findings`, `exchanges` and `endpoints` are pandas frames.
 
-    Their columns are documented in FINDING_COLUMNS, EXCHANGE_COLUMNS and ENDPOINT_COLUMNS.
+    Their columns and dtypes are in `analyzer.report.columns`. `tell` makes the overview of
+    incidents, which reports don't make themselves.
     """
 
     captures: list[Capture]
     anomalies: Anomalies  # of connections and messages; those of frames are in `captures`
     judgement: Judgement
     tables: Tables
+    tell: Callable[[Sequence[Finding], Tables, int], Overview]
     verified: Verified | None = None
 
     @property
@@ -153,34 +82,41 @@ class Report:
 
     @cached_property
     def findings(self) -> "pandas.DataFrame":
-        """The findings, a row each; columns as in FINDING_COLUMNS."""
-        import pandas
+        """The findings, a row each; columns as in `columns.FINDING_COLUMNS`."""
+        from analyzer.report import dataframes
 
-        return pandas.DataFrame(list(finding_rows(self)), columns=list(FINDING_COLUMNS))
+        return dataframes.findings(self)
 
     @cached_property
     def endpoints(self) -> "pandas.DataFrame":
-        """The forms of response of every endpoint, a row each; columns as in ENDPOINT_COLUMNS."""
-        import pandas
+        """The forms of response of every endpoint, a row each; `columns.ENDPOINT_COLUMNS`."""
+        from analyzer.report import dataframes
 
-        rows = [
-            (e.endpoint, e.host, e.requests, s.status, s.media_type, s.shape, s.count)
-            for e in self.judgement.endpoints
-            for s in e.shapes
-        ]
-        return pandas.DataFrame(rows, columns=list(ENDPOINT_COLUMNS))
+        return dataframes.endpoints(self)
 
     @cached_property
     def exchanges(self) -> "pandas.DataFrame":
-        """All exchanges in the order of their requests; columns as in EXCHANGE_COLUMNS."""
-        import pandas
+        """All exchanges in the order of their requests; columns in `columns.EXCHANGE_COLUMNS`."""
+        from analyzer.report import dataframes
 
-        parts = list(exchange_frames(self))
-        if not parts:
-            return pandas.DataFrame(columns=list(EXCHANGE_COLUMNS))
-        whole = pandas.concat(parts, ignore_index=True)
-        order = ["request_time", "request_capture", "request_frame", "response_frame"]
-        return whole.sort_values(order, kind="stable", ignore_index=True)
+        return dataframes.exchanges(self)
+
+    def overview(self, most: int) -> Overview:
+        """The incidents in brief: the worst `most` groups of those that repeat."""
+        return self.tell(self.judgement.findings, self.tables, most)
+
+    def __repr__(self) -> str:
+        """What was found in what, in a line or two."""
+        from analyzer.report import remarks
+
+        text = f"<Report on {remarks.names(self)}: {' '.join(remarks.verdict(self))}>"
+        return visible(well_formed(text))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the scan's first words."""
+        from analyzer.report.page.render import excerpt
+
+        return excerpt(self)
 
 
 def as_dict(report: Report) -> dict[str, Any]:
@@ -311,30 +247,6 @@ def _frame(report: Report, frame: Frame) -> int | dict[str, int]:
     return frame.number
 
 
-def finding_rows(report: Report) -> Iterator[list[Any]]:
-    """The findings as rows of FINDING_COLUMNS."""
-    for finding in report.judgement.findings:
-        flat: dict[str, Any] = {
-            "id": finding.id,
-            "incident": finding.incident,
-            "kind": str(finding.kind),
-            "confidence": str(finding.confidence),
-            "cause": finding.cause,
-            "causes": "; ".join(f"{c.cause} {c.verdict}: {c.because}" for c in finding.causes),
-            "evidence": "; ".join(
-                f"{f.fact} [{' '.join(map(str, f.frames))}]" for f in finding.evidence
-            ),
-            "seen": "; ".join(seen_text(seen, report) for seen in finding.seen),
-            "filter": finding.filter,
-        }
-        for who in ("request", "response", "owner"):
-            part = _timed(getattr(finding, who)) or {}
-            flat.update({f"{who}_{name}": value for name, value in part.items()})
-            if part:
-                flat[f"{who}_file"] = report.captures[part["capture"]].path
-        yield [flat.get(column, "") for column in FINDING_COLUMNS]
-
-
 def seen_text(seen: Seen, report: Report) -> str:
     """What one vantage saw, in a line."""
     name = report.tables.vantages[seen.vantage] or "the capture"
@@ -353,38 +265,3 @@ def seen_text(seen: Seen, report: Report) -> str:
                   if not known]  # fmt: skip
     wrong = ", here first on the wrong connection" if seen.first_wrong else ""
     return f"{leg}{name}: {', '.join(parts) or 'cannot tell'}{wrong}"
-
-
-def exchange_frames(report: Report) -> Iterator["pandas.DataFrame"]:
-    """The exchanges as pandas frames, a chunk at a time, in no particular order."""
-    import pandas
-
-    tables = report.tables
-    forms = [(form.media_type, form_text(form)) for form in tables.forms]
-    for rows, targets in tables.judged():
-        if not len(rows):
-            continue
-        connections = tables.connections[rows["connection"]]
-        names = [tables.names[n] for n in tables.endpoint_of[rows["route"]].tolist()]
-        columns: dict[str, Any] = {
-            "outcome": [Outcome(n).name.lower() for n in rows["outcome"].tolist()],
-            "method": [name.method for name in names],
-            "target": [target.decode("latin-1") for target in targets],
-            "endpoint": [name.name for name in names],
-            "host": [tables.endpoints[n].host for n in rows["route"].tolist()],
-            "connection": connections["stream"],
-            "interface": [tables.interfaces[n] for n in connections["interface"].tolist()],
-            "media_type": [forms[n][0] for n in rows["form"].tolist()],
-            "shape": [forms[n][1] for n in rows["form"].tolist()],
-        }
-        for who in ("client", "server"):
-            places = zip(
-                connections[who].tolist(), connections[f"{who}_port"].tolist(), strict=True
-            )
-            columns[who] = [tables.place(address, port) for address, port in places]
-        for name in EXCHANGE_COLUMNS:
-            if name.endswith("_time"):
-                columns[name] = pandas.to_datetime(rows[name], unit="ns", utc=True)
-            elif name not in columns:
-                columns[name] = rows[name]
-        yield pandas.DataFrame({name: columns[name] for name in EXCHANGE_COLUMNS})

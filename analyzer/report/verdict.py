@@ -5,7 +5,6 @@ nothing that bears on the verdict is left for `--full`. Sentences on incidents a
 """
 
 from collections.abc import Iterator
-from pathlib import PurePath
 
 from rich.text import Text
 
@@ -15,10 +14,10 @@ from analyzer.findings.model import Notice
 from analyzer.limits import LIMITS
 from analyzer.report import remarks
 from analyzer.report.clocks import comparisons
-from analyzer.report.counts import counted, every_anomaly, time_span, unread_frames
+from analyzer.report.counts import counted, every_anomaly
 from analyzer.report.escape import rfc3339, visible
 from analyzer.report.layout import Out
-from analyzer.report.paste import STANDARD_INPUT, Commands
+from analyzer.report.paste import Commands
 from analyzer.report.result import Report
 
 WIDEST = 100  # columns of prose; a longer line is harder to read
@@ -50,7 +49,7 @@ def show(
 
 def brief(report: Report, summary: Summary) -> str:
     """One incident in plain text, for those who were not there: some 600 characters."""
-    where = _names(report)
+    where = remarks.names(report)
     sure = f"How sure: {summary.confidence}."
     frames = ", ".join(str(pointer.frame) for pointer in summary.frames)
     lines = (
@@ -81,16 +80,9 @@ def _told(group: Group, commands: Commands, out: Out, *, first: bool) -> None:
     often = f"{_times(group.count, out)} " if group.count > 1 else ""
     title = summary.title if often else f"{summary.title[:1].upper()}{summary.title[1:]}"
     out.say(f"{often}{title}", style="bold red")
-    when = f"{rfc3339(summary.time)[:23]}Z, incident {summary.id}."
-    if often:
-        out.say(
-            f"Same cause and endpoint, within {group.within}. The first: {when} {summary.sentence}"
-        )
-    else:
-        out.say(f"{when} {summary.sentence}")
+    out.say(remarks.happened(group))
     out.say(summary.why, bold=len("Why"))
-    sure = f"How sure: {summary.sure}."
-    out.say(" ".join(part for part in (sure, summary.where) if part), bold=len("How sure"))
+    out.say(remarks.sure(summary), bold=len("How sure"))
     if first:
         out.say("Next, step by step (with --brief: a text to pass on):", style="dim")
     # Not wrapped: it is there to be copied.
@@ -152,7 +144,7 @@ def _nothing_judged(report: Report, out: Out) -> None:
     for text in remarks.advice(report):
         mark = "->" if out.console.options.ascii_only else "→"
         out.say(text, indent=2 + len(mark), label=f" {mark}")
-    for text in (*remarks.lacking(report), *remarks.limits(report), _read(report)):
+    for text in (*remarks.lacking(report), *remarks.limits(report), remarks.read(report)):
         out.say(text)
 
 
@@ -187,7 +179,7 @@ def _relied_on(report: Report, out: Out, *, full: bool) -> None:
         out.say(text)
     if not report.judgement.findings:
         out.say(remarks.HOLDS_FOR)
-    out.say(_read(report))
+    out.say(remarks.read(report))
     for text in remarks.verified(report):
         out.say(text)
 
@@ -235,30 +227,6 @@ def _clocks(report: Report) -> Iterator[str]:
             f"The captures' clocks differ by up to {max(corrected) / 1e6:,.3f} ms; the times shown "
             "are corrected for that."
         )
-
-
-def _read(report: Report) -> str:
-    """What was read, from when to when."""
-    totals = report.totals
-    where = _names(report)
-    frames = counted(int(totals["frames"]), "frame")
-    connections = counted(int(totals["connections"]), "HTTP connection")
-    unread = unread_frames(report)
-    left = f" Not read: {counted(unread.total(), 'frame')}" if unread else ""
-    which = ", ".join(f"{count:,} {name}" for name, count in unread.most_common())
-    span = time_span(report)
-    return (
-        f"Read {where}: {frames}, {connections}{f', {span}' if span else ''}."
-        f"{f'{left} ({which}).' if unread else ''}"
-    )
-
-
-def _names(report: Report) -> str:
-    """What was read, by name where it is one."""
-    paths = [capture.path for capture in report.captures]
-    if len(paths) != 1:
-        return f"{len(paths):,} captures"
-    return "standard input" if paths[0] == STANDARD_INPUT else PurePath(paths[0]).name
 
 
 def _more(report: Report) -> str:

@@ -340,7 +340,7 @@ def _report(whole: bytes) -> Report:
         file.flush()
         extraction, captures, interfaces = pipeline.extract_share([file.name], 0, 1, 4_096)
     tables = pipeline._tables(extraction, captures, interfaces)
-    return Report(captures, extraction.anomalies, judge(tables), tables)
+    return Report(captures, extraction.anomalies, judge(tables), tables, pipeline.in_brief)
 
 
 def reports(data: bytes) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from analyzer.errors import InputError
 from analyzer.report import outputs
+from analyzer.report.columns import EXCHANGE_COLUMNS, FINDING_COLUMNS
 from analyzer.report.outputs import Outputs
-from analyzer.report.result import EXCHANGE_COLUMNS, FINDING_COLUMNS
 from tests.builder import in_time, pcap
 from tests.findings.stable import epilogue, ordinary, swap
 from tests.report.test_command import PROGRAM, complaint, run

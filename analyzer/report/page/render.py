@@ -16,12 +16,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from analyzer.explain.model import HINTS, Story, Summary
-from analyzer.report.escape import visible
+from analyzer.report import remarks
+from analyzer.report.escape import visible, well_formed
 from analyzer.report.page.model import Page
 from analyzer.report.page.view import page
 from analyzer.report.result import Report
 
 _PACKAGE = "analyzer.report.page"
+MOST_TOLD = 3  # groups of incidents in an excerpt
 
 
 def html(
@@ -47,6 +49,14 @@ def rendered(shown: Page) -> bytes:
     )
     # Bytes in the names of files that are no UTF-8 are shown as escapes.
     return text.encode("utf-8", "backslashreplace")
+
+
+def excerpt(report: Report) -> str:
+    """The scan's first words as a piece of HTML for a notebook, without style and script."""
+    overview = report.overview(MOST_TOLD)
+    template = _environment().get_template("excerpt.html.jinja")
+    text: str = well_formed(template.render(report=report, overview=overview, remarks=remarks))
+    return text
 
 
 def _policy(style: str, script: str) -> str:
