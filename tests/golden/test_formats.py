@@ -64,7 +64,13 @@ def test_the_report_does_not_depend_on_the_format(
 def placeless(value: Any) -> Any:
     """A report without the numbers of frames and captures, which count in each file."""
     if isinstance(value, dict):
-        places = ("request_frame", "request_capture", "response_frame", "response_capture")
+        places = (
+            "request_frame",
+            "request_capture",
+            "response_frame",
+            "response_capture",
+            "exchange",
+        )
         gone = ("frame", "capture", "frames", "captures", "fact", *places)
         return {key: placeless(item) for key, item in value.items() if key not in gone}
     return [placeless(item) for item in value] if isinstance(value, list) else value
