@@ -105,16 +105,17 @@ class Identities:
     def of(cls, tables: Tables) -> "Identities":
         """Learn from all exchanges, and find those that show somebody else."""
         out = cls(tables)
-        odd: list[tuple[float, int, int]] = []
+        odd: list[tuple[float, int, int, int]] = []  # bits, frame id, place, and where it is there
         for number, given in _by_place(tables):
             learned, bits = _learned(given)
             if learned is not None:
                 out.places[number] = learned
                 rows = np.flatnonzero(bits <= -TELLING)
                 frames = given.frame[rows].tolist()
-                odd += zip(bits[rows].tolist(), frames, [number] * len(rows), strict=True)
-        for _, frame, number in sorted(odd)[:MOST_ODD]:
-            fitting = _fitting(out.places[number], frame)
+                places = [number] * len(rows)
+                odd += zip(bits[rows].tolist(), frames, places, rows.tolist(), strict=True)
+        for _, frame, number, at in sorted(odd)[:MOST_ODD]:
+            fitting = _fitting(out.places[number], at)
             if fitting:
                 out.showing[frame] = fitting
         return out
@@ -185,10 +186,9 @@ class Identities:
         return bool(((place.compared > 0) & (agree > HALF) & (usual <= HALF)).any())
 
 
-def _fitting(place: _Place, frame: int) -> tuple[int, ...]:
+def _fitting(place: _Place, at: int) -> tuple[int, ...]:
     """Whom a response shows instead of its own identity, the best first."""
     given = place.given
-    at = int(np.flatnonzero(given.frame == frame)[0])
     whose = int(given.whose[at])
     apart = _under_way(given, int(given.began[at]), int(given.ended[at]))
     against = list(_shown(place, whose, whose, given.said[at], apart).differing)

@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from operator import itemgetter
 
-from analyzer.correlate.view import Row, Tables
+from analyzer.correlate.view import Id, Row, Tables
 
 MOST_PAIRS = 1 << 18  # responses with a request that may have asked for them, of each kind
 
@@ -23,7 +23,9 @@ class Pool:
         self._tables = tables
         self._most = MOST_PAIRS // max(1, responses)
         self._entries: dict[int, list[tuple[int, int, Row]]] = {}
+        self._ids: set[Id] = set()
         for n, row in enumerate(requests):
+            self._ids.add(row.id)
             place = tables.server(row)
             self._entries.setdefault(place, []).append((row["request_time"], n, row))
         for some in self._entries.values():
@@ -40,3 +42,15 @@ class Pool:
         last = bisect_left(some, answered, key=_time)
         found = some[max(first, last - self._most) : last]
         return [row for _, _, row in sorted(found, key=_given)]
+
+    def others(self, row: Row, within: int, most: int) -> tuple[list[Row], int]:
+        """The first `most` others, and how many, asked less than `within` ns before or after `row`.
+
+        At the same server, in the order of time.
+        """
+        some = self._entries.get(self._tables.server(row), [])
+        asked = row["request_time"]
+        first = bisect_right(some, asked - within, key=_time)
+        last = bisect_left(some, asked + within, key=_time)
+        named = [one for _, _, one in some[first : min(last, first + most + 1)] if one.id != row.id]
+        return named[:most], last - first - (row.id in self._ids)

@@ -225,6 +225,29 @@ class Tables:
         found.sort(key=in_order)
         return found
 
+    def meanwhile(
+        self, wanted: Sequence[Row], alike: Callable[[Any, Row], Any]
+    ) -> dict[Id, list[Row]]:
+        """By each row the other exchanges that were under way with it at its server.
+
+        Those that are `alike`, which is asked of arrays of rows and of single ones.
+        """
+
+        def fits(rows: Any, row: Row) -> Any:
+            here = self.joined.service[rows["connection"]] == self.server(row)
+            return here & asked_meanwhile(rows, row) & alike(rows, row)
+
+        def fits_any(rows: Array) -> npt.NDArray[np.bool_]:
+            found = np.zeros(len(rows), dtype=np.bool_)
+            for row in wanted:
+                found |= fits(rows, row)
+            return found
+
+        picked = self.pick(fits_any) if wanted else []
+        return {
+            row.id: [one for one in picked if one.id != row.id and fits(one, row)] for row in wanted
+        }
+
     def counts(self) -> Counts:
         """Count all exchanges."""
         out = Counts()
@@ -415,6 +438,17 @@ class Tables:
     def server(self, row: Row) -> int:
         """What tells servers apart: a number for all addresses and ports that are one server."""
         return int(self.joined.service[row["connection"]])
+
+
+def asked_meanwhile(rows: Any, row: Row) -> Any:
+    """Which were asked before a row's response came, and not over before it was asked.
+
+    Of an array of rows an array of bool, of one row a bool.
+    """
+    ended = rows["response_end_time"]
+    return (rows["request_time"] < row["response_time"]) & (
+        (ended == 0) | (ended > row["request_time"])
+    )
 
 
 def place_of(high: int, low: int, port: int) -> str:

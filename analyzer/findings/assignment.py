@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from analyzer.correlate.unions import Unions
-from analyzer.correlate.view import Id, Row, Tables
+from analyzer.correlate.view import Id, Row, Tables, asked_meanwhile
 from analyzer.findings.candidates import Candidates
-from analyzer.findings.links import COPY, NOBODY, RIGHTFUL, WIRE, Link, Links, overlap
+from analyzer.findings.links import COPY, NOBODY, RIGHTFUL, WIRE, Link, Links
 from analyzer.findings.triage import ODD, Odd
 from analyzer.findings.weights import EQUAL, MOST_TOKENS, SURPLUS, TOKEN, Comparison, Weigher
 
@@ -259,7 +259,7 @@ def _how(link: Link, circle: set[Id], recipients: set[Id], unserved: frozenset[I
     if link.kind == COPY:
         if not any(c.name == EQUAL for c in link.beside):
             return SHARED
-        return COPIED if overlap(link.request, link.response) else CACHED
+        return COPIED if asked_meanwhile(link.request, link.response) else CACHED
     if link.request.id in circle:
         return CROSSED
     if link.request["connection"] == link.response["connection"]:

@@ -8,6 +8,7 @@ time is bounded.
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -178,32 +179,18 @@ def _beside(tables: Tables, weigher: Weigher, odd: Odd, out: Candidates) -> None
     """
     wanted = [row for row in odd.suspects if row.position in weigher.echoes.missed]
     wanted = wanted[:MOST_LOOKED_UP]
-    if not wanted:
-        return
 
-    def together(rows: Array) -> np.ndarray:
-        found = np.zeros(len(rows), dtype=np.bool_)
+    def served(rows: Any, row: Row) -> Any:
         endpoint = tables.endpoint_of[rows["route"]]
-        for row in wanted:
-            one = (endpoint == tables.endpoint(row)) & (rows["outcome"] == Outcome.ANSWERED)
-            one &= rows["request_time"] < row["response_time"]
-            found |= one & (rows["response_end_time"] > row["request_time"])
-        return found
+        return (endpoint == tables.endpoint(row)) & (rows["outcome"] == Outcome.ANSWERED)
 
-    rows = tables.pick(together)
+    met = tables.meanwhile(wanted, served)
     for row in wanted:
         copies = out.copies.setdefault(row.id, [])
-        known = {one.id for one in (row, *out.of[row.id], *copies)}
-        met = [
-            one
-            for one in rows
-            if one.id not in known
-            and tables.endpoint(one) == tables.endpoint(row)
-            and tables.server(one) == tables.server(row)
-            and one["request_time"] < row["response_time"]
-            and one["response_end_time"] > row["request_time"]
+        known = {one.id for one in (*out.of[row.id], *copies)}
+        copies += _nearest((one for one in met[row.id] if one.id not in known), row)[
+            :MOST_CANDIDATES
         ]
-        copies += _nearest(met, row)[:MOST_CANDIDATES]
 
 
 def said(tables: Tables, row: Row) -> tuple[int, int, int, int]:

@@ -371,10 +371,7 @@ class _Deciding:
                 continue
             told = list(weigher.shows_another(row, leak.whose, owner))
             if owner is not None:
-                frames = tables.asked(owner), tables.asked(row)
-                text = f"the requests in frames {frames[0]} and {frames[1]} were under way together"
-                bits = weigher.rates.at_once(tables.endpoint(owner))
-                told.append(Comparison(AT_ONCE, bits, text, frames))
+                told.append(weigher.at_once(owner, row))
             bits, every = self._explained(row, owner or row, LEAKED, told)
             if bits >= POSSIBLE and limited(tables, row):
                 self.out.undecided.append(row)

@@ -8,7 +8,6 @@ how did its connection end and is that usual for its server, was the response re
 where it went, in which order were the connections accepted, who else was waiting, what came after.
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -18,6 +17,7 @@ import numpy as np
 from analyzer.baselines.habits import Habit
 from analyzer.baselines.pace import Pace
 from analyzer.correlate.frames import Frame, listed
+from analyzer.correlate.pool import Pool
 from analyzer.correlate.sides import Side, missed_fin, side_of, strange_reset, ttl_of
 from analyzer.correlate.view import Id, Row, Tables
 from analyzer.findings.assignment import (
@@ -60,28 +60,12 @@ class Case:
     habits: dict[int, Habit]  # by server
     pace: Pace
     # By the position of an exchange: frames of the requests outstanding when its response began.
-    in_flight: dict[tuple[int, int, int], list[Frame]] = field(default_factory=dict)
-    races: dict[Id, Race] = field(default_factory=dict)  # servers that closed idle connections
-    starved: list[Row] = field(default_factory=list)  # requests that nobody was seen to answer
+    in_flight: dict[tuple[int, int, int], list[Frame]]
+    races: dict[Id, Race]  # servers that closed idle connections
+    starved: Pool  # requests that nobody was seen to answer, those in `races` left out
     torn: list[Row] = field(default_factory=list)  # responses that lack a known number of bytes
     chains: dict[Id, Chain] = field(default_factory=dict)  # by the recipients of their links
     unread: dict[Id, Unread] = field(default_factory=dict)  # by those who were answered instead
-
-    # By server the starved in the order of time, and their ids; made when it is asked for.
-    _hung: dict[int, tuple[list[Row], set[Id]]] = field(default_factory=dict)
-
-    def hung(self, row: Row) -> tuple[list[Row], set[Id]]:
-        """All requests to the row's server that nobody answered, in the order of time; their ids.
-
-        Those not that met a server which had just closed their connection.
-        """
-        if self.starved and not self._hung:
-            for one in sorted(self.starved, key=_asked_at):
-                if one.id not in self.races:
-                    rows, ids = self._hung.setdefault(self.tables.server(one), ([], set()))
-                    rows.append(one)
-                    ids.add(one.id)
-        return self._hung.get(self.tables.server(row), ([], set()))
 
     def habit(self, row: Row) -> Habit:
         """How the row's server ordinarily ends its connections."""
@@ -461,25 +445,16 @@ def _since(nanoseconds: int) -> str:
 
 def starvation(case: Case, row: Row) -> Iterator[Fact]:
     """Which other requests to the same server went without an answer at about that time."""
-    rows, ids = case.hung(row)
-    asked = row["request_time"]
-    first = bisect_right(rows, asked - AROUND, key=_asked_at)
-    last = bisect_left(rows, asked + AROUND, key=_asked_at)
-    total = last - first - (row.id in ids)
-    if total <= 0:
+    named, total = case.starved.others(row, AROUND, MOST_NAMED)
+    if not total:
         return
-    named = [one for one in rows[first : min(last, first + MOST_NAMED + 1)] if one.id != row.id]
-    others = [case.tables.asked(one) for one in named[:MOST_NAMED]]
+    others = [case.tables.asked(one) for one in named]
     many = counted(total, "other request", "other requests")
     yield Fact(
         f"within {AROUND // 1_000_000_000} s of it {many} to this server went unanswered as well "
         f"({listed(others, MOST_NAMED, total)}): look for one cause of all",
         tuple(others),
     )
-
-
-def _asked_at(row: Row) -> int:
-    return row["request_time"]
 
 
 def race(case: Case, row: Row) -> Iterator[Fact]:

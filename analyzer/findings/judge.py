@@ -22,6 +22,7 @@ from analyzer.baselines.repeats import Repeats, suspicious
 from analyzer.baselines.summaries import summaries
 from analyzer.baselines.tokens import Echoes
 from analyzer.correlate.history import History, histories
+from analyzer.correlate.pool import Pool
 from analyzer.correlate.view import ERROR, NOT_MODIFIED, Counts, Id, Row, Tables
 from analyzer.features.shapes import UNKNOWN_FORM
 from analyzer.findings import broken, reuse, starvation, telling, unread
@@ -185,8 +186,8 @@ def _together(case: Case, hung: dict[int, Row], out: Judgement) -> dict[Asked, i
     return alike
 
 
-def _starved(weigher: Weigher, odd: Odd, verdicts: Verdicts) -> tuple[dict[Id, Race], list[Row]]:
-    """Servers that had closed before they saw a request; and all requests that nobody answered."""
+def _starved(weigher: Weigher, odd: Odd, verdicts: Verdicts) -> tuple[dict[Id, Race], Pool]:
+    """Servers that had closed before they saw a request; and all others that nobody answered."""
     given_away = {swap.owner.id for swap in verdicts.swaps if swap.owner is not None}
     tables = weigher.tables
     silent = [
@@ -194,7 +195,8 @@ def _starved(weigher: Weigher, odd: Odd, verdicts: Verdicts) -> tuple[dict[Id, R
         for row in odd.unserved
         if row.id not in given_away and not limited(tables, row) and not row["response_frame"]
     ]
-    return races(tables, weigher.messages, silent), silent
+    raced = races(tables, weigher.messages, silent)
+    return raced, Pool(tables, (row for row in silent if row.id not in raced), 1)
 
 
 def _unsolicited(case: Case, row: Row, asked: History | None, out: Judgement) -> None:

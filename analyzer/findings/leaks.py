@@ -7,14 +7,13 @@ first; where there is none, something kept it (a cache, a session, a connection 
 no request is named.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from analyzer.baselines.identities import Identities
-from analyzer.correlate.view import Id, Row, Tables
-from analyzer.tables import Array
+from analyzer.correlate.view import Row, Tables
 
 MOST_OTHERS = 2  # identities that one response is held against
 
@@ -28,48 +27,26 @@ class Leak(NamedTuple):
 
 
 def leaks(tables: Tables, identities: Identities, suspects: list[Row]) -> list[Leak]:
-    """What the suspects show of others, the likeliest first of each."""
-    odd = [
-        (row, whose)
+    """What the suspects show of others, the likeliest of whom something was under way."""
+    shown = {
+        row.id: identities.showing[row.position[1]][:MOST_OTHERS]
         for row in suspects
-        for whose in identities.showing.get(row.position[1], ())[:MOST_OTHERS]
-    ]
-    if not odd:
-        return []
-    under_way = _under_way(tables, odd)
-    found: dict[Id, Leak] = {}
-    for row, whose in odd:
-        owners = [one for one in under_way if one["request_behalf"] == whose and _meets(one, row)]
-        owners = [one for one in owners if tables.server(one) == tables.server(row)]
-        endpoint = tables.endpoint(row)
-        owner = max(
-            owners,
-            key=lambda one: (tables.endpoint(one) == endpoint, one["request_time"]),
-            default=None,
-        )
-        known = found.get(row.id)
-        if known is None or (known.owner is None and owner is not None):
-            found[row.id] = Leak(row, whose, owner)
-    return list(found.values())
+        if row.position[1] in identities.showing
+    }
+    odd = [row for row in suspects if row.id in shown]
+    under_way = tables.meanwhile(
+        odd, lambda rows, row: np.isin(rows["request_behalf"], shown[row.id])
+    )
+    return [_leak(tables, row, shown[row.id], under_way[row.id]) for row in odd]
 
 
-def _under_way(tables: Tables, odd: list[tuple[Row, int]]) -> list[Row]:
-    wanted = np.array(sorted({whose for _, whose in odd}), dtype=np.int64)
-
-    def together(rows: Array) -> npt.NDArray[np.bool_]:
-        found = np.zeros(len(rows), dtype=np.bool_)
-        mine = np.isin(rows["request_behalf"], wanted)
-        for row, whose in odd if mine.any() else ():
-            one = mine & (rows["request_behalf"] == whose)
-            one &= rows["request_time"] < row["response_time"]
-            ended = rows["response_end_time"]
-            found |= one & ((ended == 0) | (ended > row["request_time"]))
-        return found
-
-    return tables.pick(together)
-
-
-def _meets(one: Row, row: Row) -> bool:
-    """Whether a request was asked before a response came, and not answered before its request."""
-    ended = one["response_end_time"]
-    return one["request_time"] < row["response_time"] and (not ended or ended > row["request_time"])
+def _leak(tables: Tables, row: Row, shown: Sequence[int], under_way: list[Row]) -> Leak:
+    for whose in shown:
+        theirs = [one for one in under_way if one["request_behalf"] == whose]
+        if theirs:
+            endpoint = tables.endpoint(row)
+            latest = max(
+                theirs, key=lambda one: (tables.endpoint(one) == endpoint, one["request_time"])
+            )
+            return Leak(row, whose, latest)
+    return Leak(row, shown[0], None)

@@ -11,11 +11,10 @@ from math import log2
 from typing import NamedTuple
 
 from analyzer.baselines.tokens import EITHER
-from analyzer.correlate.view import Id, Row, Tables
+from analyzer.correlate.view import Id, Row, Tables, asked_meanwhile
 from analyzer.findings.candidates import Candidates, said
 from analyzer.findings.triage import Odd
 from analyzer.findings.weights import (
-    AT_ONCE,
     ENDED,
     EQUAL,
     LATER,
@@ -90,7 +89,7 @@ class Links:
         """
         if request["request_time"] >= response["response_time"]:
             return False
-        if overlap(request, response):
+        if asked_meanwhile(request, response):
             return True
         endpoint = self.tables.endpoint
         return endpoint(request) == endpoint(response) and not any(
@@ -146,11 +145,9 @@ class Links:
         """What it is worth that both were given the same bytes, and were under way together."""
         if said(self.tables, request) == said(self.tables, response):
             yield self._equal(weigher, request, response)
-        if overlap(request, response):
+        if asked_meanwhile(request, response):
+            yield weigher.at_once(request, response)
             frames = (self.tables.asked(request), self.tables.asked(response))
-            text = f"the requests in frames {frames[0]} and {frames[1]} were under way together"
-            bits = weigher.rates.at_once(self.tables.endpoint(request))
-            yield Comparison(AT_ONCE, bits, text, frames)
             later = request["request_time"] > response["request_time"]
             when = "later" if later else "first"
             text = (
@@ -166,11 +163,6 @@ class Links:
         frames = (self.tables.came(request), self.tables.came(response))
         text = f"the responses in frames {frames[0]} and {frames[1]} are the same, byte for byte"
         return Comparison(EQUAL, max(0.0, min(MOST_EQUAL, bits)), text, frames)
-
-
-def overlap(request: Row, response: Row) -> bool:
-    """Whether a request was not yet answered when the one that got `response` was sent."""
-    return bool(request["response_end_time"] > response["request_time"])
 
 
 def ended_bits(tables: Tables, request: Row, response: Row) -> float:

@@ -68,7 +68,6 @@ _DIGIT = re.compile(rb"\d")
 _DEMAND_BROKEN = int(Flag.DEMAND_BROKEN)
 
 
-Frames = tuple[Frame, ...]
 # Variant, kind of form, whether it is the variant's own, and whether it is counted there.
 FormKey = tuple[int, int, bool, bool]
 
@@ -464,15 +463,24 @@ class Weigher:
                 frames,
             )
 
+    def at_once(self, one: Row, other: Row) -> Comparison:
+        """That two were under way together, by how often any request of the first's endpoint is."""
+        frames = (self.tables.asked(one), self.tables.asked(other))
+        text = f"the requests in frames {frames[0]} and {frames[1]} were under way together"
+        return Comparison(AT_ONCE, self.rates.at_once(self.tables.endpoint(one)), text, frames)
+
     def shown(self, request: Row, response: Row) -> Iterator[Comparison]:
         """Whether the response shows what goes with the request's credentials."""
         found = self.identities.shown(request, response, self.apart)
-        whose = f"the credentials of the request in frame {self.tables.asked(request)}"
-        asked = (self.tables.asked(request),)
+        asked = self.tables.asked(request)
+        frames = (self.tables.came(response), asked)
+        whose = f"the credentials of the request in frame {asked}"
         if found.fits >= 1.0:
-            yield self._fits(found.fits, found, response, whose, asked)
+            text = self._shows(response, found.fitting, "is", found, whose)
+            yield Comparison(WHO, found.fits, text, frames)
         if found.differs <= -1.0:
-            yield self._differs(found.differs, found, response, whose, asked)
+            text = self._shows(response, found.differing, "is not", found, whose)
+            yield Comparison(NOT_WHO, found.differs, text, frames)
 
     def shows_another(self, row: Row, whose: int, owner: Row | None) -> Iterator[Comparison]:
         """That a response shows somebody else, and not whoever asked."""
@@ -480,38 +488,27 @@ class Weigher:
         other = self.identities.of_identity(whose, row, apart)
         own = self.identities.of_identity(row["request_behalf"], row, apart)
         latest = self.identities.latest(whose, row)
+        came, asked = self.tables.came(row), self.tables.asked(row)
         example = self.tables.frame_at(latest >> 32, latest & 0xFFFFFFFF)
         if owner is not None:
             example = self.tables.asked(owner)
-        theirs = (
-            f"the credentials of the request in frame {example}"
-            if example
-            else ("other credentials")
-        )
-        frames = (example or self.tables.asked(row),)
-        yield self._fits(other.fits, other, row, theirs, frames)
-        mine = f"the credentials of its own request (frame {self.tables.asked(row)})"
-        yield self._differs(-own.differs, own, row, mine, (self.tables.asked(row),))
+        theirs = "other credentials"
+        if example:
+            theirs = f"the credentials of the request in frame {example}"
+        text = self._shows(row, other.fitting, "is", other, theirs)
+        yield Comparison(WHO, other.fits, text, (came, example or asked))
+        mine = f"the credentials of its own request (frame {asked})"
+        text = self._shows(row, own.differing, "is not", own, mine)
+        yield Comparison(NOT_WHO, -own.differs, text, (came, asked))
 
-    def _fits(
-        self, bits: float, found: Shown, response: Row, whose: str, asked: Frames
-    ) -> Comparison:
-        came = self.tables.came(response)
-        text = (
-            f"what the response in frame {came} shows{self._at(response, found.fitting)} is what "
+    def _shows(
+        self, response: Row, buckets: tuple[int, ...], how: str, found: Shown, whose: str
+    ) -> str:
+        return (
+            f"what the response in frame {self.tables.came(response)} shows"
+            f"{self._at(response, buckets)} {how} what "
             f"{counted(found.others, 'response', 'responses')} to {whose} show otherwise"
         )
-        return Comparison(WHO, bits, text, (came, *asked))
-
-    def _differs(
-        self, bits: float, found: Shown, response: Row, whose: str, asked: Frames
-    ) -> Comparison:
-        came = self.tables.came(response)
-        text = (
-            f"what the response in frame {came} shows{self._at(response, found.differing)} is not "
-            f"what {counted(found.others, 'response', 'responses')} to {whose} show otherwise"
-        )
-        return Comparison(NOT_WHO, bits, text, (came, *asked))
 
     def _at(self, response: Row, buckets: tuple[int, ...]) -> str:
         """The places of a response that buckets of its sketch stand for, in words."""

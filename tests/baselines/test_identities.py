@@ -123,6 +123,9 @@ HONEST: dict[str, list[Frame]] = {
     "signed in as another from then on": visits(
         [(ONE, account(TWO, 7)), (TWO, account(TWO, 9))],
         later=lambda guest, time: account(TWO if guest == ONE else guest, time)),
+    "what is asked for is another's, seldom, and may be seen": visits(
+        [(ONE, account(TWO, 7))],
+        target=lambda guest, time: f"/bookings/{guest * 31 + time * 7_717 % 9_973}"),
     "who is asked for stands in the path, and others may see it": visits(
         [(ONE, account(TWO, 7)), (TWO, account(TWO, 9))],
         target=lambda guest, time: f"/guests/{TWO if (guest, time) == (ONE, 7) else guest}"),

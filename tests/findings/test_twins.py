@@ -16,6 +16,7 @@ from tests.builder import (
     SERVER,
     START,
     Conversation,
+    Frame,
     as_json,
     in_time,
     request,
@@ -340,3 +341,45 @@ def test_an_answer_made_of_what_another_one_sent(tmp_path: Path) -> None:
     assert finding.request is not None and finding.owner is not None
     assert (finding.request.client, finding.owner.client) == ("10.0.1.1:41001", "10.0.1.2:41002")
     assert any("a response of its own" in fact.fact for fact in finding.evidence)
+
+
+def test_what_is_made_of_another_ones_request_has_no_second_name(tmp_path: Path) -> None:
+    """A second name differs in one place: here both the show and the episode are another's."""
+
+    def asks(number: int) -> bytes:
+        return request(f"/shows/s{number * 7_919 % 99_991:05d}/episodes/{number * 31:05d}")
+
+    def says(number: int, at: int) -> bytes:
+        names = {"show": f"s{number * 7_919 % 99_991:05d}", "episode": f"{number * 31:05d}"}
+        return response(as_json({**names, "at": at}))
+
+    parts = []
+    for number in range(100, 140):
+        one = talk(number, start=START + number * SECOND)
+        parts.append(one.ask(asks(number)).answer(says(number, number)).close().frames)
+    one = talk(1).ask(asks(1)).wait(40 * MILLISECOND).answer(says(2, 5)).close()
+    two = talk(2, start=LATER + 5 * MILLISECOND).ask(asks(2)).wait(20 * MILLISECOND)
+    frames = in_time(*parts, one.frames, two.answer(says(2, 6)).close().frames)
+    (finding,) = strayed(scanned(tmp_path, frames))
+    names = [one.name for one in finding.explanations]
+    assert "another name of the same thing" not in names
+
+
+def test_an_old_name_that_is_always_answered_with_the_new_one(tmp_path: Path) -> None:
+    """While one who asks by the new name hangs: others by old names were answered so before."""
+
+    def product(asked: str, said: str, number: int, start: int) -> list[Frame]:
+        one = talk(number, start=start).ask(request(f"/products/{asked}"))
+        body = as_json({"id": said, "price": number * 7})
+        return one.wait(5 * MILLISECOND).answer(response(body)).close().frames
+
+    parts = [
+        product(f"lamp-{n * 37:04d}", f"lamp-{n * 37:04d}", n, START + n * SECOND)
+        for n in range(20, 60)
+    ]
+    for n in range(4):
+        parts.append(product(f"old-{2_019 + n}", "new-2026", 70 + n, START + (70 + n) * SECOND))
+    hung = talk(1).ask(request("/products/new-2026")).wait(5 * SECOND).close()
+    parts.append(product("old-2031", "new-2026", 80, LATER + SECOND))
+    report = scanned(tmp_path, in_time(*parts, hung.frames))
+    assert [str(f.kind) for f in report.judgement.findings] == ["unanswered"]
