@@ -171,10 +171,14 @@ class Identities:
         other = mine.said[wanted][:, against]
         return bool(((other > 0) & (other != _said(row)[against])).any())
 
-    def one_person(self, one: Row, other: Row) -> bool:
-        """Whether the credentials of two requests stand for one person, by what each is shown."""
+    def may_share(self, one: Row, other: Row) -> bool:
+        """Whether what `one` was given may as well be given to the other request's credentials.
+
+        As it may where both stand for one person, or are in one room: it differs from nothing that
+        goes with either, as far as anything is known of both.
+        """
         every = self.shown(one, one), self.shown(other, one)
-        return all(found.fits >= TELLING and not found.differing for found in every)
+        return all(found.others and not found.differing for found in every)
 
     def minds(self, row: Row) -> bool:
         """Whether an endpoint's responses have values that go with the credentials."""

@@ -543,7 +543,7 @@ class Weigher:
             return False
         minds = self.repeats.minds(one) or self.identities.minds(one)
         apart = minds and on_behalf(asked[0]) != on_behalf(asked[1])
-        if apart and not self.identities.one_person(one, other):
+        if apart and not self.identities.may_share(one, other):
             return False
         if 206 in (one["status"], other["status"]) and self._asks_for_other_parts(one, other):
             return False

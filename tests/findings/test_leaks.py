@@ -4,8 +4,10 @@ import base64
 import json
 from pathlib import Path
 
+from analyzer.baselines.identities import Identities
 from analyzer.findings.model import Finding, How, Kind
 from tests.baselines.test_identities import (
+    GUESTS,
     LATER,
     ONE,
     TWO,
@@ -18,6 +20,7 @@ from tests.baselines.test_identities import (
 )
 from tests.builder import MILLISECOND, SECOND, Frame, as_json, in_time, request, response
 from tests.findings.stable import talk
+from tests.tools import scanned
 
 
 def beside(guest: int, target: str, body: bytes, *, number: int = 30) -> list[Frame]:
@@ -87,3 +90,40 @@ def test_renewed_tokens_stand_for_one_person(tmp_path: Path) -> None:
     assert swapped(found) == {client(10): client(11)}
     # On two devices at once, and given the same page.
     assert findings(tmp_path, renewed([(ONE, account(ONE, 7)), (ONE, account(ONE, 7))])) == []
+
+
+def test_what_each_is_shown_says_whether_two_may_be_given_the_same(tmp_path: Path) -> None:
+    """Two sessions may be one person's on two devices; then one page for both is no swap."""
+    frames = visits(
+        [(ONE, account(ONE, 7)), (TWO, account(ONE, 7)), (9, account(9, 7))],
+        page=lambda guest, time: account(ONE if guest == TWO else guest, time),
+    )
+    report = scanned(tmp_path, frames)
+    assert report.judgement.findings == []
+    identities = Identities.of(report.tables)
+    at_once = LATER, LATER + SECOND
+    rows = report.tables.pick(
+        lambda rows: (rows["request_time"] > at_once[0]) & (rows["request_time"] < at_once[1])
+    )
+    one, two, other = rows
+    assert identities.may_share(one, two) and identities.may_share(two, one)
+    assert not identities.may_share(one, other) and not identities.may_share(other, two)
+
+
+def test_what_all_are_told_at_one_address_is_no_notice(tmp_path: Path) -> None:
+    """A chat's last line: other bytes each time, and the same for two of one room at once."""
+
+    def line(guest: int, time: int) -> bytes:
+        said = f"L{guest * 31 + time}" if time < 9 else "L9001"
+        return as_json({"line": said, "by": f"g{time}", "room": f"room-{guest // 8}"})
+
+    judged = scanned(tmp_path, visits([(ONE, line(ONE, 9)), (TWO, line(TWO, 9))], page=line))
+    assert judged.judgement.findings == []
+    assert judged.judgement.notices == []
+
+
+def test_a_new_device_that_is_given_the_page_of_a_known_one_is_no_notice(tmp_path: Path) -> None:
+    """Nothing is known of its session yet; both asked for the same, and who asks would tell."""
+    page = account(ONE, 9)
+    judged = scanned(tmp_path, visits([(ONE, page), (GUESTS, page)])).judgement
+    assert (judged.findings, judged.notices) == ([], [])
