@@ -439,6 +439,11 @@ class Tables:
         """What tells servers apart: a number for all addresses and ports that are one server."""
         return int(self.joined.service[row["connection"]])
 
+    def exchanges_of(self, server: int) -> int:
+        """How many requests a server was sent, each counted once."""
+        here = self.joined.judged & (self.joined.service == server)
+        return int(self.connections["requests"][here].sum())
+
 
 def asked_meanwhile(rows: Any, row: Row) -> Any:
     """Which were asked before a row's response came, and not over before it was asked.

@@ -32,6 +32,7 @@ ABOUT = {
     "surplus": "a response more or less than was asked for",
     "ended": "how the other connection had ended",
     "proxy": "the proxy answered by itself",
+    "seen here": "the server was seen to mix up others",
     "sight": "whether its request would have been seen",
 }
 

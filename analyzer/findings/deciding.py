@@ -2,14 +2,19 @@
 
 Law: the capture's limits first: what they may have caused stays undecided. Then whichever reason of
 the closed list is the likeliest (`explanations`). No request asked for two responses.
+
+All is judged twice: first as if a swap were as rare as it is anywhere; then, where the first round
+established more than one at a server, as rare as they are there. What is established by that alone
+counts for nothing more, so no finding rests on another that rests on it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import log2
 
 import numpy as np
 
+from analyzer.correlate.frames import Frame
 from analyzer.correlate.history import histories
 from analyzer.correlate.proxies import Proxies
 from analyzer.correlate.view import Id, Row, Tables
@@ -19,6 +24,7 @@ from analyzer.findings.assignment import CACHED, Event, Move, events
 from analyzer.findings.candidates import LONGEST_WAIT, Candidates, said
 from analyzer.findings.capture_limits import limited, only_doubtful
 from analyzer.findings.explanations import (
+    CERTAIN,
     LIKELY,
     POSSIBLE,
     SWAP,
@@ -51,6 +57,7 @@ from analyzer.findings.weights import (
     NUMBERS,
     PROXY,
     REPEATS_BODY,
+    SEEN_HERE,
     TOKEN,
     WHO,
     Comparison,
@@ -65,6 +72,7 @@ ALONE_IN_SIGHT, ALL_IN_SIGHT = -1.0, -5.0
 AHEAD = 2 * SWAP
 GLUED = 10.0  # bits: two messages that follow each other on one connection stand so in one line
 KEPT = 6.0  # bits: a proxy that answers by itself is seldom right about who asks
+MOST_TOLD = 3  # frames of a server's other faults
 NOTABLE = 7.0  # bits, at least, by which a response is odd before anybody is told of it
 OTHERWISE = "a shape that its endpoint seldom or never has otherwise, with no owner in sight"
 ALIKE = "the same bytes as another request of its endpoint was given, which was under way as well"
@@ -96,17 +104,13 @@ def decide(
 ) -> Verdicts:
     """What the odd exchanges come to, what is `shown` of others, and what was left `unread`."""
     deciding = _Deciding(tables, weigher, odd, found)
-    copies: set[Id] = set()
-    every = kept_by_a_proxy(tables, events(tables, weigher, found, odd))
-    for event in sorted(every, key=_copies_last):
-        if not deciding.event(event) and event.copied:
-            copies |= {move.response.id for move in event.moves}
-    # Where it is honest that two were given the same, a response may still be a third one's.
-    if copies:
-        for event in events(tables, weigher, found, odd, frozenset(copies)):
-            if any(move.response.id in copies for move in event.moves):
-                deciding.event(event)
+    deciding.by_content()
     deciding.by_identity(shown)
+    if deciding.count_faults():
+        deciding.by_content()
+        deciding.by_identity(shown)
+    deciding.out.oddities += deciding.shown.values()
+    deciding.settled |= deciding.shown.keys()
     for row in odd.suspects:
         deciding.left(row)
     deciding.by_numbers()
@@ -149,7 +153,55 @@ class _Deciding:
     found: Candidates
     out: Verdicts = field(default_factory=Verdicts)
     settled: set[Id] = field(default_factory=set)
+    certain: list[tuple[Row, str]] = field(default_factory=list)  # faults: the first of each event
+    # By server and kind of fault: where those are that are certain by themselves.
+    faults: dict[tuple[int, str], list[Frame]] = field(default_factory=dict)
+    shown: dict[Id, Oddity] = field(default_factory=dict)  # of others, and no finding
     honest: dict[Id, tuple[Event, str, tuple[Explained, ...]]] = field(default_factory=dict)
+
+    def by_content(self) -> None:
+        """Responses that fit other requests better than their own."""
+        tables, weigher, odd, found = self.tables, self.weigher, self.odd, self.found
+        copies: set[Id] = set()
+        self.honest.clear()
+        every = kept_by_a_proxy(tables, events(tables, weigher, found, odd))
+        for event in sorted(every, key=_copies_last):
+            if not self.event(event) and event.copied:
+                copies |= {move.response.id for move in event.moves}
+        # Where it is honest that two were given the same, a response may still be a third one's.
+        if copies:
+            for event in events(tables, weigher, found, odd, frozenset(copies)):
+                if any(move.response.id in copies for move in event.moves):
+                    self.event(event)
+
+    def count_faults(self) -> bool:
+        """Take the faults that are certain so far for a measure of how often servers make them.
+
+        Returns whether that says anything.
+        """
+        for row, how in self.certain:
+            key = self.tables.server(row), _fault(how)
+            self.faults.setdefault(key, []).append(self.tables.came(row))
+        return any(len(frames) > 1 for frames in self.faults.values())
+
+    def _seen_here(self, row: Row, how: str) -> Iterator[Comparison]:
+        """That its server makes such faults oftener than any other, if it was seen to.
+
+        A capture is made because of an incident: the first fault in it says nothing of how often
+        there is one, the others do.
+        """
+        server = self.tables.server(row)
+        frames = self.faults.get((server, _fault(how)), ())
+        if len(frames) < 2:
+            return
+        exchanges = self.tables.exchanges_of(server)
+        bits = SWAP - log2(max(1.0, exchanges / (len(frames) - 1)))
+        text = (
+            f"the server gave {len(frames)} other responses to the wrong requests, "
+            f"among {exchanges:,} exchanges"
+        )
+        if bits > 0:
+            yield Comparison(SEEN_HERE, bits, text, tuple(frames[:MOST_TOLD]))
 
     def event(self, event: Event) -> bool:
         """A fault, or an honest reason; returns whether it is a fault."""
@@ -159,12 +211,16 @@ class _Deciding:
             return True  # of two that were given the same, one was meant
         tables = self.tables
         event.meant = self._is_meant(event)
+        first = event.moves[0]
+        event.comparisons += self._seen_here(first.response, first.how)
         judging = Judging(tables, self.weigher, event, self.found.given)
         outcome = explain(judging)
         if outcome.bits < POSSIBLE:
             for move in event.moves:
-                self.honest[move.response.id] = event, outcome.name, outcome.every
+                self.honest.setdefault(move.response.id, (event, outcome.name, outcome.every))
             return False
+        if outcome.bits >= CERTAIN:
+            self.certain.append((first.response, first.how))
         withheld = [move for move in event.moves if self._is_limited(move.response, move.request)]
         for move in event.moves:
             self.settled.add(move.response.id)
@@ -372,16 +428,20 @@ class _Deciding:
             told = list(weigher.shows_another(row, leak.whose, owner))
             if owner is not None:
                 told.append(weigher.at_once(owner, row))
+            told += self._seen_here(row, LEAKED)
             bits, every = self._explained(row, owner or row, LEAKED, told)
             if bits >= POSSIBLE and limited(tables, row):
                 self.out.undecided.append(row)
             elif bits >= POSSIBLE:
+                if bits >= CERTAIN:
+                    self.certain.append((row, LEAKED))
                 sure = Confidence.LIKELY if bits >= LIKELY else Confidence.POSSIBLE
                 self.out.swaps.append(Swap(row, owner, LEAKED, sure, tuple(told), every, bits))
-            elif all(c.bits >= LIKELY for c in told if c.name in (WHO, NOT_WHO)):
-                self.out.oddities.append(Oddity(row, ANOTHERS, tuple(told), every))
             else:
+                if all(c.bits >= LIKELY for c in told if c.name in (WHO, NOT_WHO)):
+                    self.shown[row.id] = Oddity(row, ANOTHERS, tuple(told), every)
                 continue
+            self.shown.pop(row.id, None)
             self.settled.add(row.id)
 
     def by_body(self, found: list[Unread]) -> None:
@@ -407,6 +467,11 @@ class _Deciding:
                     Swap(one.row, one.before, UNREAD, sure, tuple(told), every, bits)
                 )
                 self.settled.add(one.row.id)
+
+
+def _fault(how: str) -> str:
+    """The kind of fault of one way in which responses come to the wrong requests."""
+    return LEAKED if how == LEAKED else "content"
 
 
 def _ask_alike(one: Row, other: Row) -> bool:

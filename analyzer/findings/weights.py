@@ -16,7 +16,7 @@ out. What cannot be compared is worth nothing, and is left out.
 | unserved | that the request was left without a response of its own, where few are (`rates`) |
 
 What else an event may rest on is weighed where it is seen: equal bytes, at once, later, ended,
-numbers and surplus in `links`, habit in `reuse`, proxy and sight in `deciding`.
+numbers and surplus in `links`, habit in `reuse`, proxy, sight and seen here in `deciding`.
 
 Source: Fellegi and Sunter (1969); issue 11.
 """
@@ -53,6 +53,7 @@ AT_ONCE, PROXY, AGAIN, LATER = "at once", "proxy", "again", "later"
 NUMBERS, HABIT, SURPLUS, ENDED = "numbers", "habit", "surplus", "ended"
 DEMANDED, REPEATS_BODY = "demanded", "repeats body"
 WHO, NOT_WHO = "who", "not who"
+SEEN_HERE = "seen here"
 # Tokens of one request are seldom independent of each other: together they are worth no more.
 MOST_TOKENS = 20.0
 # What a wait is worth: at most; at least where the endpoint never answers so soon; at least where

@@ -22,7 +22,7 @@ from tests.builder import (
     request,
     response,
 )
-from tests.findings.stable import LATER, talk
+from tests.findings.stable import LATER, epilogue, occupancy, ordinary, talk, vet_report
 from tests.tools import scanned
 
 Asking = Callable[[int], bytes]
@@ -383,3 +383,41 @@ def test_an_old_name_that_is_always_answered_with_the_new_one(tmp_path: Path) ->
     parts.append(product("old-2031", "new-2026", 80, LATER + SECOND))
     report = scanned(tmp_path, in_time(*parts, hung.frames))
     assert [str(f.kind) for f in report.judgement.findings] == ["unanswered"]
+
+
+def crossed(number: int) -> tuple[Conversation, Conversation]:
+    """Two clients that get each other's answer, of other endpoints; each time other ones."""
+    start = LATER + number * SECOND
+    one, two = talk(2 * number, start=start), talk(2 * number + 1, start=start + MILLISECOND)
+    one.ask(request(f"/horses/{200 + number}/vet-report"))
+    two.ask(request(f"/paddocks/{300 + number}/occupancy")).wait(50 * MILLISECOND)
+    two.answer(response(vet_report(200 + number))).close()
+    one.wait(80 * MILLISECOND).answer(response(occupancy(300 + number))).close()
+    return one, two
+
+
+def given_anothers() -> tuple[Conversation, Conversation]:
+    """Two at one endpoint are given the same at once, which only one of them had asked for."""
+    one, two = talk(1), talk(90, start=LATER + MILLISECOND)
+    one.ask(request("/horses/417/vet-report"))
+    two.ask(request("/horses/12/vet-report")).wait(50 * MILLISECOND)
+    two.answer(response(vet_report(12))).close()
+    one.wait(80 * MILLISECOND).answer(response(vet_report(12))).close()
+    return one, two
+
+
+@pytest.mark.parametrize(("others", "told"), [(0, False), (1, False), (3, True)])
+def test_a_server_that_mixes_up_others_is_trusted_less(
+    tmp_path: Path, others: int, told: bool
+) -> None:
+    """By itself it may be a second name. The first fault is why there is a capture at all."""
+    faults = [one for number in range(1, others + 1) for one in crossed(number)]
+    incidents = [one.frames for one in (*given_anothers(), *faults)]
+    report = scanned(tmp_path, in_time(ordinary(40), *incidents, epilogue()))
+    ours = [f for f in strayed(report) if f.request and f.request.target.startswith("/horses/417")]
+    assert len(strayed(report)) == 2 * others + told
+    assert len(ours) == told and len(report.judgement.notices) == (not told)
+    for finding in ours:
+        assert finding.owner is not None and finding.owner.target == "/horses/12/vet-report"
+        (seen,) = [one for one in finding.weighed if one.comparison == "seen here"]
+        assert f"gave {others} other responses" in seen.fact and len(seen.frames) == others
