@@ -19,6 +19,7 @@ import numpy.typing as npt
 from analyzer.correlate.history import History
 from analyzer.correlate.view import Row, Tables
 from analyzer.findings.weights import HABIT, TIME, Comparison
+from analyzer.findings.words import seldom
 from analyzer.tables import Flag
 
 # Known before anything is seen: one request in a thousand is sent while another is outstanding.
@@ -76,6 +77,11 @@ class Habits:
         """How seldom the client of `row` means to ask early."""
         return float(-np.log2(self._share(self.together, 0.0))[self.client[row["connection"]]])
 
+    def told(self, bits: float) -> str:
+        """What a habit of so many `bits` says."""
+        few = seldom(bits, int(self.asked.sum()), "request")
+        return f"this client means to send {few} while another is outstanding"
+
     def _share(self, early: npt.NDArray[np.float64], but: float) -> npt.NDArray[np.float64]:
         """The share of early requests, `but` the one in question."""
         every = (max(0.0, early.sum() - but) + EARLY) / (self.asked.sum() + REQUESTS)
@@ -104,8 +110,7 @@ def reused(
         Comparison(
             HABIT,
             habit,
-            f"this client means to send a request while another is outstanding once in "
-            f"{max(1, round(2**habit)):,}",
+            habits.told(habit),
             frames,
         ),
         Comparison(
@@ -146,8 +151,7 @@ def _after_interim(tables: Tables, row: Row, earlier: Row, habits: Habits) -> li
         Comparison(
             HABIT,
             habit,
-            f"this client means to send a request while another is outstanding once in "
-            f"{max(1, round(2**habit)):,}",
+            habits.told(habit),
             frames,
         ),
     ]

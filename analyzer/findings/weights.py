@@ -44,7 +44,7 @@ from analyzer.features.asked import identity_sum
 from analyzer.features.demanded import NOTED, Agreement
 from analyzer.features.echoes import repeats, says_who
 from analyzer.findings.messages import Messages, Said, field_lines
-from analyzer.findings.words import counted, place_text
+from analyzer.findings.words import counted, place_text, seldom
 from analyzer.second_pass.model import CLIENT, SERVER, Message
 from analyzer.tables import Flag
 
@@ -525,7 +525,7 @@ class Weigher:
             UNSERVED,
             bits,
             f"the request in frame {self.tables.asked(request)} was left without a response, "
-            f"as one request in {max(1, round(2**bits)):,} is",
+            f"as {seldom(bits, self.rates.requests.total(), 'request')} is",
             (self.tables.asked(request),),
         )
 

@@ -36,3 +36,9 @@ def milliseconds(nanoseconds: int) -> str:
 def counted(number: int, one: str, many: str) -> str:
     """`1 byte`, `3 bytes`."""
     return f"{number:,} {one if number == 1 else many}"
+
+
+def seldom(bits: float, every: int, what: str) -> str:
+    """How seldom something is, `one request in 20`: no seldomer than `every` of them can show."""
+    few = max(1, round(2.0**bits))
+    return f"one {what} in {few:,}" if few <= every else f"fewer than one {what} in {every:,}"

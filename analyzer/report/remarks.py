@@ -104,8 +104,8 @@ def _nameless(count: int) -> str:
     """What is not said by that: where responses do not name what they answer."""
     which = "is of an endpoint" if count == 1 else "are of endpoints"
     return (
-        f"{count:,} {which} whose responses name nothing that was asked for: if two requests of "
-        "one such endpoint were given each other's, nothing in the responses shows it."
+        f"{count:,} {which} whose responses name nothing that was asked for: two responses of one "
+        "such endpoint may have been crossed without a trace in them."
     )
 
 
