@@ -66,3 +66,15 @@ class Parties:
         number = self.connection(message)
         number = next((front for front, back in self.behind if back == number), number)
         return f"client {self.shown.index(number) + 1}" if number >= 0 else "another client"
+
+    def address(self, request: Request) -> str:
+        """Where a request came from: with the port where hosts do not tell who is who."""
+        numbers = self.tables.connections["client"][list(self.shown)]
+        if len(set(numbers.tolist())) < len(self.shown):
+            return request.client
+        return host(request)
+
+
+def host(request: Request) -> str:
+    """The address that a request came from, without the port."""
+    return request.client.rpartition(":")[0].strip("[]")

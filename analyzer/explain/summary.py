@@ -16,7 +16,7 @@ from analyzer.correlate.view import Tables
 from analyzer.explain import words
 from analyzer.explain.incidents import Incident, repeated
 from analyzer.explain.model import Group, Overview, Pointer, Summary
-from analyzer.explain.parties import Parties
+from analyzer.explain.parties import Parties, host
 from analyzer.explain.weights import odds
 from analyzer.explain.words import alike, duration, sentence, strayed
 from analyzer.findings.causes import BACKEND
@@ -194,7 +194,7 @@ def _of_misdelivered(parties: Parties, finding: Finding, told: Sequence[Finding]
         return Telling(
             (finding,),
             f"The next one, {_asked(request)} (frame {parties.tables.frame(request)}, from "
-            f"{_host(request)}),",
+            f"{parties.address(request)}),",
             f"was {sure}given the response to {_asked(owner)}",
             "in the same way.",
         )
@@ -382,7 +382,7 @@ def _starved(findings: Sequence[Finding]) -> list[Finding]:
 
 def _of_starved(parties: Parties, starved: Sequence[Finding]) -> Telling:
     every = [f.request for f in starved if f.request is not None]
-    clients = len({_host(request) for request in every})
+    clients = len({host(request) for request in every})
     first, last = every[0], every[-1]
     endpoints = list(dict.fromkeys(request.endpoint for request in every))
     more = f" and {len(endpoints) - 3} more" if len(endpoints) > 3 else ""
@@ -448,11 +448,7 @@ def _asked(request: Request) -> str:
 
 def _named(parties: Parties, request: Request) -> str:
     """A client with its address."""
-    return f"{parties.client(request)} ({_host(request)})"
-
-
-def _host(request: Request) -> str:
-    return request.client.rpartition(":")[0].strip("[]")
+    return f"{parties.client(request)} ({parties.address(request)})"
 
 
 def _capital(text: str) -> str:

@@ -10,8 +10,25 @@ from analyzer import pipeline
 from analyzer.explain.model import Summary
 from analyzer.explain.summary import summary
 from analyzer.findings.model import Confidence, Kind
-from tests.builder import SECOND, in_time, pcap, request
-from tests.findings.stable import epilogue, ordinary, talk
+from tests.builder import (
+    MILLISECOND,
+    SECOND,
+    Conversation,
+    in_time,
+    pcap,
+    request,
+    response,
+)
+from tests.findings.stable import (
+    LATER,
+    OCCUPANCY,
+    VET,
+    epilogue,
+    occupancy,
+    ordinary,
+    talk,
+    vet_report,
+)
 from tests.recordings import recording
 
 
@@ -51,6 +68,20 @@ def test_frames_have_their_files_where_several_are_in_play() -> None:
         "client2.pcap:577",
         "client1.pcap:578",
     ]
+
+
+def test_two_clients_of_one_host_have_their_ports(tmp_path: Path) -> None:
+    """By their address alone nobody knows which of two connections is meant."""
+    one = Conversation(("10.0.1.1", 41_001), isns=(1, 70_000), start=LATER).open()
+    two = Conversation(("10.0.1.1", 41_002), isns=(9, 90_000), start=LATER + MILLISECOND).open()
+    one.ask(request(VET))
+    two.ask(request(OCCUPANCY)).wait(50 * MILLISECOND).answer(response(vet_report())).close()
+    one.wait(80 * MILLISECOND).answer(response(occupancy())).close()
+    path = tmp_path / "one-host.pcap"
+    path.write_bytes(pcap(in_time(ordinary(30), one.frames, two.frames, epilogue())))
+    (told,) = summaries(path)
+    assert "lient 1 (10.0.1.1:41001)" in told.sentence
+    assert "lient 2 (10.0.1.1:41002)" in told.sentence
 
 
 def test_crossed_responses_are_told_both_ways() -> None:
