@@ -1,6 +1,6 @@
 """How often things go wrong here, and how long they take: base rates of the capture.
 
-Law: sums over all judged exchanges, and a little known beforehand (one request in a thousand is
+Law: sums over all exchanges as they were served, and a little known beforehand (one request in a thousand is
 left without a response), so that few examples say little and many say what they are.
 """
 
@@ -38,11 +38,11 @@ class Rates:
 
     @classmethod
     def of(cls, tables: Tables) -> "Rates":
-        """Count all judged exchanges."""
+        """Count all exchanges, each once as it was served."""
         out = cls()
         first, last = 1 << 62, 0
         left = np.empty(0, dtype=np.int64)
-        for rows, _ in tables.judged():
+        for rows, _ in tables.served():
             left = np.union1d(left, out._add(tables, rows))
             times = rows["request_time"][rows["request_frame"] > 0]
             if len(times):
