@@ -1,4 +1,4 @@
-"""Which exchanges only hand on what another one was served: the two sides of a proxy, both in sight.
+"""Which exchanges only hand on what another one was served: two sides of a proxy, both in sight.
 
 Law: what is learned is learned of each response once, as it was served, however many sides of
 proxies it was seen on. An exchange is *forwarded* where another one, its *origin*, asked another
@@ -31,11 +31,6 @@ UNLINKED = 5_000_000
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-Codes = npt.NDArray[np.uint64]
-
-
-def _none() -> Codes:
-    return np.empty(0, dtype=np.uint64)
 
 
 def _nothing() -> Ints:
@@ -46,7 +41,7 @@ def _nothing() -> Ints:
 class Forwarded:
     """The forwarded exchanges, sorted by `code`, and connection and route of each one's origin."""
 
-    code: Codes = field(default_factory=_none)  # connection, and sequence number of the request
+    code: Ints = field(default_factory=_nothing)  # connection, and sequence number of the request
     connection: Ints = field(default_factory=_nothing)
     route: Ints = field(default_factory=_nothing)
 
@@ -74,19 +69,19 @@ class Forwarded:
         at = self._place(connection, seq)
         return (connection, route) if at is None else (self.connection[at], self.route[at])
 
-    def _found(self, codes: Codes) -> tuple[Mask, Ints]:
+    def _found(self, codes: Ints) -> tuple[Mask, Ints]:
         at = np.minimum(np.searchsorted(self.code, codes), len(self.code) - 1)
         return self.code[at] == codes, at
 
     def _place(self, connection: int, seq: int) -> int | None:
         code = connection << 32 | seq
-        at = int(np.searchsorted(self.code, np.uint64(code)))
+        at = int(np.searchsorted(self.code, code))
         return at if at < len(self.code) and int(self.code[at]) == code else None
 
 
-def code_of(connection: npt.NDArray[np.generic], seq: npt.NDArray[np.generic]) -> Codes:
+def code_of(connection: npt.NDArray[np.generic], seq: npt.NDArray[np.generic]) -> Ints:
     """Where a request begins, as a number: connection and sequence number."""
-    return connection.astype(np.uint64) << np.uint64(32) | seq.astype(np.uint64)
+    return connection.astype(np.int64) << 32 | seq.astype(np.int64)
 
 
 def forwarded(
@@ -102,7 +97,7 @@ def forwarded(
     parts = [_columns(*chunk, connections, joined, method) for chunk in judged]
     if not parts:
         return Forwarded()
-    every = _Asked(*map(np.concatenate, zip(*parts, strict=True)))
+    every = _Asked._make(map(np.concatenate, zip(*parts, strict=True)))
     sides = _Sides(every, connections, joined, clocks)
     front, origin = _pairs(every, sides)
     order = np.argsort(every.code[front])
@@ -116,7 +111,7 @@ def forwarded(
 class _Asked(NamedTuple):
     """Requests by column: what was asked for, and what was given."""
 
-    code: Codes
+    code: Ints
     connection: Ints
     service: Ints
     route: Ints
@@ -175,9 +170,7 @@ def path_of(target: bytes) -> bytes:
 class _Sides:
     """Which services may be the two sides of a proxy, and how far their clocks may be apart."""
 
-    def __init__(
-        self, every: _Asked, connections: Array, joined: Joined, clocks: Clocks
-    ) -> None:
+    def __init__(self, every: _Asked, connections: Array, joined: Joined, clocks: Clocks) -> None:
         self.interface = connections["interface"].astype(np.int64)
         many = int(self.interface.max(initial=-1)) + 1
         self.slack = np.zeros((many, many), dtype=np.int64)
@@ -210,9 +203,7 @@ def _pairs(every: _Asked, sides: _Sides) -> tuple[Ints, Ints]:
     front, back = _linked(every, sides, *_nested(every, sides, (every.asked, every.kind)))
     if not len(front):
         return front, back
-    exact = _linked(
-        every, sides, *_nested(every, sides, (every.asked, every.kind, every.said))
-    )
+    exact = _linked(every, sides, *_nested(every, sides, (every.asked, every.kind, every.said)))
     # A proxy that leaves bodies as they are has not handed on what differs from what it was given.
     same = every.said[front] == every.said[back]
     alike = np.zeros(len(front), dtype=np.bool_)

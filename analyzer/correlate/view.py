@@ -28,6 +28,7 @@ from analyzer.tables import EXCHANGES, Array, Flag, Outcome, Refusal, Store
 
 _MAPPED = 0xFFFF00000000
 _SURPLUS = int(Flag.SURPLUS)
+_ANSWERED = int(Outcome.ANSWERED)
 _AFTER_CLIENT_CLOSE = int(Flag.AFTER_CLIENT_CLOSE)
 _DEMAND_KEPT, _DEMAND_BROKEN = int(Flag.DEMAND_KEPT), int(Flag.DEMAND_BROKEN)
 _NOTABLE = 0xFFFFFFFF & ~int(Flag.HAS_TOKEN | Flag.ECHOES | Flag.INTERIM | Flag.DEMAND_KEPT)
@@ -109,6 +110,9 @@ Key = tuple[int, int, int]  # variant, status, form
 WHERE = ("capture", "frame", "seq")  # of a first byte: what the id of an exchange is made of
 _ENDS = ("client_fin_time", "server_fin_time", "reset_time")
 ERROR = 400  # the least status that tells of one (RFC 9110 §15)
+# What is said to a client in place of a response that was not waited for, or not to be had: Bad
+# Gateway, Service Unavailable, Gateway Timeout (RFC 9110 §15.6.3 to §15.6.5).
+GIVEN_UP = (502, 503, 504)
 NOT_MODIFIED = (
     304  # the client has it already: without content, whatever the endpoint (RFC 9110 §15.4.5)
 )
@@ -476,6 +480,18 @@ class Tables:
     def server(self, row: Row) -> int:
         """What tells servers apart: a number for all addresses and ports that are one server."""
         return int(self.joined.service[row["connection"]])
+
+
+def given_up(rows: Any) -> Any:
+    """Which were told that they were given up on: the response proper may yet have come.
+
+    Of an array of rows an array of bool, of one row a bool.
+    """
+    first, *others = GIVEN_UP
+    found = rows["status"] == first
+    for status in others:
+        found = found | (rows["status"] == status)
+    return found & (rows["outcome"] == _ANSWERED)
 
 
 def asked_meanwhile(rows: Any, row: Row) -> Any:

@@ -88,6 +88,7 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
     repeated = [one for pair in behind_bodies if (one := unread.shown(messages, *pair))]
     odd.add(one.row for one in repeated)
     verdicts = decide(tables, weigher, odd, found, asking, shown, repeated)
+    odd.add(swap.recipient for swap in verdicts.swaps)
     told = [row for swap in verdicts.swaps for row in (swap.recipient, swap.owner) if row]
     weigher.messages.settle([*told, *(row for row in odd.rows if _is_silent(row, odd))])
     out = Judgement(
