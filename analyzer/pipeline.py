@@ -25,6 +25,7 @@ from analyzer.ahead import ahead
 from analyzer.capture import files
 from analyzer.capture.frames import BLOCK, Capture, Frames
 from analyzer.correlate import clocks, vantages
+from analyzer.correlate.forwarded import forwarded
 from analyzer.correlate.frames import file_names
 from analyzer.correlate.view import Tables, Variants, place_of
 from analyzer.errors import InputError
@@ -661,7 +662,7 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
     for endpoint in endpoints:
         numbers.setdefault(endpoint._replace(host=""), len(numbers))
     endpoint_of = np.array([numbers[e._replace(host="")] for e in endpoints], dtype=np.int64)
-    return Tables(
+    tables = Tables(
         exchanges=extraction.exchanges,
         connections=connections,
         joined=joined,
@@ -680,6 +681,12 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
         refusals=sorted(extraction.refusals)[:MOST_REFUSALS],
         files=_files(captures, connections),
     )
+    verbs: dict[str, int] = {}
+    method = np.array(
+        [verbs.setdefault(endpoint.method, len(verbs)) for endpoint in endpoints], dtype=np.int64
+    )
+    found = forwarded(tables.judged(), connections, joined, timed, method)
+    return replace(tables, forwarded=found)
 
 
 def _in_order(things: list[T], first: int, key: Callable[[T], Any]) -> np.ndarray:

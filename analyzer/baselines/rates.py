@@ -1,7 +1,7 @@
 """How often things go wrong here, and how long they take: base rates of the capture.
 
-Law: sums over all judged exchanges, and a little known beforehand (one request in a thousand is
-left without a response), so that few examples say little and many say what they are.
+Law: sums over all exchanges as they were served, and a little known beforehand (one request in a
+thousand is left without a response), so that few examples say little and many say what they are.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from math import exp, log2
 import numpy as np
 import numpy.typing as npt
 
-from analyzer.correlate.view import ERROR, Tables
+from analyzer.correlate.view import ERROR, Tables, given_up
 from analyzer.tables import Array, Flag, Outcome
 
 # Known before anything is seen: of so many requests so many are left without a response.
@@ -32,17 +32,19 @@ class Rates:
     # Connections on which a request was left without a response: all of one are one misfortune.
     left: Counter[int] = field(default_factory=Counter)
     shares: float = 0.0  # of each endpoint left so, in all
+    given_up: Counter[int] = field(default_factory=Counter)  # by endpoint: see `view.given_up`
+    given_up_shares: float = 0.0  # of each endpoint, in all
     waits: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict)
     waiting: Counter[int] = field(default_factory=Counter)  # ns that its requests waited, in all
     span: int = 0  # ns from the first to the last request
 
     @classmethod
     def of(cls, tables: Tables) -> "Rates":
-        """Count all judged exchanges."""
+        """Count all exchanges, each once as it was served."""
         out = cls()
         first, last = 1 << 62, 0
         left = np.empty(0, dtype=np.int64)
-        for rows, _ in tables.judged():
+        for rows, _ in tables.served():
             left = np.union1d(left, out._add(tables, rows))
             times = rows["request_time"][rows["request_frame"] > 0]
             if len(times):
@@ -50,6 +52,7 @@ class Rates:
         out.span = max(0, last - first)
         _count(out.left, left >> 32)
         out.shares = sum(out.left[e] / n for e, n in out.requests.items())
+        out.given_up_shares = sum(out.given_up[e] / n for e, n in out.requests.items())
         return out
 
     def _add(self, tables: Tables, rows: Array) -> npt.NDArray[np.int64]:
@@ -57,6 +60,7 @@ class Rates:
         endpoint = tables.endpoint_of[rows["route"]]
         asked = rows["request_frame"] > 0
         _count(self.requests, endpoint[asked])
+        _count(self.given_up, endpoint[asked & given_up(rows)])
         left = asked & (
             (rows["outcome"] == Outcome.UNANSWERED) | (rows["flags"] & _HEAD_ALONE != 0)
         )
@@ -75,15 +79,22 @@ class Rates:
 
     def unserved(self, endpoint: int) -> float:
         """-log2 of how often a request of the endpoint is left without a response, but this one."""
-        every, left = self.requests.total(), self.left.total()
-        share = (max(0, left - 1) + LEFT) / (max(0, every - 1) + REQUESTS)
+        return self._seldom(endpoint, self.left, self.shares)
+
+    def abandoned(self, endpoint: int) -> float:
+        """-log2 of how often a request of the endpoint is given up on, but this one."""
+        return self._seldom(endpoint, self.given_up, self.given_up_shares)
+
+    def _seldom(self, endpoint: int, left: Counter[int], shares: float) -> float:
+        every = self.requests.total()
+        share = (max(0, left.total() - 1) + LEFT) / (max(0, every - 1) + REQUESTS)
         # One endpoint that hangs all the time says little of the others.
         asked = self.requests[endpoint]
         others = len(self.requests) - (asked > 0)
         if others:
-            rest = self.shares - (self.left[endpoint] / asked if asked else 0.0)
+            rest = shares - (left[endpoint] / asked if asked else 0.0)
             share = min(share, (max(0.0, rest) + LEFT) / (others + 1.0))
-        own = max(0, self.left[endpoint] - 1), max(0, asked - 1)
+        own = max(0, left[endpoint] - 1), max(0, asked - 1)
         # That none of so many of its own was left says little where hardly any of all were.
         return -log2((own[0] + LEFT) / (own[1] + LEFT / share))
 

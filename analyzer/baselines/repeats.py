@@ -197,8 +197,10 @@ class Repeats:
         for chunk, targets in tables.judged():
             of = tables.endpoint_of[chunk["route"]]
             at = np.flatnonzero(_usable(chunk) & np.isin(of, endpoints))
-            parts.append(_columns(tables, chunk[at]))
-            targets_of += [hash(targets[i]) for i in at.tolist()]
+            # At all servers each response counts once; what this server gave, it gave.
+            once = at[~tables.forwarded.among(chunk[at])]
+            parts.append(_columns(tables, chunk[once]))
+            targets_of += [hash(targets[i]) for i in once.tolist()]
             for i in at[np.isin(chunk["request_sum"][at], wanted)].tolist():
                 row = Row(chunk[i], targets[i])
                 key = out._key(row)
@@ -249,7 +251,7 @@ class Repeats:
                 left = [one for at, one in known.items() if at not in but]
                 again -= len(known) - max(1, len(left))
                 alike -= len(known) - len(set(known.values())) - len(left) + len(set(left))
-        return again, alike
+        return max(0, again), max(0, min(again, alike))
 
     def minds(self, row: Row) -> bool:
         """Whether it makes another answer on whose behalf an endpoint is asked, or with what body.

@@ -9,7 +9,7 @@ Source: the m- and u-probabilities of Fellegi and Sunter (1969); issue 11.
 """
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import log2
@@ -62,28 +62,35 @@ class Echoes:
 
     @classmethod
     def of(
-        cls, rules: Rules, endpoint_of: Sequence[int], counts: Callable[[int], float]
+        cls,
+        rules: Rules,
+        endpoint_of: Sequence[int],
+        shares: Sequence[float],
+        judged: Callable[[Position], bool],
+        teaches: Callable[[Position], bool],
     ) -> "Echoes":
         """Join the rules of each endpoint's routes.
 
-        `counts` tells of a connection's number whether its exchanges count: each connection is
-        judged at one place only, however many saw it. -1 stands for the share of all that do.
+        `judged` tells whether an exchange counts: each is judged at one place only, however many
+        saw it; and `teaches` whether it is one that is learned from, as all are but those that a
+        proxy only handed on. `shares` has for every route how many of its exchanges are.
         """
         joined: dict[tuple[int, str], Rule] = defaultdict(Rule)
-        hits: Counter[tuple[int, str]] = Counter()
+        totals: dict[tuple[int, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
         for (route, place), rule in rules.items():
             key = int(endpoint_of[route]), place
             joined[key].add(rule)
-            hits[key] += rule.hits
-        share = counts(-1)
+            totals[key][0] += rule.asked * shares[route]
+            totals[key][1] += rule.hits * shares[route]
         out = cls()
         for key, rule in sorted(joined.items(), key=_by_key):
             if not rule.varies:
                 continue  # one and the same for all: it tells none from another
             endpoint, place = key
-            at = [position for position in rule.misses if counts(position[0])]
-            asked = int(rule.asked * share)
-            repeated = min(asked, int(hits[key] * share)) if rule.dead else asked - len(at)
+            at = [position for position in rule.misses if judged(position)]
+            asked, hits = map(round, totals[key])
+            missed = sum(map(teaches, at))
+            repeated = min(asked, hits) if rule.dead else asked - missed
             rate = Rate(asked, max(0, repeated), rule.distinct)
             out.rates.setdefault(endpoint, {})[place] = rate
             if at and lacking(rate, but=1) >= ODD:

@@ -41,6 +41,10 @@ class History:
         at = bisect_left(self._times, time)
         return self._rows[at - 1] if at else None
 
+    def asked_before(self, time: int) -> list[Row]:
+        """All requests that were sent before `time`, in their order."""
+        return self._rows[: bisect_left(self._times, time)]
+
     def covered(self, response: Row, before: int = END) -> Row | None:
         """The last request that the server had when it sent `response`, asked before `before` (ns).
 

@@ -19,20 +19,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from analyzer.correlate.forwarded import LONGEST, NEARLY_ALL, UNLINKED, path_of
 from analyzer.correlate.view import Row, Tables
 from analyzer.features.echoes import Position
 from analyzer.tables import Array, Outcome
 
 WINDOW = 60_000_000_000  # ns around a finding in which the traffic tells how a proxy works
-LONGEST = 600_000_000_000  # ns that a proxy's client may wait
 MOST = 200_000  # exchanges that are looked at
 MOST_ALIKE = 5_000  # of one target; where there are more nothing is told
 MOST_PAIRS = 5_000_000  # of exchanges for one target at one time; where there are more, likewise
 ENOUGH = 5  # pairs that it takes to link two services by their traffic
-UNLINKED = 5_000_000  # ns that two clocks with no packet in common may differ; only where nearly
-# all of the traffic fits, which it would not if they differed by more
 SOME = 3  # pairs that it takes to know whether a proxy leaves bodies as they are
-NEARLY_ALL = 0.9
 
 _ANSWERED = int(Outcome.ANSWERED)
 
@@ -222,7 +219,7 @@ class Proxies:
         if not until:
             left = int(connection["client_fin_time"]) or int(connection["reset_time"])
             until = left if left > row["request_time"] else row["request_time"] + LONGEST
-        what = tables.names[int(tables.endpoint_of[row["route"]])].method, _path(row.target)
+        what = tables.names[int(tables.endpoint_of[row["route"]])].method, path_of(row.target)
         group = int(tables.joined.group[row["connection"]])
         service = int(tables.joined.service[row["connection"]])
         interface = int(connection["interface"])
@@ -329,13 +326,3 @@ def _asked(leg: Leg) -> int:
 
 def _lasted(leg: Leg) -> int:
     return leg.until - leg.request_time
-
-
-def _path(target: bytes) -> bytes:
-    """A target without scheme and authority, which a proxy is sent (RFC 9112 §3.2.2)."""
-    start = target[:8].lower()
-    for scheme in (b"http://", b"https://"):
-        if start.startswith(scheme):
-            slash = target.find(b"/", len(scheme))
-            return target[slash:] if slash >= 0 else b"/"
-    return target

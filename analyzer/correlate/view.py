@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from analyzer import limits
 from analyzer.correlate.clocks import Clocks
+from analyzer.correlate.forwarded import Forwarded
 from analyzer.correlate.frames import Frame
 from analyzer.correlate.model import Request, Response
 from analyzer.correlate.vantages import Joined
@@ -27,6 +28,7 @@ from analyzer.tables import EXCHANGES, Array, Flag, Outcome, Refusal, Store
 
 _MAPPED = 0xFFFF00000000
 _SURPLUS = int(Flag.SURPLUS)
+_ANSWERED = int(Outcome.ANSWERED)
 _AFTER_CLIENT_CLOSE = int(Flag.AFTER_CLIENT_CLOSE)
 _DEMAND_KEPT, _DEMAND_BROKEN = int(Flag.DEMAND_KEPT), int(Flag.DEMAND_BROKEN)
 _NOTABLE = 0xFFFFFFFF & ~int(Flag.HAS_TOKEN | Flag.ECHOES | Flag.INTERIM | Flag.DEMAND_KEPT)
@@ -108,6 +110,9 @@ Key = tuple[int, int, int]  # variant, status, form
 WHERE = ("capture", "frame", "seq")  # of a first byte: what the id of an exchange is made of
 _ENDS = ("client_fin_time", "server_fin_time", "reset_time")
 ERROR = 400  # the least status that tells of one (RFC 9110 §15)
+# What is said to a client in place of a response that was not waited for, or not to be had: Bad
+# Gateway, Service Unavailable, Gateway Timeout (RFC 9110 §15.6.3 to §15.6.5).
+GIVEN_UP = (502, 503, 504)
 NOT_MODIFIED = (
     304  # the client has it already: without content, whatever the endpoint (RFC 9110 §15.4.5)
 )
@@ -139,14 +144,15 @@ class Variants:
 class Counts:
     """How many exchanges there are of each kind.
 
-    `keys`: answered ones, `early` of them those sent before their requests had come: these cannot
-    be their own. `asked`: requests by endpoint. `outcomes`: all. `late`: responses that
-    began when their clients had closed, by server (`Tables.server`). `kept` and `broken`: the
-    responses of an endpoint that repeat what the protocol demands, and those that don't.
+    `keys`: answered ones, `served` of them each once, however many sides of proxies saw it, without
+    those sent before their requests had come: these cannot be their own. `asked`: requests by
+    endpoint. `outcomes`: all. `late`: responses that began when their clients had closed, by server
+    (`Tables.server`). `kept` and `broken`: the responses of an endpoint that repeat what the
+    protocol demands, and those that don't, each once.
     """
 
     keys: Counter[Key] = field(default_factory=Counter)
-    early: Counter[Key] = field(default_factory=Counter)
+    served: Counter[Key] = field(default_factory=Counter)
     asked: Counter[int] = field(default_factory=Counter)
     outcomes: Counter[int] = field(default_factory=Counter)
     late: Counter[int] = field(default_factory=Counter)
@@ -173,6 +179,7 @@ class Tables:
     vantages: list[str]  # for every interface what to call it
     sources: list[tuple[int, ...]]  # for every interface the indices of its files
     ends: list[int]  # for every interface the time of its last frame, in ns since 1970
+    forwarded: Forwarded = field(default_factory=Forwarded)
     # Connections that a server's host refused, in the order of time (not corrected by clocks).
     refusals: Sequence[Refusal] = ()
     files: Sequence[str] = ()  # what to call each capture; empty where that need not be said
@@ -187,6 +194,32 @@ class Tables:
                 at = np.flatnonzero(chosen)
                 rows, targets = rows[at], [targets[i] for i in at.tolist()]
             yield self.clocks.corrected(rows, self._interface(rows)), targets
+
+    def served(self) -> Iterator[tuple[Array, list[bytes]]]:
+        """The exchanges that teach what is usual, a chunk at a time: each once as it was served.
+
+        Those that a proxy only handed on are left out.
+        """
+        for rows, targets in self.judged():
+            forwarded = self.forwarded.among(rows)
+            if forwarded.any():
+                at = np.flatnonzero(~forwarded)
+                rows, targets = rows[at], [targets[i] for i in at.tolist()]
+            yield rows, targets
+
+    def teaches(self, position: Position) -> bool:
+        """Whether the exchange at a position is one of those that were `served`."""
+        connection, _, seq = position
+        return bool(self.joined.judged[connection]) and not self.forwarded.has(connection, seq)
+
+    def shares(self) -> npt.NDArray[np.float64]:
+        """Of every route the share of its requests, at all vantages, that were `served`."""
+        many = len(self.endpoint_of)
+        every, served = np.zeros(many), np.zeros(many)
+        for counts, chunks in ((every, self.exchanges.chunks()), (served, self.served())):
+            for rows, _ in chunks:
+                counts += np.bincount(rows["route"][rows["request_frame"] > 0], minlength=many)
+        return np.divide(served, every, out=np.zeros(many), where=every > 0)
 
     def _interface(self, rows: Array) -> npt.NDArray[np.int64]:
         return np.asarray(self.connections["interface"][rows["connection"]], dtype=np.int64)
@@ -258,17 +291,23 @@ class Tables:
             _add(out.outcomes, rows["outcome"])
             late = rows["connection"][rows["flags"] & _AFTER_CLIENT_CLOSE != 0]
             _add(out.late, self.joined.service[late])
+            teaches = ~self.forwarded.among(rows)
             for counter, bit in ((out.kept, _DEMAND_KEPT), (out.broken, _DEMAND_BROKEN)):
-                _add(counter, endpoint[rows["flags"] & bit != 0])
+                _add(counter, endpoint[teaches & (rows["flags"] & bit != 0)])
             answered = rows["outcome"] == Outcome.ANSWERED
             keys = self.keys(rows)
             _add_keys(out.keys, keys[answered])
-            _add_keys(out.early, keys[answered & (rows["flags"] & _SURPLUS != 0)])
+            teaches &= answered & (rows["flags"] & _SURPLUS == 0)
+            _add_keys(out.served, keys[teaches])
         return out
 
     def keys(self, rows: Array) -> npt.NDArray[np.int64]:
-        """(variant, status, form) of rows as one number each: variant << 40 | status << 24."""
-        variant = self.variants.of(self.joined.service[rows["connection"]], rows["route"])
+        """(variant, status, form) of rows as one number each: variant << 40 | status << 24.
+
+        What was forwarded is of its origin's variant.
+        """
+        connection, route = self.forwarded.origins(rows)
+        variant = self.variants.of(self.joined.service[connection], route)
         return np.asarray(variant << 40 | rows["status"].astype(np.int64) << 24 | rows["form"])
 
     def examples(
@@ -280,7 +319,7 @@ class Tables:
         """
         found: dict[int, list[tuple[int, int, int, Row]]] = {e: [] for e in endpoints}
         wanted = np.array(sorted(endpoints), dtype=np.int64)
-        for rows, targets in self.judged():
+        for rows, targets in self.served():
             endpoint = self.endpoint_of[rows["route"]]
             usable = np.isin(endpoint, wanted) & (rows["outcome"] == Outcome.ANSWERED)
             usable &= (rows["status"] < 400) & (rows["response_sum"] != 0)
@@ -318,8 +357,11 @@ class Tables:
         return form.shape is None and bool(form.media_type) and may_be_json(form.media_type)
 
     def variant(self, row: Row) -> int:
-        """The number of a row's variant: its endpoint, at its server, under its Host name."""
-        place = row["connection"], row["route"]
+        """The number of a row's variant: its endpoint, at its server, under its Host name.
+
+        That of its origin, where it was forwarded.
+        """
+        place = self.forwarded.origin(row["connection"], row["route"], row["request_seq"])
         found = self._variant.get(place)
         if found is None:
             server = self.joined.service[[place[0]]]
@@ -443,6 +485,18 @@ class Tables:
         """How many requests a server was sent, each counted once."""
         here = self.joined.judged & (self.joined.service == server)
         return int(self.connections["requests"][here].sum())
+
+
+def given_up(rows: Any) -> Any:
+    """Which were told that they were given up on: the response proper may yet have come.
+
+    Of an array of rows an array of bool, of one row a bool.
+    """
+    first, *others = GIVEN_UP
+    found = rows["status"] == first
+    for status in others:
+        found = found | (rows["status"] == status)
+    return found & (rows["outcome"] == _ANSWERED)
 
 
 def asked_meanwhile(rows: Any, row: Row) -> Any:

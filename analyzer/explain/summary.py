@@ -215,12 +215,14 @@ def _of_misdelivered(parties: Parties, finding: Finding, told: Sequence[Finding]
             f"that {sure}belongs to {theirs}'s request.",
         )
     before = duration(response.time - owner.time)
+    late = any(cause.how is How.GIVEN_UP for cause in finding.causes)
+    given_up = ", and had been told was given up on" if late else ""
     return Telling(
         (finding, *(f for f in findings if alike(f.request, owner) and f.kind in _NOTHING_GOT)),
         _begin(parties, request),
         f"and was sent {_what_is(finding)} response to {_asked(owner)},",
-        f"which {_named(parties, owner)} had asked for {before} before on another connection."
-        f"{_fates(parties, owner)}",
+        f"which {_named(parties, owner)} had asked for {before} before on another connection"
+        f"{given_up}.{_fates(parties, owner)}",
     )
 
 
@@ -277,6 +279,14 @@ def _of_slipped(parties: Parties, finding: Finding, told: Sequence[Finding]) -> 
             f"{first} was answered, and {later} after the first asked for {_asked(request)}.",
             f"It was sent a {response.status},",
             f"the answer to the body of the first, which the {parties.server} had not read.",
+        )
+    if any(cause.how is How.GIVEN_UP for cause in finding.causes):
+        return Telling(
+            (finding,),
+            f"{first} was told that it was given up on, and {later} after the first asked for "
+            f"{_asked(request)}.",
+            "It was sent",
+            f"{_what_is(finding)} response to the first, which came too late.",
         )
     if response.time < request.time:
         return Telling(

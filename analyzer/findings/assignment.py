@@ -14,14 +14,17 @@ from analyzer.correlate.unions import Unions
 from analyzer.correlate.view import Id, Row, Tables, asked_meanwhile
 from analyzer.findings.candidates import Candidates
 from analyzer.findings.links import COPY, NOBODY, RIGHTFUL, WIRE, Link, Links
+from analyzer.findings.slips import slip
 from analyzer.findings.triage import ODD, Odd
 from analyzer.findings.weights import EQUAL, MOST_TOKENS, SURPLUS, TOKEN, Comparison, Weigher
 
 # How responses may come to the wrong request, by what the rightful one got.
-STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED, SHARED = (
-    "stolen", "crossed", "copied", "cached", "late", "slipped", "shared",
+STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED, SHARED, GIVEN_UP, OUT_OF_STEP = (
+    "stolen", "crossed", "copied", "cached", "late", "slipped", "shared", "given up", "out of step",
 )  # fmt: skip
-BY_CONTENT = frozenset({STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED, SHARED})
+BY_CONTENT = frozenset(
+    {STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED, SHARED, GIVEN_UP, OUT_OF_STEP}
+)
 TIE = 1.0  # bits within which two requests fit equally well
 
 
@@ -35,6 +38,7 @@ class Move(NamedTuple):
     request: Row
     how: str
     rivals: int = 0
+    fit: float = 0.0  # bits that speak for this very request, whatever else was given to whom
 
 
 @dataclass(slots=True)
@@ -71,12 +75,22 @@ def events(
     Responses of `no_copies` are known to be no copies of what others were given.
     """
     links = Links.of(tables, found, odd)
+    out = []
+    taken: set[Id] = set()
+    for row in odd.lone:
+        slipped = slip(weigher, found.since[row.id], row) if row.id in found.since else None
+        if slipped is not None:
+            moved = [links.link(weigher, *step, RIGHTFUL) for step in slipped.steps]
+            event = _event(weigher, links, moved, moved)
+            event.moves = [move._replace(how=OUT_OF_STEP) for move in event.moves]
+            taken |= {one.id for step in slipped.steps for one in step}
+            out.append(event)
     every = [
         link
         for link in links.every(weigher)
-        if link.kind != COPY or link.response.id not in no_copies
+        if (link.kind != COPY or link.response.id not in no_copies)
+        and not {link.request.id, link.response.id} & taken
     ]
-    out = []
     for some in _components(every):
         moved = _moved(some)
         for together in _whole(moved, some):
@@ -164,12 +178,14 @@ def _event(weigher: Weigher, links: Links, moved: list[Link], every: list[Link])
     weigher = weigher.without(row for row in apart.values() if row["response_frame"])
     comparisons: list[Comparison] = []
     unlike = False
+    fits: list[float] = []
     for link in moved:
         if not weigher.tables.is_unreadable(link.response):
             unlike |= weigher.form_bits(link.request, link.response) <= -ODD
         link = links.link(weigher, link.request, link.response, link.kind)
         before = links.found.before.get(link.response.id)
         comparisons += [*_of_pair(weigher, link, before), *link.beside]
+        fits.append(_fit(weigher, link))
         if link.kind == RIGHTFUL and _is_left_over(links, link.request, recipients):
             comparisons += _left_over(weigher, link)
     circle = _circle(moved)
@@ -177,12 +193,19 @@ def _event(weigher: Weigher, links: Links, moved: list[Link], every: list[Link])
         Move(
             link.response,
             link.request,
-            _how(link, circle, recipients, links.unserved),
-            _rivals(link, every, moved, links.unserved),
+            _how(link, circle, recipients, links),
+            _rivals(link, every, moved, links.unserved | links.given_up),
+            fit,
         )
-        for link in moved
+        for link, fit in zip(moved, fits, strict=True)
     ]
     return Event(moves, comparisons, unlike=unlike)
+
+
+def _fit(weigher: Weigher, link: Link) -> float:
+    """What speaks for a request to be the rightful one, had nothing else gone wrong."""
+    weight = weigher.weight(link.request, link.response)
+    return weight.bits + sum(c.bits for c in link.beside)
 
 
 def _of_pair(weigher: Weigher, link: Link, before: Row | None) -> list[Comparison]:
@@ -200,7 +223,7 @@ def _of_pair(weigher: Weigher, link: Link, before: Row | None) -> list[Compariso
 
 def _is_left_over(links: Links, request: Row, recipients: set[Id]) -> bool:
     """Whether what a rightful request was given instead is not said to be anybody's."""
-    served = request["response_frame"] and request.id not in links.unserved | links.early
+    served = request["response_frame"] and request.id not in links.waiting
     return bool(served) and request.id not in recipients
 
 
@@ -254,7 +277,7 @@ def _circle(moved: list[Link]) -> set[Id]:
     return found
 
 
-def _how(link: Link, circle: set[Id], recipients: set[Id], unserved: frozenset[Id]) -> str:
+def _how(link: Link, circle: set[Id], recipients: set[Id], links: Links) -> str:
     """In which way a response came to the wrong request, by what the rightful one got."""
     if link.kind == COPY:
         if not any(c.name == EQUAL for c in link.beside):
@@ -262,8 +285,10 @@ def _how(link: Link, circle: set[Id], recipients: set[Id], unserved: frozenset[I
         return COPIED if asked_meanwhile(link.request, link.response) else CACHED
     if link.request.id in circle:
         return CROSSED
+    if link.request.id in links.given_up:
+        return GIVEN_UP
     if link.request["connection"] == link.response["connection"]:
         return SLIPPED
-    if link.request.id in unserved or link.request.id not in recipients:
+    if link.request.id in links.unserved or link.request.id not in recipients:
         return STOLEN
     return LATE

@@ -14,7 +14,8 @@ import numpy as np
 
 from analyzer.correlate.history import History, histories
 from analyzer.correlate.pool import Pool
-from analyzer.correlate.view import Id, Row, Tables
+from analyzer.correlate.view import Id, Row, Tables, given_up
+from analyzer.findings.slips import may_have_slipped
 from analyzer.findings.triage import ODD, Odd
 from analyzer.findings.weights import Weigher
 from analyzer.tables import Array, Outcome
@@ -41,6 +42,10 @@ class Candidates:
     of: dict[Id, list[Row]] = field(default_factory=dict)
     copies: dict[Id, list[Row]] = field(default_factory=dict)
     before: dict[Id, Row] = field(default_factory=dict)
+    # Requests that were told that they were given up on; what is theirs may have come later.
+    given_up: list[Row] = field(default_factory=list)
+    # By a response that nobody had asked for what its connection was asked since one was given up.
+    since: dict[Id, tuple[Row, ...]] = field(default_factory=dict)
     # How often the bytes of a response were given, by `said`.
     given: Counter[tuple[int, int, int, int]] = field(default_factory=Counter)
 
@@ -56,6 +61,8 @@ class Candidates:
                     found.setdefault(one.id, one)
             elif row["request_frame"]:
                 alone.append(row)
+        for some in self.since.values():
+            found |= {one.id: one for one in some if one.id not in found}
         for row in alone[:MOST_ALONE]:
             found.setdefault(row.id, row)
         return list(found.values())
@@ -67,18 +74,29 @@ def candidates(tables: Tables, weigher: Weigher, odd: Odd) -> Candidates:
     size = len(out.responses)
     unserved = Pool(tables, odd.unserved, size)
     suspects = Pool(tables, odd.suspects, size)
+    if size:
+        known = {row.id for row in odd.suspects}
+        out.given_up = [row for row in tables.pick(given_up) if row.id not in known]
+    abandoned = Pool(tables, out.given_up, size)
     asked = histories(tables, out.responses if size <= MOST_LOOKED_UP * 8 else odd.lone)
     near: dict[Id, list[Row]] = {}
     for row in out.responses:
         some = [
             *unserved.near(row, LONGEST_WAIT),
             *suspects.near(row, LONGEST_WAIT),
+            *abandoned.near(row, LONGEST_WAIT),
         ]
         earlier = _before(row, asked.get(row["connection"]))
         if earlier is not None:
             out.before[row.id] = earlier
             some.append(earlier)
         near[row.id] = [one for one in {o.id: o for o in some}.values() if _may_own(one, row)]
+    for row in odd.lone[:MOST_LOOKED_UP]:
+        since = (
+            may_have_slipped(asked[row["connection"]], row) if row["connection"] in asked else ()
+        )
+        if since:
+            out.since[row.id] = since
     weigher.prepare((row, row) for row in out.responses)
     weigher.prepare((one, row) for row in out.responses for one in near[row.id])
     left = {row.id for row in odd.unserved}
@@ -116,6 +134,8 @@ def _best(
         bits = form - own + lacks
         if one.id in left:
             bits += weigher.rates.unserved(tables.endpoint(one))
+        elif given_up(one):
+            bits += weigher.rates.abandoned(tables.endpoint(one))
         else:
             its = _oddness(weigher, one)
             # One that had been answered well by then has no answer to come.

@@ -12,9 +12,17 @@ from collections.abc import Iterable
 
 from analyzer.correlate.frames import Frame
 from analyzer.correlate.sides import Side, missed_fin, strange_reset
-from analyzer.correlate.view import Row
+from analyzer.correlate.view import Row, given_up
 from analyzer.findings import broken
-from analyzer.findings.assignment import CACHED, COPIED, CROSSED, LATE, SHARED
+from analyzer.findings.assignment import (
+    CACHED,
+    COPIED,
+    CROSSED,
+    GIVEN_UP,
+    LATE,
+    OUT_OF_STEP,
+    SHARED,
+)
 from analyzer.findings.chains import Chain, is_apart
 from analyzer.findings.evidence import Case
 from analyzer.findings.idle import Race
@@ -103,6 +111,8 @@ def of_swap(case: Case, swap: Swap) -> list[Cause]:
         return _of_leaked(case, swap)
     if swap.owner is None:
         return _of_unseen(case, swap)
+    if swap.how == OUT_OF_STEP:
+        return _of_late(case, swap.owner, swap.recipient)
     chain = case.chains.get(swap.recipient.id)
     if chain is not None:
         return _of_chain(case, swap.owner, swap.recipient, chain)
@@ -110,7 +120,10 @@ def of_swap(case: Case, swap: Swap) -> list[Cause]:
         return _of_slipped_path(case, swap.owner, swap.recipient, swap.how)
     if swap.how == CACHED:
         return _of_cached(case, swap.owner, swap.recipient)
-    found = _mixed_up(case, swap, swap.owner)
+    if swap.how == GIVEN_UP:
+        found = _of_given_up(case, swap, swap.owner)
+    else:
+        found = _mixed_up(case, swap, swap.owner)
     if case.side(swap.recipient) is not Side.CLIENT:
         # The process that answered may itself be a proxy; only its other side would show it.
         why = "whether the server itself passes requests on, this capture does not show"
@@ -180,6 +193,59 @@ def _of_cached(case: Case, owner: Row, recipient: Row) -> list[Cause]:
         Cause(OPEN, _SUPPORTED, why, frames, How.CACHE),
         Cause("proxy/crossed", _POSSIBLE, "a proxy in between may keep responses", frames),
         Cause("server/crossed", _POSSIBLE, "the server may keep responses itself", frames),
+        Cause("network/lost", _RULED_OUT, network, frames),
+    ]
+
+
+def _of_given_up(case: Case, swap: Swap, owner: Row) -> list[Cause]:
+    """Causes of a response going elsewhere whose request was told that it was given up on."""
+    recipient = swap.recipient
+    asked, told, came = (
+        case.tables.asked(owner), case.tables.came(owner), case.tables.came(recipient),
+    )  # fmt: skip
+    frames = (asked, told, came)
+    over = f"the request in frame {asked} was given up on with a {owner['status']} in frame {told}"
+    crossed = Cause("server/crossed", _RULED_OUT, "the owner got no response in exchange", frames)
+    network = Cause(
+        "network/lost", _RULED_OUT, "a network cannot move a response to another request", frames
+    )
+    if is_apart(case.tables, swap):
+        backend = (
+            f"{over}, before the other one came: whoever gave up went on with the connection on "
+            "which the response was still owed, and gave it to the next request"
+        )
+        kept = f"{over}: the process may have kept the response, in a variable for instance"
+        return [
+            Cause(BACKEND, _SUPPORTED, backend, frames, How.GIVEN_UP),
+            Cause("server/stolen", _POSSIBLE, kept, frames),
+            crossed,
+            network,
+        ]
+    backend = f"{over}; a connection behind whoever gave up may have slipped by one"
+    stolen = f"{over} when its response had gone to the other one, or was about to"
+    lost = "whether the server's process still had the connection, only its own side shows"
+    return [
+        Cause("server/stolen", _SUPPORTED, stolen, frames),
+        Cause(BACKEND, _POSSIBLE, backend, frames),
+        Cause("server/descriptor", _POSSIBLE, lost, frames),
+        crossed,
+        network,
+    ]
+
+
+def _of_late(case: Case, owner: Row, recipient: Row) -> list[Cause]:
+    """Causes of a connection going on although a response was still to come on it."""
+    frames = (case.tables.asked(owner), case.tables.came(recipient))
+    first = given_up(owner)
+    why = "from then on each response on this connection answers the request before"
+    if first:
+        why = (
+            f"the request in frame {frames[0]} was given up on with a {owner['status']}, and its "
+            f"connection used further; its own response came later; {why}"
+        )
+    network = "a network cannot move a response to another request"
+    return [
+        Cause("connection/desync", _SUPPORTED, why, frames, How.GIVEN_UP if first else None),
         Cause("network/lost", _RULED_OUT, network, frames),
     ]
 

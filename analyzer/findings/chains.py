@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from analyzer.correlate.view import Id, Row, Tables
-from analyzer.findings.assignment import LATE, SLIPPED, STOLEN
+from analyzer.findings.assignment import GIVEN_UP, LATE, SLIPPED, STOLEN
 from analyzer.findings.swaps import Swap
 from analyzer.tables import Flag, Outcome
 
@@ -59,7 +59,7 @@ def _may_slip_behind(swap: Swap) -> bool:
         return False
     if swap.how == SLIPPED:
         return not (recipient["flags"] | owner["flags"]) & _ON_THE_WIRE
-    return swap.how in (STOLEN, LATE)
+    return swap.how in (STOLEN, LATE, GIVEN_UP)
 
 
 def is_apart(tables: Tables, swap: Swap) -> bool:

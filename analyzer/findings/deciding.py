@@ -234,12 +234,14 @@ class _Deciding:
                 self.out.provided[move.response.id] = move.request
                 continue
             sure = confidence(judging, outcome.bits)
+            named = move.fit >= 0
             self.out.swaps.append(
                 Swap(
                     move.response,
-                    move.request,
-                    move.how,
-                    Confidence.POSSIBLE if move.rivals else sure,
+                    # Nothing but that it is the one left over would speak for this request.
+                    move.request if named else None,
+                    move.how if named else UNSEEN,
+                    Confidence.POSSIBLE if move.rivals or not named else sure,
                     tuple(event.comparisons),
                     outcome.every,
                     outcome.bits,

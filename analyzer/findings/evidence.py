@@ -19,12 +19,14 @@ from analyzer.baselines.pace import Pace
 from analyzer.correlate.frames import Frame, listed
 from analyzer.correlate.pool import Pool
 from analyzer.correlate.sides import Side, missed_fin, side_of, strange_reset, ttl_of
-from analyzer.correlate.view import Id, Row, Tables
+from analyzer.correlate.view import Id, Row, Tables, given_up
 from analyzer.findings.assignment import (
     CACHED,
     COPIED,
     CROSSED,
+    GIVEN_UP,
     LATE,
+    OUT_OF_STEP,
     SHARED,
     SLIPPED,
     STOLEN,
@@ -226,6 +228,8 @@ _WHAT_THE_OWNER_GOT = {
     CACHED: "had been given the same response, byte for byte",
     SLIPPED: "had been given the response to an earlier request on this connection",
     LATE: "had been given another request's response before",
+    GIVEN_UP: "was told that it was given up on",
+    OUT_OF_STEP: "had been given another request's response before",
 }
 
 
@@ -248,11 +252,12 @@ def whose(case: Case, swap: Swap) -> Iterator[Fact]:
     waited = seconds(recipient["response_time"] - owner["request_time"])
     came = (
         f"had come to the same server {waited} s before"
-        if swap.how in (CACHED, LATE)
+        if swap.how in (CACHED, LATE, GIVEN_UP, OUT_OF_STEP)
         else f"had waited at the same server for {waited} s"
     )
+    got = _WHAT_THE_OWNER_GOT[GIVEN_UP if given_up(owner) else swap.how]
     yield Fact(
-        f"the request in frame {asked} for {there} {came} and {_WHAT_THE_OWNER_GOT[swap.how]}",
+        f"the request in frame {asked} for {there} {came} and {got}",
         (asked,),
     )
     if swap.rivals:

@@ -59,7 +59,7 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
     """
     counts = tables.counts()
     forms = FormModel(tables.forms, _counted(tables, counts))
-    echoes = _echoes(tables, counts)
+    echoes = _echoes(tables)
     pace = Pace.of(tables)
     asking = reuse.Habits.of(tables)
     demands = Demands(counts.kept, counts.broken)
@@ -88,6 +88,7 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
     repeated = [one for pair in behind_bodies if (one := unread.shown(messages, *pair))]
     odd.add(one.row for one in repeated)
     verdicts = decide(tables, weigher, odd, found, asking, shown, repeated)
+    odd.add(swap.recipient for swap in verdicts.swaps)
     told = [row for swap in verdicts.swaps for row in (swap.recipient, swap.owner) if row]
     weigher.messages.settle([*told, *(row for row in odd.rows if _is_silent(row, odd))])
     out = Judgement(
@@ -230,8 +231,8 @@ def _undecided(tables: Tables, row: Row, out: Judgement) -> None:
 def _counted(tables: Tables, counts: Counts) -> Counted:
     """What forms are learned from: responses that tell of no error and could be looked into."""
     chosen = sorted(
-        (*key, count - counts.early[key])
-        for key, count in counts.keys.items()
+        (*key, counts.served[key])
+        for key in counts.keys
         if key[1] < ERROR and key[1] != NOT_MODIFIED and key[2] != UNKNOWN_FORM
     )
     columns = np.array(chosen, dtype=np.int64).reshape(-1, 4).T
@@ -240,14 +241,16 @@ def _counted(tables: Tables, counts: Counts) -> Counted:
     return Counted(variant, status, form, count, variants.endpoint, variants.neighbours)
 
 
-def _echoes(tables: Tables, counts: Counts) -> Echoes:
-    """What tokens the endpoints' responses repeat, each connection counted once."""
-    judged = counts.outcomes.total() / max(1, tables.exchanges.length)
-
-    def counted(connection: int) -> float:
-        return judged if connection < 0 else float(tables.joined.judged[connection])
-
-    return Echoes.of(tables.echoes, tables.endpoint_of.tolist(), counted)
+def _echoes(tables: Tables) -> Echoes:
+    """What tokens the endpoints' responses repeat, each response counted once."""
+    judged = tables.joined.judged
+    return Echoes.of(
+        tables.echoes,
+        tables.endpoint_of.tolist(),
+        tables.shares().tolist(),
+        lambda position: bool(judged[position[0]]),
+        tables.teaches,
+    )
 
 
 def _look_closer(weigher: Weigher, found: Candidates, odd: Odd, also: list[Row]) -> None:
@@ -310,7 +313,7 @@ def _named(weigher: Weigher, rows: list[Row]) -> Counter[tuple[int, bytes]]:
     if not wanted:
         return found
     endpoints = np.array(sorted(wanted), dtype=np.int64)
-    for chunk, targets in tables.judged():
+    for chunk, targets in tables.served():
         endpoint = tables.endpoint_of[chunk["route"]]
         for at in np.flatnonzero(np.isin(endpoint, endpoints)).tolist():
             number = int(endpoint[at])

@@ -59,16 +59,23 @@ class Links:
     unserved: frozenset[Id]
     lone: frozenset[Id]  # responses that nobody had asked for
     early: frozenset[Id]  # responses sent before their requests had come
+    given_up: frozenset[Id]  # requests that were told so
 
     @classmethod
     def of(cls, tables: Tables, found: Candidates, odd: Odd) -> "Links":
         """The links among these."""
-        sets = (frozenset(row.id for row in rows) for rows in (odd.unserved, odd.lone, odd.surplus))
-        return cls(tables, found, *sets)
+        every = (odd.unserved, odd.lone, odd.surplus, found.given_up)
+        return cls(tables, found, *(frozenset(row.id for row in rows) for rows in every))
+
+    @property
+    def waiting(self) -> frozenset[Id]:
+        """Requests whose own response is not the one that the wire gives them, if it gives any."""
+        return self.unserved | self.early | self.given_up
 
     def every(self, weigher: Weigher) -> Iterator[Link]:
         """All links, each once."""
         met: dict[Id, Row] = {}
+        waiting = self.waiting
         for response in self.found.responses:
             for request in self.found.of[response.id]:
                 met[request.id], met[response.id] = request, response
@@ -79,7 +86,7 @@ class Links:
                     yield self.link(weigher, request, response, COPY)
         for row in met.values():
             answered = row["request_frame"] and row["response_frame"]
-            if answered and row.id not in self.unserved | self.early:
+            if answered and row.id not in waiting:
                 yield self.link(weigher, row, row, WIRE)
 
     def _may_be_copy(self, request: Row, response: Row) -> bool:
@@ -114,6 +121,8 @@ class Links:
         if request.id in self.unserved:
             yield weigher.unserved(request)
             yield from self._ended(request, response)
+        if request.id in self.given_up:
+            yield weigher.abandoned(request)
         if request.id in self.early:
             early = self.tables.came(request)
             text = (

@@ -62,6 +62,7 @@ class How(StrEnum):
     CACHE = "a cache gave one client what it had given another"
     SMUGGLING = "one request was hidden in another, and only one of proxy and server saw it"
     KEPT = "the proxy was given the response and did not pass it on"
+    GIVEN_UP = "what had been given up on came late, and was given to another request"
     UNACCEPTED = "the server was slow to take the connection, and never answered"
     IDENTITY = "the server took one request to be made on another one's behalf"
     BODY_UNREAD = "the server took the body of one request for the beginning of the next"

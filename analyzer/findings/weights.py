@@ -14,6 +14,7 @@ out. What cannot be compared is worth nothing, and is left out.
 | not who | that it shows other values than those which go with them (`identities`) |
 | time | how long the request had waited with how long its endpoint takes (`rates`) |
 | unserved | that the request was left without a response of its own, where few are (`rates`) |
+| given up | that it was told so (502, 503, 504), where few are (`rates`) |
 
 What else an event may rest on is weighed where it is seen: equal bytes, at once, later, ended,
 numbers and surplus in `links`, habit in `reuse`, proxy, sight and seen here in `deciding`.
@@ -38,7 +39,7 @@ from analyzer.baselines.rates import Rates
 from analyzer.baselines.repeats import Repeats
 from analyzer.baselines.tokens import MOST_UNLEARNED, UNLEARNED, Echoes, Rate, accident
 from analyzer.correlate.frames import Frame
-from analyzer.correlate.view import ERROR, NOT_MODIFIED, Id, Row, Tables
+from analyzer.correlate.view import ERROR, NOT_MODIFIED, Id, Row, Tables, given_up
 from analyzer.features import demanded, echoes, forms, sketch
 from analyzer.features.asked import identity_sum
 from analyzer.features.demanded import NOTED, Agreement
@@ -54,6 +55,7 @@ NUMBERS, HABIT, SURPLUS, ENDED = "numbers", "habit", "surplus", "ended"
 DEMANDED, REPEATS_BODY = "demanded", "repeats body"
 WHO, NOT_WHO = "who", "not who"
 SEEN_HERE = "seen here"
+ABANDONED = "given up"
 # Tokens of one request are seldom independent of each other: together they are worth no more.
 MOST_TOKENS = 20.0
 # What a wait is worth: at most; at least where the endpoint never answers so soon; at least where
@@ -427,6 +429,8 @@ class Weigher:
         """How long the request had waited."""
         waited = response["response_time"] - request["request_time"]
         endpoint = self.tables.endpoint(request)
+        if given_up(request) and request.id != response.id:
+            return  # it is late, whatever is usual
         bits = min(MOST_TIME, self.rates.waited(endpoint, waited))
         if waited < self.rates.usual_wait(endpoint):
             bits = max(bits, TOO_SOON)
@@ -527,6 +531,19 @@ class Weigher:
             f"the request in frame {self.tables.asked(request)} was left without a response, "
             f"as {seldom(bits, self.rates.requests.total(), 'request')} is",
             (self.tables.asked(request),),
+        )
+
+    def abandoned(self, request: Row) -> Comparison:
+        """That the request was told that it was given up on."""
+        bits = self.rates.abandoned(self.tables.endpoint(request))
+        frames = (self.tables.asked(request), self.tables.came(request))
+        return Comparison(
+            ABANDONED,
+            bits,
+            f"the request in frame {frames[0]} was given up on with a {request['status']} in frame "
+            f"{frames[1]}, as one request in {max(1, round(2**bits)):,} is: its response was still "
+            "to come",
+            frames,
         )
 
     # --- what two requests have in common ----------------------------------------------------

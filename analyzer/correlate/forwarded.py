@@ -1,0 +1,296 @@
+"""Which exchanges only hand on what another one was served: two sides of a proxy, both in sight.
+
+Law: what is learned is learned of each response once, as it was served, however many sides of
+proxies it was seen on. An exchange is *forwarded* where another one, its *origin*, asked another
+server for the same while it lasted, and was given the same. Which of several that are alike is the
+origin of which makes no difference to any sum. What a proxy says by itself (from its cache, or
+because it gave up), or gives to another than it was meant for, is nobody's but its own.
+
+Both sides are judged all the same: where they differ, something happened in between.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from analyzer.correlate.clocks import Clocks
+from analyzer.correlate.vantages import Joined
+from analyzer.tables import Array, Outcome
+
+ENOUGH = 5  # pairs that it takes to link two services that no address links
+NEARLY_ALL = 0.9  # of what a service is asked, or of what is handed on as it came
+MOST_BETWEEN = 64  # others that ask for the same and are given the same, begun in between
+LONGEST = 600_000_000_000  # ns that a proxy's client may wait
+# ns that two clocks with no packet in common may differ; only where nearly all of the traffic fits,
+# which it would not if they differed by more
+UNLINKED = 5_000_000
+
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+def _nothing() -> Ints:
+    return np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """The forwarded exchanges, sorted by `code`, and connection and route of each one's origin."""
+
+    code: Ints = field(default_factory=_nothing)  # connection, and sequence number of the request
+    connection: Ints = field(default_factory=_nothing)
+    route: Ints = field(default_factory=_nothing)
+
+    def among(self, rows: Array) -> Mask:
+        """Which of some rows are forwarded."""
+        if not len(self.code):
+            return np.zeros(len(rows), dtype=np.bool_)
+        return self._found(code_of(rows["connection"], rows["request_seq"]))[0]
+
+    def has(self, connection: int, seq: int) -> bool:
+        """Whether the exchange whose request begins there is forwarded."""
+        return self._place(connection, seq) is not None
+
+    def origins(self, rows: Array) -> tuple[Ints, Ints]:
+        """Connection and route of each row's origin, or its own where it has none."""
+        connection, route = rows["connection"].astype(np.int64), rows["route"].astype(np.int64)
+        if len(self.code):
+            found, at = self._found(code_of(rows["connection"], rows["request_seq"]))
+            connection = np.where(found, self.connection[at], connection)
+            route = np.where(found, self.route[at], route)
+        return connection, route
+
+    def origin(self, connection: int, route: int, seq: int) -> tuple[int, int]:
+        """Connection and route of one exchange's origin, or its own."""
+        at = self._place(connection, seq)
+        return (connection, route) if at is None else (self.connection[at], self.route[at])
+
+    def _found(self, codes: Ints) -> tuple[Mask, Ints]:
+        at = np.minimum(np.searchsorted(self.code, codes), len(self.code) - 1)
+        return self.code[at] == codes, at
+
+    def _place(self, connection: int, seq: int) -> int | None:
+        code = connection << 32 | seq
+        at = int(np.searchsorted(self.code, code))
+        return at if at < len(self.code) and int(self.code[at]) == code else None
+
+
+def code_of(connection: npt.NDArray[np.generic], seq: npt.NDArray[np.generic]) -> Ints:
+    """Where a request begins, as a number: connection and sequence number."""
+    return connection.astype(np.int64) << 32 | seq.astype(np.int64)
+
+
+def forwarded(
+    judged: Iterable[tuple[Array, list[bytes]]],
+    connections: Array,
+    joined: Joined,
+    clocks: Clocks,
+    method: Ints,
+) -> Forwarded:
+    """Find the forwarded among the `judged` exchanges; `method` has a number for every route's."""
+    if len(np.unique(joined.service[joined.judged])) < 2:
+        return Forwarded()
+    parts = [_columns(*chunk, connections, joined, method) for chunk in judged]
+    if not parts:
+        return Forwarded()
+    every = _Asked._make(map(np.concatenate, zip(*parts, strict=True)))
+    sides = _Sides(every, connections, joined, clocks)
+    front, origin = _pairs(every, sides)
+    order = np.argsort(every.code[front])
+    front, origin = front[order], origin[order]
+    return Forwarded(every.code[front], every.connection[origin], every.route[origin])
+
+
+# --- what is compared ----------------------------------------------------------------------
+
+
+class _Asked(NamedTuple):
+    """Requests by column: what was asked for, and what was given."""
+
+    code: Ints
+    connection: Ints
+    service: Ints
+    route: Ints
+    asked: Ints  # method and path
+    kind: Ints  # outcome, status and form of what was given
+    said: Ints  # its bytes
+    began: Ints
+    answered: Ints  # when its response began; when it was asked, where there was none
+    until: Ints  # when its client stopped waiting
+
+    def chosen(self, at: Ints | Mask) -> "_Asked":
+        return _Asked(*(column[at] for column in self))
+
+
+def _columns(
+    rows: Array, targets: list[bytes], connections: Array, joined: Joined, method: Ints
+) -> _Asked:
+    at = np.flatnonzero(rows["request_frame"] > 0)
+    rows = rows[at]
+    connection = rows["connection"].astype(np.int64)
+    began, answered = rows["request_time"], rows["response_time"]
+    left = connections["client_fin_time"][connection]
+    left = np.where(left == 0, connections["reset_time"][connection], left)
+    patient = np.where(left > began, left, began + LONGEST)
+    whole = rows["outcome"] == Outcome.ANSWERED
+    path = np.fromiter((crc32(path_of(targets[n])) for n in at.tolist()), np.int64, len(at))
+    numbers = [rows[name].astype(np.int64) for name in ("outcome", "status", "form")]
+    outcome, status, form = numbers
+    return _Asked(
+        code=code_of(rows["connection"], rows["request_seq"]),
+        connection=connection,
+        service=joined.service[connection],
+        route=rows["route"].astype(np.int64),
+        asked=method[rows["route"]] << 32 | path,
+        kind=outcome << 48 | status << 32 | form,
+        said=rows["response_length"].astype(np.int64) << 32 ^ rows["response_sum"],
+        began=began,
+        answered=np.where(answered > 0, answered, began),
+        until=np.where(whole, rows["response_end_time"], patient),
+    )
+
+
+def path_of(target: bytes) -> bytes:
+    """A target without scheme and authority, which a proxy is sent (RFC 9112 §3.2.2)."""
+    start = target[:8].lower()
+    for scheme in (b"http://", b"https://"):
+        if start.startswith(scheme):
+            slash = target.find(b"/", len(scheme))
+            return target[slash:] if slash >= 0 else b"/"
+    return target
+
+
+# --- pairs ---------------------------------------------------------------------------------
+
+
+class _Sides:
+    """Which services may be the two sides of a proxy, and how far their clocks may be apart."""
+
+    def __init__(self, every: _Asked, connections: Array, joined: Joined, clocks: Clocks) -> None:
+        self.interface = connections["interface"].astype(np.int64)
+        many = int(self.interface.max(initial=-1)) + 1
+        self.slack = np.zeros((many, many), dtype=np.int64)
+        for one in range(many):
+            for two in range(many):
+                bound = clocks.bound(one, two)
+                self.slack[one, two] = UNLINKED if bound is None else bound
+        self.asked = np.bincount(every.service)
+        # By service: the addresses of its servers, and of its clients, at any sighting.
+        self.servers = _by_service(joined.service, connections["server"])
+        self.clients = _by_service(joined.service, connections["client"])
+
+    def linked(self, front: int, back: int, pairs: int) -> bool:
+        """Whether an address links two services, or their traffic."""
+        if self.servers[front] & self.clients[back]:
+            return True
+        return pairs >= max(ENOUGH, NEARLY_ALL * int(self.asked[back]))
+
+
+def _by_service(service: Ints, address: npt.NDArray[np.generic]) -> dict[int, set[int]]:
+    found: dict[int, set[int]] = {}
+    pairs = np.unique(np.stack([service, address.astype(np.int64)], axis=1), axis=0)
+    for number, one in pairs.tolist():
+        found.setdefault(number, set()).add(one)
+    return found
+
+
+def _pairs(every: _Asked, sides: _Sides) -> tuple[Ints, Ints]:
+    """The forwarded exchanges and the origin of each, as places in `every`."""
+    front, back = _linked(every, sides, *_nested(every, sides, (every.asked, every.kind)))
+    if not len(front):
+        return front, back
+    exact = _linked(every, sides, *_nested(every, sides, (every.asked, every.kind, every.said)))
+    # A proxy that leaves bodies as they are has not handed on what differs from what it was given.
+    same = every.said[front] == every.said[back]
+    alike = np.zeros(len(front), dtype=np.bool_)
+    for at in _by_pair(every, front, back):
+        alike[at] = same[at].sum() < NEARLY_ALL * len(at)
+    taken = np.zeros((2, len(every.code)), dtype=np.bool_)
+    taken[0, exact[0]], taken[1, exact[1]] = True, True
+    alike &= ~(taken[0, front] | taken[1, back])
+    front = np.concatenate([exact[0], front[alike]])
+    return front, _first(front, np.concatenate([exact[1], back[alike]]), len(every.code))
+
+
+def _first(front: Ints, back: Ints, many: int) -> Ints:
+    """The origins of origins: where one proxy stands behind another."""
+    origin = np.arange(many)
+    origin[front] = back
+    while True:
+        further = origin[back]
+        if (further == back).all():
+            return back
+        back = further
+
+
+def _nested(every: _Asked, sides: _Sides, keys: tuple[Ints, ...]) -> tuple[Ints, Ints]:
+    """Pairs of exchanges with equal keys at two services, one within the other's time.
+
+    Of several in front of which one may be handed on, the one that began last; each is in one pair.
+    """
+    order = np.lexsort((every.began, *keys))
+    alike = np.ones(len(order), dtype=np.bool_)
+    alike[:1] = False
+    for key in keys:
+        alike[1:] &= key[order[1:]] == key[order[:-1]]
+    content = np.cumsum(~alike)
+    # Only what two services were asked for.
+    service = every.service[order]
+    lowest = np.full(len(order) + 1, np.iinfo(np.int64).max)
+    highest = np.full(len(order) + 1, -1)
+    np.minimum.at(lowest, content, service)
+    np.maximum.at(highest, content, service)
+    several = (lowest != highest)[content]
+    order, content = order[several], content[several]
+    fronts = np.full(len(order), -1)  # of each its front, as a place in `order`
+    taken = np.zeros(len(order), dtype=np.bool_)
+    for step in range(1, min(MOST_BETWEEN, len(order) - 1) + 1):
+        near = np.flatnonzero(content[step:] == content[:-step])
+        if not len(near):
+            break
+        for front, back in ((near, near + step), (near + step, near)):
+            free = (fronts[back] < 0) & ~taken[front]
+            front, back = front[free], back[free]
+            fits = _within(every, sides, order[front], order[back])
+            fronts[back[fits]] = front[fits]
+            taken[front[fits]] = True
+    behind = np.flatnonzero(fronts >= 0)
+    return order[fronts[behind]], order[behind]
+
+
+def _within(every: _Asked, sides: _Sides, front: Ints, back: Ints) -> Mask:
+    """Whether one exchange may have been asked for another, by their times."""
+    one, two = every.chosen(front), every.chosen(back)
+    slack = sides.slack[sides.interface[one.connection], sides.interface[two.connection]]
+    fits: Mask = (
+        (one.service != two.service)
+        & (one.began - slack <= two.began)
+        & (two.began <= one.until + slack)
+        & (two.answered <= one.answered + slack)
+        # Of two that the clocks don't put in order the one in front of the other lasts longer.
+        & (one.answered - one.began >= two.answered - two.began)
+    )
+    return fits
+
+
+def _linked(every: _Asked, sides: _Sides, front: Ints, back: Ints) -> tuple[Ints, Ints]:
+    """The pairs whose services are linked."""
+    kept = np.zeros(len(front), dtype=np.bool_)
+    for at in _by_pair(every, front, back):
+        services = int(every.service[front[at[0]]]), int(every.service[back[at[0]]])
+        kept[at] = sides.linked(*services, len(at))
+    return front[kept], back[kept]
+
+
+def _by_pair(every: _Asked, front: Ints, back: Ints) -> Iterator[Ints]:
+    """Where the pairs of each two services are."""
+    if not len(front):
+        return
+    code = every.service[front] << 32 | every.service[back]
+    order = np.argsort(code, kind="stable")
+    first = np.flatnonzero(np.diff(code[order])) + 1
+    yield from np.split(order, first)
