@@ -55,9 +55,14 @@ class Rate:
 
 @dataclass(slots=True)
 class Echoes:
-    """The rates of all endpoints, and which exchanges lack what is otherwise repeated."""
+    """The rates of all endpoints, and which exchanges lack what is otherwise repeated.
+
+    Of a segment of the path that all of an endpoint's requests share, which may be a value all the
+    same (`/products/red-shoes`), `shared` has the rate at all endpoints that differ in it only.
+    """
 
     rates: dict[int, dict[str, Rate]] = field(default_factory=dict)
+    shared: dict[int, dict[str, Rate]] = field(default_factory=dict)
     missed: dict[Position, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
@@ -65,6 +70,7 @@ class Echoes:
         cls,
         rules: Rules,
         endpoint_of: Sequence[int],
+        siblings: Callable[[int, str], str | None],
         shares: Sequence[float],
         judged: Callable[[Position], bool],
         teaches: Callable[[Position], bool],
@@ -73,34 +79,40 @@ class Echoes:
 
         `judged` tells whether an exchange counts: each is judged at one place only, however many
         saw it; and `teaches` whether it is one that is learned from, as all are but those that a
-        proxy only handed on. `shares` has for every route how many of its exchanges are.
+        proxy only handed on. `shares` has for every route how many of its exchanges are, and
+        `siblings` says what the endpoints have in common that differ in one name only.
         """
-        joined: dict[tuple[int, str], Rule] = defaultdict(Rule)
-        totals: dict[tuple[int, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
+        own: dict[_Key, _Sum] = defaultdict(_Sum)
+        common: dict[_Key, _Sum] = defaultdict(_Sum)
         for (route, place), rule in rules.items():
-            key = int(endpoint_of[route]), place
-            joined[key].add(rule)
-            totals[key][0] += rule.asked * shares[route]
-            totals[key][1] += rule.hits * shares[route]
+            endpoint = int(endpoint_of[route])
+            own[endpoint, place].add(endpoint, rule, shares[route])
+            family = siblings(endpoint, place)
+            if family is not None:
+                common[family, place].add(endpoint, rule, shares[route])
         out = cls()
-        for key, rule in sorted(joined.items(), key=_by_key):
-            if not rule.varies:
-                continue  # one and the same for all: it tells none from another
-            endpoint, place = key
-            at = [position for position in rule.misses if judged(position)]
-            asked, hits = map(round, totals[key])
-            missed = sum(map(teaches, at))
-            repeated = min(asked, hits) if rule.dead else asked - missed
-            rate = Rate(asked, max(0, repeated), rule.distinct)
-            out.rates.setdefault(endpoint, {})[place] = rate
-            if at and lacking(rate, but=1) >= ODD:
-                for position in at:
-                    out.missed[position] = (*out.missed.get(position, ()), place)
+        for rates, sums in ((out.rates, own), (out.shared, common)):
+            for (_, place), one in sorted(sums.items(), key=_by_key):
+                # What is one and the same for all tells none from another.
+                if not one.rule.varies:
+                    continue
+                at = [position for position in one.rule.misses if judged(position)]
+                rate = one.rate(sum(map(teaches, at)))
+                for endpoint in sorted(one.endpoints):
+                    rates.setdefault(endpoint, {})[place] = rate
+                if at and lacking(rate, but=1) >= ODD:
+                    for position in at:
+                        out.missed[position] = (*out.missed.get(position, ()), place)
         return out
 
     def rate(self, endpoint: int, place: str) -> Rate | None:
         """The rate of a place; None where nothing is known of it."""
-        return self.rates.get(endpoint, {}).get(place)
+        own = self.rates.get(endpoint, {}).get(place)
+        return own if own is not None else self.shared.get(endpoint, {}).get(place)
+
+    def tells(self, endpoint: int, place: str) -> bool:
+        """Whether what stands at a place may tell one request from another."""
+        return place in self.shared.get(endpoint, ())
 
     def places(self, endpoint: int) -> Iterator[str]:
         """The places of an endpoint whose tokens its responses mostly repeat."""
@@ -114,12 +126,45 @@ class Echoes:
 
     def lacking_bits(self, endpoint: int, position: Position) -> float:
         """How odd it is that the response to the request at `position` lacks what it does."""
-        rates = self.rates.get(endpoint, {})
-        every = [lacking(rates[p], but=1) for p in self.missed.get(position, ()) if p in rates]
-        return max(every, default=0.0)
+        rates = (self.rate(endpoint, place) for place in self.missed.get(position, ()))
+        return max((lacking(rate, but=1) for rate in rates if rate is not None), default=0.0)
 
 
-def _by_key(entry: tuple[tuple[int, str], Rule]) -> tuple[int, str]:
+_Key = tuple[int | str, str]  # an endpoint, or what several have in common; and a place
+
+
+@dataclass(slots=True)
+class _Sum:
+    """What is known of one place of an endpoint, or of several together."""
+
+    rule: Rule = field(default_factory=Rule)
+    asked: float = 0.0  # of those that are learned from
+    hits: float = 0.0
+    missed: float = 0.0
+    endpoints: set[int] = field(default_factory=set)
+
+    def add(self, endpoint: int, rule: Rule, share: float) -> None:
+        self.rule.add(rule)
+        self.asked += rule.asked * share
+        self.hits += rule.hits * share
+        self.missed += rule.missed * share
+        self.endpoints.add(endpoint)
+
+    def rate(self, missed: int) -> Rate:
+        """The rate, where so many of those that are learned from are known to lack the token.
+
+        A token that only one side of a proxy has (its own cookie) is lacked by those that it handed
+        on: then the share of all that lack it says more.
+        """
+        asked = round(self.asked)
+        if self.rule.dead:
+            hits = min(asked, round(self.hits))
+        else:
+            hits = asked - max(missed, round(self.missed))
+        return Rate(asked, max(0, hits), self.rule.distinct)
+
+
+def _by_key(entry: tuple[_Key, "_Sum"]) -> _Key:
     return entry[0]
 
 

@@ -343,6 +343,10 @@ class Tables:
         """The number of a row's endpoint."""
         return int(self.endpoint_of[row["route"]])
 
+    def is_beside(self, one: Row, other: Row) -> bool:
+        """Whether two are of one endpoint, or of two that differ in one name of the path only."""
+        return self.names[self.endpoint(one)].is_beside(self.names[self.endpoint(other)])
+
     def is_fixed(self, endpoint: int, place: str) -> bool:
         """Whether a place of requests is a segment of the path that the endpoint's all share."""
         if not place.startswith("path["):

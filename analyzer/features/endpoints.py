@@ -9,6 +9,7 @@ operations of one path (`features/operations.py`) are of several endpoints.
 
 import re
 from collections import defaultdict
+from itertools import zip_longest
 from typing import NamedTuple
 
 from analyzer import limits
@@ -94,6 +95,31 @@ class Endpoint(NamedTuple):
         for at in values or [len(segments) - 1]:
             segments[at] = "*"
         return f"{self.method} {'/'.join(segments)}"
+
+    def siblings(self, place: str) -> str | None:
+        """What those have in common that differ from it in one name of the path only.
+
+        `path[-1]` is the last segment. None where that is no name, but a variable, reserved, or
+        not there: `red-shoes` in `/products/red-shoes` may be a name or a value, `{id}` is none.
+        """
+        if not place.startswith("path["):
+            return None
+        segments = self.template.split("/")
+        back = int(place[len("path[") : -1])
+        if -back > len(segments) or not segments[back] or _is_fixed(segments[back]):
+            return None
+        segments[back] = "*"
+        return f"{self.method} {'/'.join(segments)} {self.operation}"
+
+    def is_beside(self, other: "Endpoint") -> bool:
+        """Whether it is the other one, or differs from it in one name of the path only."""
+        if self[::3] != other[::3]:  # method and operation
+            return False
+        pairs = zip_longest(self.template.split("/"), other.template.split("/"))
+        apart = [pair for pair in pairs if pair[0] != pair[1]]
+        return not apart or (
+            len(apart) == 1 and all(one is not None and not _is_fixed(one) for one in apart[0])
+        )
 
 
 def path_of(target: bytes) -> str:

@@ -49,6 +49,7 @@ from analyzer.findings.swaps import (
 from analyzer.findings.triage import Odd
 from analyzer.findings.unread import Unread
 from analyzer.findings.weights import (
+    AGAIN,
     AT_ONCE,
     DEMANDED,
     EQUAL,
@@ -82,6 +83,8 @@ UNASKED = "a response that its request cannot have been given, by the protocol"
 
 # Of one exchange by itself, what may speak against it.
 _OF_ONE = (FORM, TOKEN, DEMANDED)
+# What tells whose a response is, of two that were given the same.
+_WHOSE = (*_OF_ONE, AGAIN, WHO, NOT_WHO)
 # Reasons that leave open whether both were meant; a fault that is not likely enough is one.
 _NOT_SURE = (
     "another request's response",
@@ -212,7 +215,9 @@ class _Deciding:
         tables = self.tables
         event.meant = self._is_meant(event)
         first = event.moves[0]
-        event.comparisons += self._seen_here(first.response, first.how)
+        # That responses are mixed up here says nothing of whose one is: something else has to.
+        if not event.copied or sum(c.bits for c in event.comparisons if c.name in _WHOSE) >= LIKELY:
+            event.comparisons += self._seen_here(first.response, first.how)
         judging = Judging(tables, self.weigher, event, self.found.given)
         outcome = explain(judging)
         if outcome.bits < POSSIBLE:

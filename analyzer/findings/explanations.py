@@ -122,7 +122,7 @@ def _same_asked(judging: Judging) -> bool:
 def _one_endpoint(judging: Judging) -> bool:
     tables = judging.tables
     return judging.told(FORM) < TOLD and all(
-        tables.endpoint(response) == tables.endpoint(request) for response, request in judging.pairs
+        tables.is_beside(response, request) for response, request in judging.pairs
     )
 
 

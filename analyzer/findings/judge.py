@@ -247,6 +247,7 @@ def _echoes(tables: Tables) -> Echoes:
     return Echoes.of(
         tables.echoes,
         tables.endpoint_of.tolist(),
+        lambda endpoint, place: tables.names[endpoint].siblings(place),
         tables.shares().tolist(),
         lambda position: bool(judged[position[0]]),
         tables.teaches,

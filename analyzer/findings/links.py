@@ -98,8 +98,7 @@ class Links:
             return False
         if asked_meanwhile(request, response):
             return True
-        endpoint = self.tables.endpoint
-        return endpoint(request) == endpoint(response) and not any(
+        return self.tables.is_beside(request, response) and not any(
             request.target == one.target for one in self.found.of[response.id]
         )
 

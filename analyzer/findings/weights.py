@@ -235,7 +235,9 @@ class Weigher:
         body = forms.value(said.media_type, said.body)
         met: set[bytes] = set()
         for place, value in sorted(asked.items(), key=lambda t: self._rank(endpoint, t[0])):
-            if value in met or self.tables.is_fixed(endpoint, place):
+            if value in met or (
+                self.tables.is_fixed(endpoint, place) and not self.echoes.tells(endpoint, place)
+            ):
                 continue
             if says_who(place) and not _DIGIT.search(value):
                 continue  # a language or a theme is many people's
@@ -537,12 +539,12 @@ class Weigher:
         """That the request was told that it was given up on."""
         bits = self.rates.abandoned(self.tables.endpoint(request))
         frames = (self.tables.asked(request), self.tables.came(request))
+        few = seldom(bits, self.rates.requests.total(), "request")
         return Comparison(
             ABANDONED,
             bits,
             f"the request in frame {frames[0]} was given up on with a {request['status']} in frame "
-            f"{frames[1]}, as one request in {max(1, round(2**bits)):,} is: its response was still "
-            "to come",
+            f"{frames[1]}, as {few} is: its response was still to come",
             frames,
         )
 
