@@ -82,28 +82,32 @@ class Echoes:
         proxy only handed on. `shares` has for every route how many of its exchanges are, and
         `siblings` says what the endpoints have in common that differ in one name only.
         """
-        own: dict[_Key, _Sum] = defaultdict(_Sum)
-        common: dict[_Key, _Sum] = defaultdict(_Sum)
+        own: dict[tuple[int, str], _Sum] = defaultdict(_Sum)
+        families: dict[tuple[str, str], list[int]] = defaultdict(list)
         for (route, place), rule in rules.items():
-            endpoint = int(endpoint_of[route])
-            own[endpoint, place].add(endpoint, rule, shares[route])
+            own[int(endpoint_of[route]), place].add(rule, shares[route])
+        out = cls()
+        for (endpoint, place), one in sorted(own.items(), key=_by_key):
+            one.at = [position for position in one.rule.misses if judged(position)]
+            one.rate = one.learn(sum(map(teaches, one.at)))
+            # What is one and the same for all tells none from another.
+            if one.rule.varies:
+                out.rates.setdefault(endpoint, {})[place] = one.rate
+                out._note(one.rate, one.at, place)
             family = siblings(endpoint, place)
             if family is not None:
-                common[family, place].add(endpoint, rule, shares[route])
-        out = cls()
-        for rates, sums in ((out.rates, own), (out.shared, common)):
-            for (_, place), one in sorted(sums.items(), key=_by_key):
-                # What is one and the same for all tells none from another.
-                if not one.rule.varies:
-                    continue
-                at = [position for position in one.rule.misses if judged(position)]
-                rate = one.rate(sum(map(teaches, at)))
-                for endpoint in sorted(one.endpoints):
-                    rates.setdefault(endpoint, {})[place] = rate
-                if at and lacking(rate, but=1) >= ODD:
-                    for position in at:
-                        out.missed[position] = (*out.missed.get(position, ()), place)
+                families[family, place].append(endpoint)
+        for (_, place), some in sorted(families.items()):
+            for endpoint, rate in _of_siblings({e: own[e, place].rate for e in some}).items():
+                out.shared.setdefault(endpoint, {})[place] = rate
+                out._note(rate, own[endpoint, place].at, place)
         return out
+
+    def _note(self, rate: Rate, at: list[Position], place: str) -> None:
+        """Note which exchanges lack what is mostly repeated."""
+        if at and lacking(rate, but=1) >= ODD:
+            for position in at:
+                self.missed[position] = (*self.missed.get(position, ()), place)
 
     def rate(self, endpoint: int, place: str) -> Rate | None:
         """The rate of a place; None where nothing is known of it."""
@@ -130,27 +134,24 @@ class Echoes:
         return max((lacking(rate, but=1) for rate in rates if rate is not None), default=0.0)
 
 
-_Key = tuple[int | str, str]  # an endpoint, or what several have in common; and a place
-
-
 @dataclass(slots=True)
 class _Sum:
-    """What is known of one place of an endpoint, or of several together."""
+    """What is known of one place of an endpoint; `at`: which exchanges lack the token."""
 
     rule: Rule = field(default_factory=Rule)
     asked: float = 0.0  # of those that are learned from
     hits: float = 0.0
     missed: float = 0.0
-    endpoints: set[int] = field(default_factory=set)
+    at: list[Position] = field(default_factory=list)
+    rate: Rate = field(default_factory=Rate)
 
-    def add(self, endpoint: int, rule: Rule, share: float) -> None:
+    def add(self, rule: Rule, share: float) -> None:
         self.rule.add(rule)
         self.asked += rule.asked * share
         self.hits += rule.hits * share
         self.missed += rule.missed * share
-        self.endpoints.add(endpoint)
 
-    def rate(self, missed: int) -> Rate:
+    def learn(self, missed: int) -> Rate:
         """The rate, where so many of those that are learned from are known to lack the token.
 
         A token that only one side of a proxy has (its own cookie) is lacked by those that it handed
@@ -164,7 +165,22 @@ class _Sum:
         return Rate(asked, max(0, hits), self.rule.distinct)
 
 
-def _by_key(entry: tuple[_Key, "_Sum"]) -> _Key:
+def _of_siblings(rates: dict[int, Rate]) -> dict[int, Rate]:
+    """What holds for endpoints that differ in one name only, by what each is known to do.
+
+    Those whose responses repeat it are taken together; one that was asked once only is taken to do
+    as most of the others. Of one whose responses seldom do nothing is expected.
+    """
+    repeating = {e: rate for e, rate in rates.items() if rate.hits and 2 * rate.hits >= rate.asked}
+    many = len(rates)
+    if many < 2 or not repeating:
+        return {}
+    asked, hits = (sum(getattr(r, what) for r in repeating.values()) for what in ("asked", "hits"))
+    once = {e: Rate(many, len(repeating), many) for e, rate in rates.items() if rate.asked <= 1}
+    return once | dict.fromkeys(repeating, Rate(asked, hits, many))
+
+
+def _by_key(entry: tuple[tuple[int, str], _Sum]) -> tuple[int, str]:
     return entry[0]
 
 

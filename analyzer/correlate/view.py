@@ -185,6 +185,7 @@ class Tables:
     files: Sequence[str] = ()  # what to call each capture; empty where that need not be said
     left_out: int = 0  # exchanges beyond the limit, which were not picked when most were odd
     _variant: dict[tuple[int, int], int] = field(default_factory=dict)  # by connection and route
+    _families: dict[str, list[int]] = field(default_factory=dict)
 
     def judged(self) -> Iterator[tuple[Array, list[bytes]]]:
         """The exchanges that count, a chunk at a time: each once, however many places saw it."""
@@ -346,6 +347,15 @@ class Tables:
     def is_beside(self, one: Row, other: Row) -> bool:
         """Whether two are of one endpoint, or of two that differ in one name of the path only."""
         return self.names[self.endpoint(one)].is_beside(self.names[self.endpoint(other)])
+
+    def beside(self, endpoint: int) -> list[int]:
+        """An endpoint, and those that differ from it in one name of the path only."""
+        if not self._families:
+            for number, name in enumerate(self.names):
+                for family in name.families:
+                    self._families.setdefault(family, []).append(number)
+        some = (self._families[family] for family in self.names[endpoint].families)
+        return sorted({endpoint}.union(*some))
 
     def is_fixed(self, endpoint: int, place: str) -> bool:
         """Whether a place of requests is a segment of the path that the endpoint's all share."""

@@ -9,7 +9,6 @@ operations of one path (`features/operations.py`) are of several endpoints.
 
 import re
 from collections import defaultdict
-from itertools import zip_longest
 from typing import NamedTuple
 
 from analyzer import limits
@@ -111,15 +110,15 @@ class Endpoint(NamedTuple):
         segments[back] = "*"
         return f"{self.method} {'/'.join(segments)} {self.operation}"
 
+    @property
+    def families(self) -> frozenset[str]:
+        """What it has in common with its `siblings`, at each place where it may have some."""
+        places = (f"path[-{n}]" for n in range(1, self.template.count("/") + 1))
+        return frozenset(family for place in places if (family := self.siblings(place)))
+
     def is_beside(self, other: "Endpoint") -> bool:
         """Whether it is the other one, or differs from it in one name of the path only."""
-        if self[::3] != other[::3]:  # method and operation
-            return False
-        pairs = zip_longest(self.template.split("/"), other.template.split("/"))
-        apart = [pair for pair in pairs if pair[0] != pair[1]]
-        return not apart or (
-            len(apart) == 1 and all(one is not None and not _is_fixed(one) for one in apart[0])
-        )
+        return self == other or not self.families.isdisjoint(other.families)
 
 
 def path_of(target: bytes) -> str:

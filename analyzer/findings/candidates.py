@@ -200,12 +200,7 @@ def _beside(tables: Tables, weigher: Weigher, odd: Odd, out: Candidates) -> None
     wanted = [row for row in odd.suspects if row.position in weigher.echoes.missed]
     wanted = wanted[:MOST_LOOKED_UP]
 
-    beside: dict[int, list[int]] = {}
-    for row in wanted:
-        name = tables.names[tables.endpoint(row)]
-        beside[tables.endpoint(row)] = [
-            n for n, one in enumerate(tables.names) if name.is_beside(one)
-        ]
+    beside = {endpoint: tables.beside(endpoint) for endpoint in map(tables.endpoint, wanted)}
 
     def served(rows: Any, row: Row) -> Any:
         endpoint = tables.endpoint_of[rows["route"]]

@@ -112,3 +112,14 @@ def test_an_old_name_beside_the_new_one_is_no_swap(tmp_path: Path, again: bool) 
     report = catalogue(tmp_path, *incident, answer=breed)
     assert report.judgement.findings == []
     assert all(n.request and n.request.target in (old, new) for n in report.judgement.notices)
+
+
+def test_an_endpoint_that_never_says_its_name_is_not_held_to_others(tmp_path: Path) -> None:
+    """Beside many that do."""
+
+    def answer(name: str) -> bytes:
+        return as_json({"done": True}) if name == "amber" else breed(name)
+
+    report = catalogue(tmp_path, answer=answer)
+    assert report.judgement.findings == [] and report.judgement.notices == []
+    assert not report.judgement.nameless
