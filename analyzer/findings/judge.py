@@ -45,6 +45,7 @@ MOST_UNDECIDED = 1_000  # listed; all are counted
 BAD_REQUEST = 400
 SELDOM = 0.95  # share of responses that repeat a token, below which they often name another
 MOST_LACKING = 8  # exchanges of an endpoint that lack a token, whose messages are looked at
+MOST_BESIDE = 4  # endpoints that differ in a name only, of which examples are looked at
 MOST_LOOKED_AT = 200  # requests without a response whose packets are looked at
 
 _PARTS = re.compile(rb"[/?&=]")
@@ -264,7 +265,12 @@ def _look_closer(weigher: Weigher, found: Candidates, odd: Odd, also: list[Row])
     tables, rows = weigher.tables, found.rows()
     endpoints = {tables.endpoint(row) for row in rows}
     if rows:
-        weigher.examples.update(tables.examples(endpoints, but=weigher.echoes.missed))
+        siblings = {
+            one
+            for endpoint in endpoints & weigher.echoes.shared.keys()
+            for one in tables.beside(endpoint)[:MOST_BESIDE]
+        }
+        weigher.examples.update(tables.examples(endpoints | siblings, but=weigher.echoes.missed))
     silent = [
         row
         for row in odd.rows

@@ -63,6 +63,8 @@ MOST_TOKENS = 20.0
 # others); and where it had been given something else long before.
 MOST_TIME, TOO_SOON, TOO_LATE, STALE = 2.0, -4.0, -1.0, -8.0
 MOST_PLACES_TOLD = 3
+ODD = 5.0  # bits by which a form is unlike its endpoint's, from which on it is another one
+LACKS_NAME = -1.0  # at most, where the form says so already
 CALL_ID = "body:$.id"  # where a JSON-RPC call has its id
 HEADER, TEXT = "(header)", "(text)"
 _AT = {HEADER: "in its head", TEXT: "in its text"}
@@ -130,6 +132,7 @@ class Weigher:
     lacking: Counter[tuple[int, str]] = field(default_factory=Counter)  # of them: without a token
     breaking: Counter[int] = field(default_factory=Counter)  # of them: that break a demand
     _usual: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)
+    _values: dict[tuple[int, str], bool] = field(default_factory=dict)
     _known: dict[tuple[Id, Id], Weight] = field(default_factory=dict)
     _lacking: dict[Id, float] = field(default_factory=dict)
     _forms: dict[FormKey | None, float] = field(default_factory=dict)
@@ -155,6 +158,7 @@ class Weigher:
             _lacking={},
             _forms={},
             _usual=self._usual,
+            _values=self._values,
         )
 
     def weight(self, request: Row, response: Row) -> Weight:
@@ -233,11 +237,12 @@ class Weigher:
         if not echoes.may_repeat(response["status"]):
             return
         body = forms.value(said.media_type, said.body)
+        # An answer in another form, as that somebody has to sign in first, says no name of a page.
+        unlike = self.form_bits(request, response) <= -ODD
         met: set[bytes] = set()
         for place, value in sorted(asked.items(), key=lambda t: self._rank(endpoint, t[0])):
-            if value in met or (
-                self.tables.is_fixed(endpoint, place) and not self.echoes.tells(endpoint, place)
-            ):
+            fixed = self.tables.is_fixed(endpoint, place)
+            if value in met or (fixed and not self._is_value(endpoint, place)):
                 continue
             if says_who(place) and not _DIGIT.search(value):
                 continue  # a language or a theme is many people's
@@ -250,6 +255,8 @@ class Weigher:
             usual = bool(where & self.usual(endpoint, place))
             texts = self._texts(endpoint, response)
             bits = self._token_bits(rate, endpoint, value, texts, bool(where), but=but, usual=usual)
+            if unlike and not where and fixed:
+                bits = max(bits, LACKS_NAME)
             if abs(bits) < 0.1:
                 continue
             how = "repeats" if where else "does not repeat"
@@ -356,6 +363,24 @@ class Weigher:
                 common = found if common is None else common & found
             self._usual[key] = frozenset(common or ())
         return self._usual[key]
+
+    def _is_value(self, endpoint: int, place: str) -> bool:
+        """Whether responses have a name in the path as a value, as far as examples show.
+
+        If only a field is called so, as in the answers to `/notes`, their form says it already.
+        """
+        if not self.echoes.tells(endpoint, place):
+            return False
+        key = endpoint, place
+        if key not in self._values:
+            self._values[key] = any(
+                place in (asked := self.messages.tokens(row))
+                and (said := self.messages.said(row)) is not None
+                and bool(_where(asked[place], said, forms.value(said.media_type, said.body)))
+                for one in self.tables.beside(endpoint)
+                for row in self.examples.get(one, ())
+            )
+        return self._values[key]
 
     # --- what the protocol demands ----------------------------------------------------------
 
