@@ -241,6 +241,15 @@ class Repeats:
             return max(0.0, log2(likely / random))
         return min(0.0, log2((1.0 - likely) / (1.0 - random)))
 
+    def later(self, row: Row) -> list[Id]:
+        """The same request asked again later, in frames of the same capture."""
+        capture, frame = divmod(row.id[1], 1 << 32)
+        return [
+            at
+            for at in self.given.get(self._key(row), ())
+            if at[1] >> 32 == capture and at[1] & 0xFFFFFFFF > frame
+        ]
+
     def _counted(self, number: int, but: set[Id]) -> tuple[int, int]:
         """How often an endpoint was asked again, and gave the same, without some exchanges."""
         endpoint = self.endpoints[number]

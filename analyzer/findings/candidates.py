@@ -46,7 +46,7 @@ class Candidates:
     given_up: list[Row] = field(default_factory=list)
     # By a response that nobody had asked for what its connection was asked since one was given up.
     since: dict[Id, tuple[Row, ...]] = field(default_factory=dict)
-    # How often the bytes of a response were given, by `said`.
+    # How many different requests were given the bytes of a response, by `said`.
     given: Counter[tuple[int, int, int, int]] = field(default_factory=Counter)
 
     def rows(self) -> list[Row]:
@@ -186,7 +186,7 @@ def _copies(tables: Tables, weigher: Weigher, odd: Odd, out: Candidates) -> None
     by_bytes: dict[tuple[int, int, int, int], list[Row]] = {}
     for row in tables.pick(alike):
         by_bytes.setdefault(said(tables, row), []).append(row)
-    out.given.update({key: len(rows) for key, rows in by_bytes.items()})
+    out.given.update({key: len(set(map(question, rows))) for key, rows in by_bytes.items()})
     for row in wanted:
         equal = [one for one in by_bytes.get(said(tables, row), ()) if one.id != row.id]
         out.copies[row.id] = _nearest(equal, row)
@@ -200,7 +200,14 @@ def _beside(tables: Tables, weigher: Weigher, odd: Odd, out: Candidates) -> None
     wanted = [row for row in odd.suspects if row.position in weigher.echoes.missed]
     wanted = wanted[:MOST_LOOKED_UP]
 
-    beside = {endpoint: tables.beside(endpoint) for endpoint in map(tables.endpoint, wanted)}
+    # Names in paths that responses repeat are values, and their endpoints in truth one.
+    named = weigher.echoes.shared
+    beside = {
+        endpoint: [one for one in tables.beside(endpoint) if one == endpoint or one in named]
+        if endpoint in named
+        else [endpoint]
+        for endpoint in map(tables.endpoint, wanted)
+    }
 
     def served(rows: Any, row: Row) -> Any:
         endpoint = tables.endpoint_of[rows["route"]]
@@ -219,6 +226,11 @@ def _beside(tables: Tables, weigher: Weigher, odd: Odd, out: Candidates) -> None
 def said(tables: Tables, row: Row) -> tuple[int, int, int, int]:
     """What a response says, as far as sums tell: equal for equal bytes of one server."""
     return tables.server(row), row["status"], row["response_length"], row["response_sum"]
+
+
+def question(row: Row) -> tuple[bytes, int, int]:
+    """What is asked, and on whose behalf, as far as targets and sums tell."""
+    return row.target, row["request_sum"], row["request_behalf"]
 
 
 def _nearest(rows: Iterable[Row], response: Row) -> list[Row]:

@@ -131,6 +131,8 @@ def _two_names(judging: Judging) -> bool:
         return False  # what the protocol demands has no second name
     if all(request.target == response.target for response, request in judging.pairs):
         return False  # it was asked for by the same name
+    if any(judging.weigher.keeps_its_name(response) for response, _ in judging.pairs):
+        return False  # it is asked for by its own name still
     named = {c.place for c in judging.event.comparisons if c.name == TOKEN and c.bits >= TOLD}
     if len(named) > 1:
         return False  # a second name differs in one place

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from analyzer.baselines.tokens import EITHER
 from analyzer.correlate.view import Id, Row, Tables, asked_meanwhile
-from analyzer.findings.candidates import Candidates, said
+from analyzer.findings.candidates import Candidates, question, said
 from analyzer.findings.triage import Odd
 from analyzer.findings.weights import (
     ENDED,
@@ -81,7 +81,7 @@ class Links:
                 met[request.id], met[response.id] = request, response
                 yield self.link(weigher, request, response, RIGHTFUL)
             for request in self.found.copies.get(response.id, ()):
-                if self._may_be_copy(request, response):
+                if self._may_be_copy(request, response) and self._tells(weigher, request, response):
                     met[response.id] = response
                     yield self.link(weigher, request, response, COPY)
         for row in met.values():
@@ -92,15 +92,23 @@ class Links:
     def _may_be_copy(self, request: Row, response: Row) -> bool:
         """Whether one may have been given what the other was: at one time, or for one path.
 
-        What was given before for a target that a candidate asks for is that one's own by now.
+        What was given before for a target that a candidate asks for is that one's own by now; and
+        who asks the same has it for an own answer.
         """
         if request["request_time"] >= response["response_time"]:
+            return False
+        if question(request) == question(response):
             return False
         if asked_meanwhile(request, response):
             return True
         return self.tables.is_beside(request, response) and not any(
             request.target == one.target for one in self.found.of[response.id]
         )
+
+    def _tells(self, weigher: Weigher, request: Row, response: Row) -> bool:
+        """Whether both were given the same, or one what the other names: else nothing is shared."""
+        alike = said(self.tables, request) == said(self.tables, response)
+        return alike or bool(weigher.weight(request, response).hits)
 
     def link(self, weigher: Weigher, request: Row, response: Row, kind: str) -> Link:
         """One link with its weight."""

@@ -600,6 +600,16 @@ class Weigher:
         ]
         return said[0] == said[1]
 
+    def keeps_its_name(self, row: Row) -> bool:
+        """Whether the same request was answered with what it names later on.
+
+        What was only named so before may have been given another name meanwhile.
+        """
+        missed = self.echoes.missed
+        return row.position in missed and any(
+            at[:3] not in missed for at in self.repeats.later(row)
+        )
+
     def _asks_for_other_parts(self, one: Row, other: Row) -> bool:
         heads = [self._head(row, CLIENT) for row in (one, other)]
         return heads[0] is None or heads[1] is None or demanded.differ(heads[0], heads[1])
