@@ -119,7 +119,7 @@ class _Asked(NamedTuple):
     kind: Ints  # outcome, status and form of what was given
     said: Ints  # its bytes
     began: Ints
-    answered: Ints  # when its response began; when it was asked, where there was none
+    answered: Ints  # when its response began; 0: there was none
     until: Ints  # when its client stopped waiting
 
     def chosen(self, at: Ints | Mask) -> "_Asked":
@@ -149,7 +149,7 @@ def _columns(
         kind=outcome << 48 | status << 32 | form,
         said=rows["response_length"].astype(np.int64) << 32 ^ rows["response_sum"],
         began=began,
-        answered=np.where(answered > 0, answered, began),
+        answered=answered,
         until=np.where(whole, rows["response_end_time"], patient),
     )
 
@@ -266,14 +266,15 @@ def _within(every: _Asked, sides: _Sides, front: Ints, back: Ints) -> Mask:
     """Whether one exchange may have been asked for another, by their times."""
     one, two = every.chosen(front), every.chosen(back)
     slack = sides.slack[sides.interface[one.connection], sides.interface[two.connection]]
-    fits: Mask = (
+    asked_within = (
         (one.service != two.service)
         & (one.began - slack <= two.began)
         & (two.began <= one.until + slack)
-        & (two.answered <= one.answered + slack)
-        # Of two that the clocks don't put in order the one in front of the other lasts longer.
-        & (one.answered - one.began >= two.answered - two.began)
     )
+    # Of two that the clocks don't put in order the one in front of the other lasts longer.
+    longer = one.answered - one.began >= two.answered - two.began
+    answered_within = (two.answered <= one.answered + slack) & longer
+    fits: Mask = asked_within & ((one.answered == 0) | answered_within)
     return fits
 
 

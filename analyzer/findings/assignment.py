@@ -6,7 +6,7 @@ that differs from the wire's linking is an *event*: two crossed, three rotated, 
 that slipped by one are the same thing to it. An event is whole or not at all.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from analyzer.findings.candidates import Candidates
 from analyzer.findings.links import COPY, NOBODY, RIGHTFUL, WIRE, Link, Links
 from analyzer.findings.slips import slip
 from analyzer.findings.triage import ODD, Odd
-from analyzer.findings.weights import EQUAL, MOST_TOKENS, SURPLUS, TOKEN, Comparison, Weigher
+from analyzer.findings.weights import EQUAL, MOST_TOKENS, SURPLUS, TIME, TOKEN, Comparison, Weigher
 
 # How responses may come to the wrong request, by what the rightful one got.
 STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED, SHARED, GIVEN_UP, OUT_OF_STEP = (
@@ -38,7 +38,7 @@ class Move(NamedTuple):
     request: Row
     how: str
     rivals: int = 0
-    fit: float = 0.0  # bits that speak for this very request, whatever else was given to whom
+    fit: float = 0.0  # bits that speak for this very request, whatever was given to whom (`_fit`)
 
 
 @dataclass(slots=True)
@@ -51,6 +51,9 @@ class Event:
     unlike: bool = (
         False  # one of the responses is unlike what its rightful request's endpoint gives
     )
+
+    # Responses that rightful requests of the event were given, whose own those are not in sight.
+    unowned: list[Row] = field(default_factory=list)
 
     @property
     def copied(self) -> bool:
@@ -96,9 +99,31 @@ def events(
         for together in _whole(moved, some):
             # A second answer to what its own connection asked is nobody else's.
             if not all(_is_again(link, found) for link in together):
-                out.append(_event(weigher, links, together, some))
+                out += _supported(weigher, links, together, some)
     out.sort(key=lambda event: min(_time(move.response) for move in event.moves))
     return out
+
+
+def _supported(
+    weigher: Weigher, links: Links, moved: list[Link], every: list[Link]
+) -> Iterator[Event]:
+    """The events of moves that hang together, without those that the response speaks against.
+
+    Matched to a request that is only left over, it is rather that of nobody in sight. What is usual
+    is known only when the whole event is left out of it, so this comes after the matching.
+    """
+    event = _event(weigher, links, moved, every)
+    fits = {move.response.id: move.fit for move in event.moves}
+    kept = [link for link in moved if fits[link.response.id] >= 0]
+    if len(kept) in (0, len(moved)):
+        yield event
+        return
+    dropped = [link.response for link in moved if fits[link.response.id] < 0]
+    for together in _whole(kept, every):
+        event = _event(weigher, links, together, every)
+        served = {link.request.id for link in together}
+        event.unowned = [row for row in dropped if row.id in served]
+        yield event
 
 
 def _time(row: Row) -> tuple[int, int]:
@@ -203,9 +228,13 @@ def _event(weigher: Weigher, links: Links, moved: list[Link], every: list[Link])
 
 
 def _fit(weigher: Weigher, link: Link) -> float:
-    """What speaks for a request to be the rightful one, had nothing else gone wrong."""
+    """What a response says, and what became of a request, for that request to be the rightful one.
+
+    That another one is known to have got its response is no part of it.
+    """
     weight = weigher.weight(link.request, link.response)
-    return weight.bits + sum(c.bits for c in link.beside)
+    told = capped(weight.comparisons)
+    return sum(c.bits for c in (*told, *link.beside) if c.name != TIME)
 
 
 def _of_pair(weigher: Weigher, link: Link, before: Row | None) -> list[Comparison]:

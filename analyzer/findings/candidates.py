@@ -75,7 +75,8 @@ def candidates(tables: Tables, weigher: Weigher, odd: Odd) -> Candidates:
     unserved = Pool(tables, odd.unserved, size)
     suspects = Pool(tables, odd.suspects, size)
     if size:
-        known = {row.id for row in odd.suspects}
+        # One who had left before it was told so is unserved, and counted as that.
+        known = {row.id for row in (*odd.suspects, *odd.unserved)}
         out.given_up = [row for row in tables.pick(given_up) if row.id not in known]
     abandoned = Pool(tables, out.given_up, size)
     asked = histories(tables, out.responses if size <= MOST_LOOKED_UP * 8 else odd.lone)

@@ -137,6 +137,7 @@ def of_swap(case: Case, swap: Swap) -> list[Cause]:
     open_ = [
         Cause(c.cause, _POSSIBLE, c.because, c.frames) if c.verdict is _SUPPORTED else c
         for c in found
+        if c.cause != OPEN
     ]
     proxy = Cause("proxy/crossed", _POSSIBLE, "a proxy in between may have mixed them up", frames)
     return ordered([Cause(OPEN, _SUPPORTED, why, frames), *open_, proxy])
@@ -221,12 +222,17 @@ def _of_given_up(case: Case, swap: Swap, owner: Row) -> list[Cause]:
             crossed,
             network,
         ]
-    backend = f"{over}; a connection behind whoever gave up may have slipped by one"
-    stolen = f"{over} when its response had gone to the other one, or was about to"
+    why = (
+        f"{over} when its response had gone to the other one, or was about to; whether the server "
+        "did that, or who gave up on it, a capture behind them would show"
+    )
+    backend = "a connection behind whoever gave up may have slipped by one"
+    stolen = "two live responses may have been mixed up in the process"
     lost = "whether the server's process still had the connection, only its own side shows"
     return [
-        Cause("server/stolen", _SUPPORTED, stolen, frames),
+        Cause(OPEN, _SUPPORTED, why, frames),
         Cause(BACKEND, _POSSIBLE, backend, frames),
+        Cause("server/stolen", _POSSIBLE, stolen, frames),
         Cause("server/descriptor", _POSSIBLE, lost, frames),
         crossed,
         network,

@@ -253,6 +253,13 @@ class _Deciding:
                     move.rivals,
                 )
             )
+        for row in event.unowned:
+            self.settled.add(row.id)
+            if withheld:
+                self.out.undecided.append(row)
+                continue
+            told, sure = tuple(event.comparisons), Confidence.POSSIBLE
+            self.out.swaps.append(Swap(row, None, UNSEEN, sure, told, outcome.every, outcome.bits))
         return True
 
     def _is_limited(self, response: Row, request: Row) -> bool:
