@@ -11,7 +11,7 @@ from math import exp, log2
 import numpy as np
 import numpy.typing as npt
 
-from analyzer.correlate.view import ERROR, Tables, given_up
+from analyzer.correlate.view import ERROR, Tables, failed
 from analyzer.tables import Array, Flag, Outcome
 
 # Known before anything is seen: of so many requests so many are left without a response.
@@ -32,8 +32,8 @@ class Rates:
     # Connections on which a request was left without a response: all of one are one misfortune.
     left: Counter[int] = field(default_factory=Counter)
     shares: float = 0.0  # of each endpoint left so, in all
-    given_up: Counter[int] = field(default_factory=Counter)  # by endpoint: see `view.given_up`
-    given_up_shares: float = 0.0  # of each endpoint, in all
+    failures: Counter[int] = field(default_factory=Counter)  # by endpoint: see `view.failed`
+    failed_shares: float = 0.0  # of each endpoint, in all
     waits: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict)
     waiting: Counter[int] = field(default_factory=Counter)  # ns that its requests waited, in all
     span: int = 0  # ns from the first to the last request
@@ -52,7 +52,7 @@ class Rates:
         out.span = max(0, last - first)
         _count(out.left, left >> 32)
         out.shares = sum(out.left[e] / n for e, n in out.requests.items())
-        out.given_up_shares = sum(out.given_up[e] / n for e, n in out.requests.items())
+        out.failed_shares = sum(out.failures[e] / n for e, n in out.requests.items())
         return out
 
     def _add(self, tables: Tables, rows: Array) -> npt.NDArray[np.int64]:
@@ -60,7 +60,7 @@ class Rates:
         endpoint = tables.endpoint_of[rows["route"]]
         asked = rows["request_frame"] > 0
         _count(self.requests, endpoint[asked])
-        _count(self.given_up, endpoint[asked & given_up(rows)])
+        _count(self.failures, endpoint[asked & failed(rows)])
         left = asked & (
             (rows["outcome"] == Outcome.UNANSWERED) | (rows["flags"] & _HEAD_ALONE != 0)
         )
@@ -81,9 +81,9 @@ class Rates:
         """-log2 of how often a request of the endpoint is left without a response, but this one."""
         return self._seldom(endpoint, self.left, self.shares)
 
-    def abandoned(self, endpoint: int) -> float:
-        """-log2 of how often a request of the endpoint is given up on, but this one."""
-        return self._seldom(endpoint, self.given_up, self.given_up_shares)
+    def failed(self, endpoint: int) -> float:
+        """-log2 of how often a request of the endpoint is told that it failed, but this one."""
+        return self._seldom(endpoint, self.failures, self.failed_shares)
 
     def _seldom(self, endpoint: int, left: Counter[int], shares: float) -> float:
         every = self.requests.total()

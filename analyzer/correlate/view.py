@@ -110,6 +110,8 @@ Key = tuple[int, int, int]  # variant, status, form
 WHERE = ("capture", "frame", "seq")  # of a first byte: what the id of an exchange is made of
 _ENDS = ("client_fin_time", "server_fin_time", "reset_time")
 ERROR = 400  # the least status that tells of one (RFC 9110 §15)
+PARTIAL = 206  # a part of what the target names (RFC 9110 §15.3.7)
+SERVER_ERROR = 500  # of the server (RFC 9110 §15.6)
 # What is said to a client in place of a response that was not waited for, or not to be had: Bad
 # Gateway, Service Unavailable, Gateway Timeout (RFC 9110 §15.6.3 to §15.6.5).
 GIVEN_UP = (502, 503, 504)
@@ -499,6 +501,14 @@ class Tables:
         """How many requests a server was sent, each counted once."""
         here = self.joined.judged & (self.joined.service == server)
         return int(self.connections["requests"][here].sum())
+
+
+def failed(rows: Any) -> Any:
+    """Which were told that they failed (5xx): what they asked for may yet have gone elsewhere.
+
+    Of an array of rows an array of bool, of one row a bool.
+    """
+    return (rows["status"] >= SERVER_ERROR) & (rows["outcome"] == _ANSWERED)
 
 
 def given_up(rows: Any) -> Any:

@@ -24,7 +24,7 @@ ABOUT = {
     "time": "when it came",
     "again": "what the same requests are given at other times",
     "unserved": "a request was left without a response, as few are",
-    "given up": "a request was given up on, as few are",
+    "failed": "a request was told that it failed, as few are",
     "equal bytes": "two requests were given the same bytes",
     "at once": "both were under way at the same time",
     "later": "which of the two had asked later",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from analyzer.correlate.unions import Unions
-from analyzer.correlate.view import Id, Row, Tables, asked_meanwhile
+from analyzer.correlate.view import Id, Row, Tables, asked_meanwhile, given_up
 from analyzer.findings.candidates import Candidates
 from analyzer.findings.links import COPY, NOBODY, RIGHTFUL, WIRE, Link, Links
 from analyzer.findings.slips import slip
@@ -219,7 +219,7 @@ def _event(weigher: Weigher, links: Links, moved: list[Link], every: list[Link])
             link.response,
             link.request,
             _how(link, circle, recipients, links),
-            _rivals(link, every, moved, links.unserved | links.given_up),
+            _rivals(link, every, moved, links.unserved | links.failed),
             fit,
         )
         for link, fit in zip(moved, fits, strict=True)
@@ -251,8 +251,13 @@ def _of_pair(weigher: Weigher, link: Link, before: Row | None) -> list[Compariso
 
 
 def _is_left_over(links: Links, request: Row, recipients: set[Id]) -> bool:
-    """Whether what a rightful request was given instead is not said to be anybody's."""
-    served = request["response_frame"] and request.id not in links.waiting
+    """Whether what a rightful request was given instead is not said to be anybody's.
+
+    A response without content needs nobody who asked for it.
+    """
+    form = links.tables.forms[request["form"]]
+    content = form.media_type or form.shape is not None
+    served = request["response_frame"] and content and request.id not in links.waiting
     return bool(served) and request.id not in recipients
 
 
@@ -314,7 +319,7 @@ def _how(link: Link, circle: set[Id], recipients: set[Id], links: Links) -> str:
         return COPIED if asked_meanwhile(link.request, link.response) else CACHED
     if link.request.id in circle:
         return CROSSED
-    if link.request.id in links.given_up:
+    if link.request.id in links.failed and given_up(link.request):
         return GIVEN_UP
     if link.request["connection"] == link.response["connection"]:
         return SLIPPED

@@ -14,7 +14,7 @@ import numpy as np
 
 from analyzer.correlate.history import History, histories
 from analyzer.correlate.pool import Pool
-from analyzer.correlate.view import Id, Row, Tables, given_up
+from analyzer.correlate.view import Id, Row, Tables, failed
 from analyzer.findings.slips import may_have_slipped
 from analyzer.findings.triage import ODD, Odd
 from analyzer.findings.weights import Weigher
@@ -42,8 +42,8 @@ class Candidates:
     of: dict[Id, list[Row]] = field(default_factory=dict)
     copies: dict[Id, list[Row]] = field(default_factory=dict)
     before: dict[Id, Row] = field(default_factory=dict)
-    # Requests that were told that they were given up on; what is theirs may have come later.
-    given_up: list[Row] = field(default_factory=list)
+    # Requests that were told that they failed; what is theirs may have come later, or elsewhere.
+    failed: list[Row] = field(default_factory=list)
     # By a response that nobody had asked for what its connection was asked since one was given up.
     since: dict[Id, tuple[Row, ...]] = field(default_factory=dict)
     # How many different requests were given the bytes of a response, by `said`.
@@ -77,15 +77,15 @@ def candidates(tables: Tables, weigher: Weigher, odd: Odd) -> Candidates:
     if size:
         # One who had left before it was told so is unserved, and counted as that.
         known = {row.id for row in (*odd.suspects, *odd.unserved)}
-        out.given_up = [row for row in tables.pick(given_up) if row.id not in known]
-    abandoned = Pool(tables, out.given_up, size)
+        out.failed = [row for row in tables.pick(failed) if row.id not in known]
+    failures = Pool(tables, out.failed, size)
     asked = histories(tables, out.responses if size <= MOST_LOOKED_UP * 8 else odd.lone)
     near: dict[Id, list[Row]] = {}
     for row in out.responses:
         some = [
             *unserved.near(row, LONGEST_WAIT),
             *suspects.near(row, LONGEST_WAIT),
-            *abandoned.near(row, LONGEST_WAIT),
+            *failures.near(row, LONGEST_WAIT),
         ]
         earlier = _before(row, asked.get(row["connection"]))
         if earlier is not None:
@@ -135,8 +135,8 @@ def _best(
         bits = form - own + lacks
         if one.id in left:
             bits += weigher.rates.unserved(tables.endpoint(one))
-        elif given_up(one):
-            bits += weigher.rates.abandoned(tables.endpoint(one))
+        elif failed(one):
+            bits += weigher.rates.failed(tables.endpoint(one))
         else:
             its = _oddness(weigher, one)
             # One that had been answered well by then has no answer to come.

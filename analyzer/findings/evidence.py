@@ -220,7 +220,7 @@ def outstanding(tables: Tables, rows: list[Row]) -> dict[tuple[int, int, int], l
 # --- whose it is ---------------------------------------------------------------------------
 
 _WHAT_THE_OWNER_GOT = {
-    STOLEN: "never got a response",
+    STOLEN: "got no response of its own",
     CROSSED: "got another request's response",
     SHARED: "got a response of its own",
     COPIED: "got the same response, byte for byte",

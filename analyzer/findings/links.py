@@ -11,7 +11,7 @@ from math import log2
 from typing import NamedTuple
 
 from analyzer.baselines.tokens import EITHER
-from analyzer.correlate.view import Id, Row, Tables, asked_meanwhile
+from analyzer.correlate.view import PARTIAL, Id, Row, Tables, asked_meanwhile
 from analyzer.findings.candidates import Candidates, question, said
 from analyzer.findings.triage import Odd
 from analyzer.findings.weights import (
@@ -59,18 +59,18 @@ class Links:
     unserved: frozenset[Id]
     lone: frozenset[Id]  # responses that nobody had asked for
     early: frozenset[Id]  # responses sent before their requests had come
-    given_up: frozenset[Id]  # requests that were told so
+    failed: frozenset[Id]  # requests that were told so
 
     @classmethod
     def of(cls, tables: Tables, found: Candidates, odd: Odd) -> "Links":
         """The links among these."""
-        every = (odd.unserved, odd.lone, odd.surplus, found.given_up)
+        every = (odd.unserved, odd.lone, odd.surplus, found.failed)
         return cls(tables, found, *(frozenset(row.id for row in rows) for rows in every))
 
     @property
     def waiting(self) -> frozenset[Id]:
         """Requests whose own response is not the one that the wire gives them, if it gives any."""
-        return self.unserved | self.early | self.given_up
+        return self.unserved | self.early | self.failed
 
     def every(self, weigher: Weigher) -> Iterator[Link]:
         """All links, each once."""
@@ -97,7 +97,8 @@ class Links:
         """
         if request["request_time"] >= response["response_time"]:
             return False
-        if question(request) == question(response):
+        parts = PARTIAL in (request["status"], response["status"])
+        if question(request) == question(response) and not parts:
             return False
         if asked_meanwhile(request, response):
             return True
@@ -128,8 +129,8 @@ class Links:
         if request.id in self.unserved:
             yield weigher.unserved(request)
             yield from self._ended(request, response)
-        if request.id in self.given_up:
-            yield weigher.abandoned(request)
+        if request.id in self.failed:
+            yield weigher.failed(request)
         if request.id in self.early:
             early = self.tables.came(request)
             text = (

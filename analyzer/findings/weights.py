@@ -14,7 +14,7 @@ out. What cannot be compared is worth nothing, and is left out.
 | not who | that it shows other values than those which go with them (`identities`) |
 | time | how long the request had waited with how long its endpoint takes (`rates`) |
 | unserved | that the request was left without a response of its own, where few are (`rates`) |
-| given up | that it was told so (502, 503, 504), where few are (`rates`) |
+| failed | that it was told so (5xx), where few are (`rates`) |
 
 What else an event may rest on is weighed where it is seen: equal bytes, at once, later, ended,
 numbers and surplus in `links`, habit in `reuse`, proxy, sight and seen here in `deciding`.
@@ -39,7 +39,7 @@ from analyzer.baselines.rates import Rates
 from analyzer.baselines.repeats import Repeats
 from analyzer.baselines.tokens import MOST_UNLEARNED, UNLEARNED, Echoes, Rate, accident
 from analyzer.correlate.frames import Frame
-from analyzer.correlate.view import ERROR, NOT_MODIFIED, Id, Row, Tables, given_up
+from analyzer.correlate.view import ERROR, NOT_MODIFIED, PARTIAL, Id, Row, Tables, given_up
 from analyzer.features import demanded, echoes, forms, sketch
 from analyzer.features.asked import identity_sum
 from analyzer.features.demanded import NOTED, Agreement
@@ -55,7 +55,7 @@ NUMBERS, HABIT, SURPLUS, ENDED = "numbers", "habit", "surplus", "ended"
 DEMANDED, REPEATS_BODY = "demanded", "repeats body"
 WHO, NOT_WHO = "who", "not who"
 SEEN_HERE = "seen here"
-ABANDONED = "given up"
+FAILED = "failed"
 # Tokens of one request are seldom independent of each other: together they are worth no more.
 MOST_TOKENS = 20.0
 # What a wait is worth: at most; at least where the endpoint never answers so soon; at least where
@@ -64,6 +64,8 @@ MOST_TOKENS = 20.0
 MOST_TIME, TOO_SOON, TOO_LATE, STALE = 2.0, -4.0, -1.0, -8.0
 MOST_PLACES_TOLD = 3
 ODD = 5.0  # bits by which a form is unlike its endpoint's, from which on it is another one
+# Whose head a response has is right as well where only its body is another's: half of all faults.
+OWN_HEAD = 1.0
 LACKS_NAME = -1.0  # at most, where the form says so already
 CALL_ID = "body:$.id"  # where a JSON-RPC call has its id
 HEADER, TEXT = "(header)", "(text)"
@@ -132,6 +134,7 @@ class Weigher:
     lacking: Counter[tuple[int, str]] = field(default_factory=Counter)  # of them: without a token
     breaking: Counter[int] = field(default_factory=Counter)  # of them: that break a demand
     _usual: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)
+    _own_heads: dict[Id, bool] = field(default_factory=dict)
     _values: dict[tuple[int, str], bool] = field(default_factory=dict)
     _known: dict[tuple[Id, Id], Weight] = field(default_factory=dict)
     _lacking: dict[Id, float] = field(default_factory=dict)
@@ -159,6 +162,7 @@ class Weigher:
             _forms={},
             _usual=self._usual,
             _values=self._values,
+            _own_heads=self._own_heads,
         )
 
     def weight(self, request: Row, response: Row) -> Weight:
@@ -249,6 +253,9 @@ class Weigher:
             met.add(value)
             rate = self.echoes.rate(endpoint, place)
             where = self._where(endpoint, place, value, said, body, anywhere=own)
+            of_head = place.startswith("header:") and where <= {HEADER}
+            if of_head and not own and self._has_own_head(response):
+                continue  # whoever wrote the head, the body is what is in question
             but = self.lacking[endpoint, place]
             if own and place in self.echoes.missed.get(request.position, ()):
                 but += request.id not in self.apart
@@ -257,6 +264,8 @@ class Weigher:
             bits = self._token_bits(rate, endpoint, value, texts, bool(where), but=but, usual=usual)
             if unlike and not where and fixed:
                 bits = max(bits, LACKS_NAME)
+            if of_head and own:
+                bits = min(bits, OWN_HEAD)
             if abs(bits) < 0.1:
                 continue
             how = "repeats" if where else "does not repeat"
@@ -363,6 +372,22 @@ class Weigher:
                 common = found if common is None else common & found
             self._usual[key] = frozenset(common or ())
         return self._usual[key]
+
+    def _has_own_head(self, response: Row) -> bool:
+        """Whether the head of a response repeats an id of its own request's head.
+
+        Then the connection's own handler wrote the head, and only the body may be another's.
+        """
+        if not response["request_frame"]:
+            return False
+        if response.id not in self._own_heads:
+            said = self.messages.said(response)
+            self._own_heads[response.id] = said is not None and any(
+                repeats(value, said.head)
+                for place, value in self.messages.tokens(response).items()
+                if place.startswith("header:")
+            )
+        return self._own_heads[response.id]
 
     def _is_value(self, endpoint: int, place: str) -> bool:
         """Whether responses have a name in the path as a value, as far as examples show.
@@ -560,16 +585,19 @@ class Weigher:
             (self.tables.asked(request),),
         )
 
-    def abandoned(self, request: Row) -> Comparison:
-        """That the request was told that it was given up on."""
-        bits = self.rates.abandoned(self.tables.endpoint(request))
+    def failed(self, request: Row) -> Comparison:
+        """That the request was told that it failed, or was given up on."""
+        bits = self.rates.failed(self.tables.endpoint(request))
         frames = (self.tables.asked(request), self.tables.came(request))
         few = seldom(bits, self.rates.requests.total(), "request")
+        what, due = "failed with", ""
+        if given_up(request):
+            what, due = "was given up on with", ": its response was still to come"
         return Comparison(
-            ABANDONED,
+            FAILED,
             bits,
-            f"the request in frame {frames[0]} was given up on with a {request['status']} in frame "
-            f"{frames[1]}, as {few} is: its response was still to come",
+            f"the request in frame {frames[0]} {what} a {request['status']} in frame {frames[1]}, "
+            f"as {few} is{due}",
             frames,
         )
 
@@ -590,7 +618,7 @@ class Weigher:
         apart = minds and on_behalf(asked[0]) != on_behalf(asked[1])
         if apart and not self.identities.may_share(one, other):
             return False
-        if 206 in (one["status"], other["status"]) and self._asks_for_other_parts(one, other):
+        if PARTIAL in (one["status"], other["status"]) and self._asks_for_other_parts(one, other):
             return False
         every = set(self.echoes.places(endpoint))
         shown = {p for p in every if says_who(p) or not p.startswith("header:")}

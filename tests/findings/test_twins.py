@@ -399,7 +399,7 @@ def crossed(number: int) -> tuple[Conversation, Conversation]:
 def given_anothers() -> tuple[Conversation, Conversation]:
     """Two at one endpoint are given the same at once, which only one of them had asked for."""
     one, two = talk(1), talk(90, start=LATER + MILLISECOND)
-    one.ask(request("/horses/417/vet-report"))
+    one.ask(request("/horses/777/vet-report"))
     two.ask(request("/horses/12/vet-report")).wait(50 * MILLISECOND)
     two.answer(response(vet_report(12))).close()
     one.wait(80 * MILLISECOND).answer(response(vet_report(12))).close()
@@ -414,10 +414,21 @@ def test_a_server_that_mixes_up_others_is_trusted_less(
     faults = [one for number in range(1, others + 1) for one in crossed(number)]
     incidents = [one.frames for one in (*given_anothers(), *faults)]
     report = scanned(tmp_path, in_time(ordinary(40), *incidents, epilogue()))
-    ours = [f for f in strayed(report) if f.request and f.request.target.startswith("/horses/417")]
+    ours = [f for f in strayed(report) if f.request and f.request.target.startswith("/horses/777")]
     assert len(strayed(report)) == 2 * others + told
     assert len(ours) == told and len(report.judgement.notices) == (not told)
     for finding in ours:
         assert finding.owner is not None and finding.owner.target == "/horses/12/vet-report"
         (seen,) = [one for one in finding.weighed if one.comparison == "seen here"]
         assert f"gave {others} other responses" in seen.fact and len(seen.frames) == others
+
+
+def test_what_is_asked_for_by_its_own_name_again_has_no_second_one(tmp_path: Path) -> None:
+    """Later it is answered by itself."""
+    later = talk(91, start=LATER + 9 * SECOND).ask(request("/horses/777/vet-report"))
+    later.answer(response(vet_report(777))).close()
+    incidents = [one.frames for one in (*given_anothers(), later)]
+    report = scanned(tmp_path, in_time(ordinary(40), *incidents, epilogue()))
+    (finding,) = strayed(report)
+    assert finding.request is not None and finding.request.target == "/horses/777/vet-report"
+    assert finding.owner is not None and finding.owner.target == "/horses/12/vet-report"
