@@ -39,11 +39,15 @@ def _nothing() -> Ints:
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """The forwarded exchanges, sorted by `code`, and connection and route of each one's origin."""
+    """The forwarded exchanges, sorted by `code`, with connection, route and code of the origins.
 
-    code: Ints = field(default_factory=_nothing)  # connection, and sequence number of the request
+    A code is where a request begins: connection << 32 | sequence number.
+    """
+
+    code: Ints = field(default_factory=_nothing)
     connection: Ints = field(default_factory=_nothing)
     route: Ints = field(default_factory=_nothing)
+    origin_code: Ints = field(default_factory=_nothing)
 
     def among(self, rows: Array) -> Mask:
         """Which of some rows are forwarded."""
@@ -68,6 +72,11 @@ class Forwarded:
         """Connection and route of one exchange's origin, or its own."""
         at = self._place(connection, seq)
         return (connection, route) if at is None else (self.connection[at], self.route[at])
+
+    def origin_of(self, connection: int, seq: int) -> int | None:
+        """The code of an exchange's origin; None where it was not forwarded."""
+        at = self._place(connection, seq)
+        return None if at is None else int(self.origin_code[at])
 
     def _found(self, codes: Ints) -> tuple[Mask, Ints]:
         at = np.minimum(np.searchsorted(self.code, codes), len(self.code) - 1)
@@ -102,7 +111,8 @@ def forwarded(
     front, origin = _pairs(every, sides)
     order = np.argsort(every.code[front])
     front, origin = front[order], origin[order]
-    return Forwarded(every.code[front], every.connection[origin], every.route[origin])
+    codes = every.code[front], every.code[origin]
+    return Forwarded(codes[0], every.connection[origin], every.route[origin], codes[1])
 
 
 # --- what is compared ----------------------------------------------------------------------
