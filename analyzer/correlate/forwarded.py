@@ -39,11 +39,15 @@ def _nothing() -> Ints:
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """The forwarded exchanges, sorted by `code`, and connection and route of each one's origin."""
+    """The forwarded exchanges, sorted by `code`, with connection, route and code of the origins.
 
-    code: Ints = field(default_factory=_nothing)  # connection, and sequence number of the request
+    A code is where a request begins: connection << 32 | sequence number.
+    """
+
+    code: Ints = field(default_factory=_nothing)
     connection: Ints = field(default_factory=_nothing)
     route: Ints = field(default_factory=_nothing)
+    origin_code: Ints = field(default_factory=_nothing)
 
     def among(self, rows: Array) -> Mask:
         """Which of some rows are forwarded."""
@@ -68,6 +72,11 @@ class Forwarded:
         """Connection and route of one exchange's origin, or its own."""
         at = self._place(connection, seq)
         return (connection, route) if at is None else (self.connection[at], self.route[at])
+
+    def origin_of(self, connection: int, seq: int) -> int | None:
+        """The code of an exchange's origin; None where it was not forwarded."""
+        at = self._place(connection, seq)
+        return None if at is None else int(self.origin_code[at])
 
     def _found(self, codes: Ints) -> tuple[Mask, Ints]:
         at = np.minimum(np.searchsorted(self.code, codes), len(self.code) - 1)
@@ -102,7 +111,8 @@ def forwarded(
     front, origin = _pairs(every, sides)
     order = np.argsort(every.code[front])
     front, origin = front[order], origin[order]
-    return Forwarded(every.code[front], every.connection[origin], every.route[origin])
+    codes = every.code[front], every.code[origin]
+    return Forwarded(codes[0], every.connection[origin], every.route[origin], codes[1])
 
 
 # --- what is compared ----------------------------------------------------------------------
@@ -137,7 +147,9 @@ def _columns(
     left = np.where(left == 0, connections["reset_time"][connection], left)
     patient = np.where(left > began, left, began + LONGEST)
     whole = rows["outcome"] == Outcome.ANSWERED
-    path = np.fromiter((crc32(path_of(targets[n])) for n in at.tolist()), np.int64, len(at))
+    asked = [targets[n] for n in at.tolist()]
+    sums = (crc32(one if one[:1] == b"/" else path_of(one)) for one in asked)
+    path = np.fromiter(sums, np.int64, len(asked))
     numbers = [rows[name].astype(np.int64) for name in ("outcome", "status", "form")]
     outcome, status, form = numbers
     return _Asked(
@@ -200,20 +212,26 @@ def _by_service(service: Ints, address: npt.NDArray[np.generic]) -> dict[int, se
 
 def _pairs(every: _Asked, sides: _Sides) -> tuple[Ints, Ints]:
     """The forwarded exchanges and the origin of each, as places in `every`."""
-    front, back = _linked(every, sides, *_nested(every, sides, (every.asked, every.kind)))
-    if not len(front):
-        return front, back
-    exact = _linked(every, sides, *_nested(every, sides, (every.asked, every.kind, every.said)))
-    # A proxy that leaves bodies as they are has not handed on what differs from what it was given.
-    same = every.said[front] == every.said[back]
-    alike = np.zeros(len(front), dtype=np.bool_)
-    for at in _by_pair(every, front, back):
-        alike[at] = same[at].sum() < NEARLY_ALL * len(at)
-    taken = np.zeros((2, len(every.code)), dtype=np.bool_)
-    taken[0, exact[0]], taken[1, exact[1]] = True, True
-    alike &= ~(taken[0, front] | taken[1, back])
-    front = np.concatenate([exact[0], front[alike]])
-    return front, _first(front, np.concatenate([exact[1], back[alike]]), len(every.code))
+    many = len(every.code)
+    front, back = _linked(every, sides, *_nested(every, sides, every.said))
+    # What is left may have been changed on the way, compressed for instance: by its form alone.
+    paired = np.zeros(many, dtype=np.bool_)
+    paired[front] = paired[back] = True
+    rest = np.flatnonzero(np.isin(every.asked, np.unique(every.asked[~paired])))
+    if len(rest):
+        left = every.chosen(rest)
+        ones, twos = (rest[at] for at in _linked(left, sides, *_nested(left, sides)))
+        free = ~(paired[ones] & np.isin(ones, front) | paired[twos] & np.isin(twos, back))
+        ones, twos = ones[free], twos[free]
+        # A proxy that leaves bodies as they are has not handed on what it was not given.
+        exact = {
+            _services(every, front[at], back[at]): len(at) for at in _by_pair(every, front, back)
+        }
+        for at in _by_pair(every, ones, twos):
+            same = exact.get(_services(every, ones[at], twos[at]), 0)
+            if same < NEARLY_ALL * (same + len(at)):
+                front, back = np.concatenate([front, ones[at]]), np.concatenate([back, twos[at]])
+    return front, _first(front, back, many)
 
 
 def _first(front: Ints, back: Ints, many: int) -> Ints:
@@ -227,35 +245,37 @@ def _first(front: Ints, back: Ints, many: int) -> Ints:
         back = further
 
 
-def _nested(every: _Asked, sides: _Sides, keys: tuple[Ints, ...]) -> tuple[Ints, Ints]:
-    """Pairs of exchanges with equal keys at two services, one within the other's time.
+def _nested(every: _Asked, sides: _Sides, *more: Ints) -> tuple[Ints, Ints]:
+    """Pairs of exchanges alike at two services (and in `more`), one within the other's time.
 
     Of several in front of which one may be handed on, the one that began last; each is in one pair.
     """
+    keys = (every.asked, every.kind, *more)
     order = np.lexsort((every.began, *keys))
-    alike = np.ones(len(order), dtype=np.bool_)
-    alike[:1] = False
-    for key in keys:
-        alike[1:] &= key[order[1:]] == key[order[:-1]]
-    content = np.cumsum(~alike)
+    new = np.ones(len(order), dtype=np.bool_)
+    new[1:] = np.logical_or.reduce([key[order[1:]] != key[order[:-1]] for key in keys])
+    content = np.cumsum(new) - 1
     # Only what two services were asked for.
+    begin = np.flatnonzero(new)
     service = every.service[order]
-    lowest = np.full(len(order) + 1, np.iinfo(np.int64).max)
-    highest = np.full(len(order) + 1, -1)
-    np.minimum.at(lowest, content, service)
-    np.maximum.at(highest, content, service)
+    lowest, highest = (of.reduceat(service, begin) for of in (np.minimum, np.maximum))
     several = (lowest != highest)[content]
     order, content = order[several], content[several]
+    mine = every.chosen(order)
     fronts = np.full(len(order), -1)  # of each its front, as a place in `order`
     taken = np.zeros(len(order), dtype=np.bool_)
     for step in range(1, min(MOST_BETWEEN, len(order) - 1) + 1):
         near = np.flatnonzero(content[step:] == content[:-step])
         if not len(near):
             break
-        for front, back in ((near, near + step), (near + step, near)):
+        near = near[mine.service[near] != mine.service[near + step]]
+        pairs = [(near, near + step)]
+        if sides.slack.any():
+            pairs.append((near + step, near))
+        for front, back in pairs:
             free = (fronts[back] < 0) & ~taken[front]
             front, back = front[free], back[free]
-            fits = _within(every, sides, order[front], order[back])
+            fits = _within(mine, sides, front, back)
             fronts[back[fits]] = front[fits]
             taken[front[fits]] = True
     behind = np.flatnonzero(fronts >= 0)
@@ -264,17 +284,16 @@ def _nested(every: _Asked, sides: _Sides, keys: tuple[Ints, ...]) -> tuple[Ints,
 
 def _within(every: _Asked, sides: _Sides, front: Ints, back: Ints) -> Mask:
     """Whether one exchange may have been asked for another, by their times."""
-    one, two = every.chosen(front), every.chosen(back)
-    slack = sides.slack[sides.interface[one.connection], sides.interface[two.connection]]
-    asked_within = (
-        (one.service != two.service)
-        & (one.began - slack <= two.began)
-        & (two.began <= one.until + slack)
-    )
+    slack: Ints | int = 0
+    if sides.slack.any():
+        one, two = sides.interface[every.connection[front]], sides.interface[every.connection[back]]
+        slack = sides.slack[one, two]
+    asked, asked_behind = every.began[front], every.began[back]
+    came, came_behind = every.answered[front], every.answered[back]
+    asked_within = (asked - slack <= asked_behind) & (asked_behind <= every.until[front] + slack)
     # Of two that the clocks don't put in order the one in front of the other lasts longer.
-    longer = one.answered - one.began >= two.answered - two.began
-    answered_within = (two.answered <= one.answered + slack) & longer
-    fits: Mask = asked_within & ((one.answered == 0) | answered_within)
+    came_within = (came_behind <= came + slack) & (came - asked >= came_behind - asked_behind)
+    fits: Mask = asked_within & ((came == 0) | came_within)
     return fits
 
 
@@ -282,9 +301,13 @@ def _linked(every: _Asked, sides: _Sides, front: Ints, back: Ints) -> tuple[Ints
     """The pairs whose services are linked."""
     kept = np.zeros(len(front), dtype=np.bool_)
     for at in _by_pair(every, front, back):
-        services = int(every.service[front[at[0]]]), int(every.service[back[at[0]]])
-        kept[at] = sides.linked(*services, len(at))
+        kept[at] = sides.linked(*_services(every, front[at], back[at]), len(at))
     return front[kept], back[kept]
+
+
+def _services(every: _Asked, front: Ints, back: Ints) -> tuple[int, int]:
+    """The two services of pairs that all have the same."""
+    return int(every.service[front[0]]), int(every.service[back[0]])
 
 
 def _by_pair(every: _Asked, front: Ints, back: Ints) -> Iterator[Ints]:

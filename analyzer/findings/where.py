@@ -148,6 +148,7 @@ class _Where:
     same: list[tuple[int, int]]  # findings before and behind a proxy that are of one exchange
     inherits: dict[int, Position]  # findings before a proxy, and what was wrong behind it already
     at: dict[Position, list[int]]  # findings by their exchange
+    by_code: dict[int | None, list[int]]  # and by its code (see `correlate.forwarded`)
     _next: int = 0
 
     def __init__(
@@ -157,8 +158,11 @@ class _Where:
         self.same = []
         self.inherits = {}
         self.at = {}
+        self.by_code = {}
         for number, row in rows.items():
             self.at.setdefault(row.position, []).append(number)
+            code = row["connection"] << 32 | row["request_seq"]
+            self.by_code.setdefault(code, []).append(number)
         self._next = 0
 
     def placed(self, finding: Finding) -> Finding:
@@ -385,6 +389,10 @@ class _Where:
                 finding = self._kept_back(finding, row, behind)
         elif behind == [] and front is None and self.proxies.passes_on(row):
             finding = self._alone(finding, row)
+        # Which of several that ask alike one behind is for may be open. That both sides were given
+        # the same is not, and is told once.
+        origin = self.tables.forwarded.origin_of(row["connection"], row["request_seq"])
+        self.same += [(number, known) for known in self.by_code.get(origin, ())]
         return replace(finding, seen=tuple(seen))
 
     def _of(self, row: Row) -> list[int]:

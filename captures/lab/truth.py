@@ -20,6 +20,11 @@ from captures.lab.scenario import Expect
 
 Row = Mapping[str, Any]
 SLACK = 0.25  # seconds between a client's clock reading and the server's, on one machine
+GATEWAY = (
+    502,
+    503,
+    504,
+)  # what a gateway says in place of a response (RFC 9110 §15.6.3 to §15.6.5)
 UNCONNECTED = "unconnected"  # the client of a request whose connection was never made
 
 
@@ -116,6 +121,7 @@ def observe(
     """Everything that went wrong with these clients' rows.
 
     `foreign` are statuses that answer the request though no handler made them (a parser's 400);
+    where a gateway made one, the request was left without a response behind it.
     `stray` are those sent before any request (an idle connection's 408), whoever read them.
     `askers` are the rows among which an owner is looked for, by default the same.
     """
@@ -131,6 +137,8 @@ def observe(
         elif not belongs(row, made):
             owner = owner_of(row, made, askers)
             if owner is None and row["status"] in expected_foreign:
+                if row["status"] in GATEWAY:
+                    found.append(Observed("unanswered", row))
                 continue
             if owner is None and row["status"] in expected_stray:
                 found += [Observed("unsolicited", row), Observed("unanswered", row)]

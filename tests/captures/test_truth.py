@@ -93,6 +93,8 @@ def test_a_stray_answer_leaves_its_reader_unanswered() -> None:
 
 def test_a_parsers_own_refusal_is_an_answer() -> None:
     assert truth.observe([asked("/a", 10, status=400)], [], foreign=[400]) == []
+    (given_up,) = truth.observe([asked("/a", 10, status=504)], [], foreign=[504])
+    assert given_up.kind == "unanswered"  # behind the gateway
 
 
 def test_a_fault_that_did_not_happen_fails_the_recording() -> None:
