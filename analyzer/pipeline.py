@@ -24,6 +24,7 @@ import numpy as np
 from analyzer.ahead import ahead
 from analyzer.baselines.learned import Learned
 from analyzer.baselines.prior import Prior, fitted, neighbourhoods
+from analyzer.baselines.saved import from_json
 from analyzer.capture import files
 from analyzer.capture.frames import BLOCK, Capture, Frames
 from analyzer.correlate import clocks, vantages
@@ -48,10 +49,12 @@ from analyzer.http.ordinary import Glance, OrdinaryReader
 from analyzer.intervals import MASK
 from analyzer.limits import changed as changed_limits
 from analyzer.limits import use as use_limits
+from analyzer.openapi.contradictions import contradictions
+from analyzer.openapi.model import Document
 from analyzer.packets.decode import Decoder, Found
 from analyzer.packets.headers import INTERFACE
 from analyzer.packets.segments import Segments
-from analyzer.report.result import Report
+from analyzer.report.result import Basis, Report, Source
 from analyzer.second_pass import (
     Copied,
     Copier,
@@ -75,6 +78,7 @@ T = TypeVar("T")
 
 PROCESSES = get_context("spawn")
 _NUMBERED = re.compile(rf"(^| ){INTERFACE}[0-9]+$")
+MOST_BASELINE, MOST_DOCUMENT = 1 << 30, 32 << 20  # bytes of a file
 WORTH_SHARING = 64 << 20  # bytes; smaller captures are read sooner than a process has started
 
 
@@ -435,25 +439,54 @@ def _interface_numbers(
 class Known:
     """What is known of the traffic before a capture is read: from baselines, and documents.
 
-    `stated` are the endpoints that documents have.
+    `paths` says where each of the baselines was read.
     """
 
     learned: Sequence[Learned] = ()
-    stated: Sequence[Learned] = ()
+    documents: Sequence[Document] = ()
+    paths: Sequence[str] = ()
 
     @property
     def sources(self) -> list[Learned]:
         """All that may be judged by: the baselines as one, and each document."""
-        return [Learned.merged(self.learned), *self.stated]
+        return [Learned.merged(self.learned), *(one.learned for one in self.documents)]
 
     @property
     def templates(self) -> Templates:
         """The templates of paths."""
         stated, guessed = (
             [name.endpoint for one in every for name in sorted(one.endpoints)]
-            for every in (self.stated, self.learned)
+            for every in ([one.learned for one in self.documents], self.learned)
         )
         return Templates.of(stated, guessed)
+
+    def basis(self, prior: Prior) -> Basis:
+        """What of it was used."""
+        paths = [*self.paths, *("a baseline" for _ in self.learned[len(self.paths) :])]
+        every = zip(paths, self.learned, strict=True)
+        fits, *stated = prior.sources
+        return Basis(
+            tuple(Source(path, one.exchanges, len(one.endpoints)) for path, one in every),
+            tuple(Source(one.path, 0, len(one.learned.endpoints)) for one in self.documents),
+            fits if self.learned else (),
+            tuple(stated),
+        )
+
+
+def known_from(baselines: Sequence[str], documents: Sequence[str]) -> Known | None:
+    """What is known by these files; None where there are none.
+
+    Raises InputError when one cannot be read, or is none.
+    """
+    if not baselines and not documents:
+        return None
+    learned = [from_json(files.whole(path, MOST_BASELINE), path) for path in baselines]
+    stated = []
+    for path in documents:
+        from analyzer.openapi.document import read as read_document
+
+        stated.append(read_document(files.whole(path, MOST_DOCUMENT), path))
+    return Known(learned, stated, baselines)
 
 
 Windows = dict[int, tuple[int, int]]  # connections, and from when to when to look at them
@@ -598,6 +631,11 @@ def examine(
     judgement = locate(tables, judge(tables, closer, alone, prior))
     extraction.anomalies.count("odd-limit", tables.left_out)
     report = Report(captures, extraction.anomalies, judgement, tables, in_brief)
+    if known is not None:
+        report.basis = known.basis(prior)
+        judgement.notices += contradictions(
+            tables, known.documents, judgement, report.basis.stated, closer, alone
+        )
     return Examination(report, interfaces, spool, closer, alone)
 
 

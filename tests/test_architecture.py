@@ -20,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {"pipeline", "report", "errors"},
     "__main__": {"cli"},
     "cli": {"pipeline", "report", "explain", "dossier", "__init__", "errors", "stopping",
-            "verification"},
+            "verification", "baselines", "openapi"},
     # composes the pipeline, stories and files
     "dossier": {
         "pipeline", "capture", "second_pass", "explain", "findings", "report", "__init__", "errors",
@@ -29,7 +29,8 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline": {
         "ahead", "capture", "packets", "tcp.blocks", "tcp.halves", "tcp.streams", "extraction",
         "http", "features.echoes", "features.endpoints", "features.shapes", "features.templates",
-        "correlate", "baselines", "findings", "report", "second_pass", "explain", "stopping",
+        "correlate", "baselines", "findings", "openapi", "report", "second_pass", "explain",
+        "stopping",
     },
     # compose http and features over the bytes of streams: each message, whole blocks
     "extraction": {
@@ -88,6 +89,11 @@ ALLOWED: dict[str, set[str]] = {
         "features.forms", "features.echoes", "features.demanded", "features.asked",
         "features.sketch",
     },
+    # holds what is known of an API against the tables
+    "openapi": {
+        "baselines", "correlate", "findings", "second_pass", "features.endpoints",
+        "features.shapes",
+    },
     # tables and models alone: see below
     "explain": {"capture", "second_pass", "correlate", "baselines", "findings", "secrets"},
     "report": {"capture", "correlate", "baselines", "findings", "explain", "secrets"},
@@ -108,6 +114,7 @@ ALLOWED: dict[str, set[str]] = {
 TABLE_ONLY = {("packets", "capture"): "analyzer.capture.frames",
               ("second_pass", "capture"): "analyzer.capture.frames",
               ("correlate", "second_pass"): "analyzer.second_pass.model",
+              ("openapi", "second_pass"): "analyzer.second_pass.model",
               ("findings", "second_pass"): "analyzer.second_pass.model",
               ("explain", "second_pass"): "analyzer.second_pass.model",
               ("explain", "capture"): "analyzer.capture.frames",

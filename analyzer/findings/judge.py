@@ -36,7 +36,7 @@ from analyzer.findings.idle import Race, races
 from analyzer.findings.incidents import Asked, finding_id, grouped
 from analyzer.findings.leaks import leaks
 from analyzer.findings.messages import Look, Messages, Read
-from analyzer.findings.model import Judgement, Notice, Undecided, expected_false
+from analyzer.findings.model import Finding, Judgement, Notice, Undecided, expected_false
 from analyzer.findings.swaps import Verdicts
 from analyzer.findings.triage import REQUEST_TIMEOUT, Odd, triage
 from analyzer.findings.weights import Weigher
@@ -119,6 +119,9 @@ def judge(
         {one.row.id: one for one in repeated},
     )
     alike = _together(case, _tell(case, odd, verdicts, out), out)
+    if prior.sources:
+        out.usual = summaries(tables, _with(counts, prior))
+        out.findings = [_known(f, tables, counts, prior) for f in out.findings]
     out.findings = grouped([replace(f, id=finding_id(f)) for f in out.findings], alike)
     out.expected_false = expected_false(out.findings)
     return out
@@ -259,6 +262,24 @@ def _counted(tables: Tables, counts: Counts, prior: Prior) -> Counted:
         variants.neighbours,
         before if learned else None,
     )
+
+
+def _with(counts: Counts, prior: Prior) -> Counts:
+    """The counts of forms and requests, here and as was learned before."""
+    found = Counts(keys=counts.keys.copy(), asked=counts.asked.copy())
+    for variant, status, form, count in prior.forms:
+        found.keys[variant, status, form] += count
+    found.asked.update({number: usual.requests for number, usual in prior.usual.items()})
+    return found
+
+
+def _known(finding: Finding, tables: Tables, counts: Counts, prior: Prior) -> Finding:
+    """A finding with how much is known of its endpoints, and whence."""
+    names = {one.endpoint for one in (finding.request, finding.owner) if one is not None}
+    names |= {finding.resembles}
+    numbers = [n for n, endpoint in enumerate(tables.names) if endpoint.name in names]
+    known = sum(map(prior.known, numbers)), sum(counts.asked[n] for n in numbers)
+    return replace(finding, known=known) if finding.weighed and known[0] else finding
 
 
 def _demands(counts: Counts, prior: Prior) -> Demands:

@@ -219,7 +219,7 @@ class Weigher:
 
     def _learned(self, request: Row) -> str:
         before = self.forms.known_before(self.tables.variant(request))
-        return f", {before} of them in the baseline" if before else ""
+        return f", {before} of them known before" if before else ""
 
     # --- tokens ----------------------------------------------------------------------------
 
