@@ -123,14 +123,15 @@ def from_json(data: bytes, path: str = "the baseline") -> Learned:
 
 
 def _learned(found: Any) -> Learned:
-    names = [Name(*(_text(one[part]) for part in Name._fields)) for one in found["endpoints"]]
+    every = _list(found["endpoints"])
+    names = [Name(*(_text(one[part]) for part in Name._fields)) for one in every]
     out = Learned(
         exchanges=_count(found["exchanges"]),
         apart=_count(found["apart"]),
         span=_count(found["span_ns"]),
         early=_count(found["early"]),
-        endpoints={name: _usual(one) for name, one in zip(names, found["endpoints"], strict=True)},
-        services=[_read_service(one, names) for one in found["services"]],
+        endpoints={name: _usual(one) for name, one in zip(names, every, strict=True)},
+        services=[_read_service(one, names) for one in _list(found["services"])],
     )
     if len(out.endpoints) < len(names):
         raise ValueError("an endpoint comes twice")
@@ -205,6 +206,12 @@ def _read_shape(found: Any, depth: int = 0) -> Shape:
     if kind == "map":
         return Map(within)
     raise ValueError("a shape is none")
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError("a list is none")
+    return value
 
 
 def _count(value: Any) -> int:

@@ -17,8 +17,9 @@ from analyzer.findings.messages import Look, Messages, Read
 from analyzer.findings.model import Judgement, Notice
 from analyzer.openapi.model import Check, Document
 from analyzer.second_pass.model import SERVER
-from analyzer.tables import Outcome
+from analyzer.tables import Flag, Outcome
 
+_SURPLUS = int(Flag.SURPLUS)
 MOST_CHECKED = 2_000  # distinct answers: endpoint, status and shape
 MOST_TOLD = 200  # contradictions to one document
 
@@ -59,6 +60,7 @@ def _distinct(tables: Tables, judgement: Judgement) -> list[Row]:
     found: dict[int, Row] = {}
     for rows, targets in tables.judged():
         usable = (rows["outcome"] == Outcome.ANSWERED) & (rows["request_frame"] > 0)
+        usable &= rows["flags"] & _SURPLUS == 0  # what was sent before its request is no answer
         usable &= ~np.isin(frame_ids(rows, "request"), apart)
         at = np.flatnonzero(usable)
         codes, first = np.unique(tables.keys(rows[at]), return_index=True)

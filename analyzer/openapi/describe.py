@@ -12,7 +12,7 @@ import orjson
 
 from analyzer.baselines.learned import Learned, Name
 from analyzer.features.shapes import Form, merge_many
-from analyzer.openapi.document import METHODS
+from analyzer.openapi.document import COUNT, METHODS
 from analyzer.openapi.schemas import schema_of
 
 _VARIABLE = re.compile(r"\{([^{}/]*)\}")
@@ -112,4 +112,4 @@ def _content(forms: Counter[Form]) -> dict[str, Any]:
     if any(shape is None for shape in shapes):
         return {}
     schema = schema_of(merge_many(shape for shape in shapes if shape is not None))
-    return {"schema": schema} if schema else {}
+    return {"schema": schema, COUNT: forms.total()} if schema else {}

@@ -2,7 +2,7 @@
 
 Law: a document that its own standard refuses is refused, in a line. Nothing is fetched: it has to
 be whole. Of each documented response one is taken to be known: so much, and no more, a document is
-worth beside traffic.
+worth beside traffic. Only one that was learned says how many it was learned from (COUNT).
 
 Source: the OpenAPI Specification 3.0.4 and 3.1.1.
 """
@@ -28,6 +28,8 @@ _DEEPEST = 200
 _VERSION = re.compile(r"3\.[01](?:\.\d+)?\Z")
 _LONGEST_TOLD = 160  # characters of what is wrong with a document
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
+COUNT = "x-exchanges"  # of a media type: how many responses its schema was learned from
+_MOST_COUNTED = 1 << 40
 HIDDEN = "a value"  # what stands for the values of bodies
 
 
@@ -61,14 +63,16 @@ def read(data: bytes, path: str) -> Document:
     for name, responses in _operations(found):
         for status, response in responses.items():
             content = resolved(found, response).get("content") or {}
-            media = {
-                key.partition(";")[0].strip().lower(): (one or {}).get("schema")
-                for key, one in content.items()
+            every = {
+                key.partition(";")[0].strip().lower(): one or {} for key, one in content.items()
             }
+            media = {key: one.get("schema") for key, one in every.items()}
+            counts = {key: _count(one.get(COUNT)) for key, one in every.items()}
             answers.setdefault(name, {})[str(status).upper().replace("DEFAULT", "default")] = (
                 Answer(media)
             )
-            forms.update(_forms(found, name, str(status), media))
+            for form in _forms(found, name, str(status), media):
+                forms[form] += counts.get(form.form.media_type, 1)
         answers.setdefault(name, {})
     service = Service(asked=Counter(dict.fromkeys(answers, 1)), forms=forms)
     learned = Learned(endpoints={name: Usual() for name in answers}, services=[service])
@@ -160,6 +164,11 @@ def _base(server: Mapping[str, Any]) -> str:
         return str((variables.get(found[1]) or {}).get("default", found[0]))
 
     return urlsplit(_VARIABLE.sub(usual, str(server.get("url", "/")))).path.rstrip("/")
+
+
+def _count(value: Any) -> int:
+    """How many responses a schema stands for."""
+    return value if type(value) is int and 0 < value < _MOST_COUNTED else 1
 
 
 def _forms(
