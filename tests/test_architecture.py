@@ -82,7 +82,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "baselines": {
         "correlate", "features.shapes", "features.echoes", "features.demanded",
-        "features.endpoints",
+        "features.endpoints", "secrets",
     },
     "findings": {
         "correlate", "baselines", "second_pass", "features.endpoints", "features.shapes",

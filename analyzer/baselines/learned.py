@@ -10,7 +10,7 @@ forms and closes are kept for each service.
 """
 
 from collections import Counter
-from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple, TypeVar
@@ -23,9 +23,10 @@ from analyzer.baselines.pace import Pace
 from analyzer.baselines.rates import Rates
 from analyzer.baselines.repeats import asked_again
 from analyzer.correlate.view import Row, Tables, frame_ids
-from analyzer.features.echoes import MOST_VALUES, Rule, says_who
+from analyzer.features.echoes import MOST_VALUES, Rule
 from analyzer.features.endpoints import Endpoint
 from analyzer.features.shapes import UNKNOWN_FORM, Form, text
+from analyzer.secrets import is_secret
 from analyzer.tables import Array, Flag
 
 # What a baseline has at most. Of more, those are kept that come first by a hash of their names.
@@ -76,7 +77,7 @@ class Tokens:
     """Of one place of an endpoint's requests: how many had a token there, and were repeated.
 
     `different` is the most values met in one capture. `marks` are the first MARK_BITS of the least
-    hashes of the values, each once, in order: none where they would say who asks. Of `examples`
+    hashes of the values, each once, in order: of targets alone, and of no secret. Of `examples`
     responses that were looked at, so many have the token at each place in `where`.
     """
 
@@ -90,7 +91,7 @@ class Tokens:
     @classmethod
     def of(cls, place: str, rule: Rule, asked: int, hits: int) -> "Tokens":
         """From what a capture taught, and how many of its exchanges count."""
-        values = () if says_who(place) else rule.values
+        values = rule.values if _may_be_marked(place) else ()
         marks = sorted({value >> (_HASH_BITS - MARK_BITS) for value in values})
         return cls(asked, hits, rule.distinct, tuple(marks))
 
@@ -247,7 +248,7 @@ class Learned:
             )  # fmt: skip
 
 
-def fold(tables: Tables, apart: Container[int] = frozenset()) -> Learned:
+def fold(tables: Tables, apart: Set[int] = frozenset()) -> Learned:
     """What a capture's exchanges teach but for those `apart` (frame ids of their requests)."""
     some = _Without.of(tables, apart)
     out = Learned()
@@ -275,7 +276,7 @@ def fold(tables: Tables, apart: Container[int] = frozenset()) -> Learned:
     out.exchanges = counts.outcomes.total()
     for rows, _ in some.judged():
         out.early += int((rows["flags"] & (_PIPELINED | _AFTER_INTERIM) == _PIPELINED).sum())
-    out.services = list(_services(some, names, apart))
+    out.services = list(_services(some, names))
     return Learned.merged([out])
 
 
@@ -292,11 +293,10 @@ class _Without(Tables):
     left_aside: int = 0
 
     @classmethod
-    def of(cls, tables: Tables, apart: Container[int]) -> "_Without":
+    def of(cls, tables: Tables, apart: Set[int]) -> "_Without":
         """Those of `tables` without some."""
         columns = {name: getattr(tables, name) for name in Tables.__dataclass_fields__}
         out = cls(**columns)
-        assert isinstance(apart, frozenset | set)
         out.apart = np.array(sorted(apart), dtype=np.int64)
         for rows, _ in Tables.judged(out):
             out.left_aside += int(np.isin(frame_ids(rows, "request"), out.apart).sum())
@@ -312,7 +312,7 @@ class _Without(Tables):
             yield rows, targets
 
 
-def _add_tokens(usual: Mapping[int, Usual], tables: Tables, apart: Container[int]) -> None:
+def _add_tokens(usual: Mapping[int, Usual], tables: Tables, apart: Set[int]) -> None:
     """The sums of the tokens of each place, each connection counted once."""
     every = tables.exchanges.length
     counted = sum(len(rows) for rows, _ in tables.judged())
@@ -335,7 +335,7 @@ def _add_tokens(usual: Mapping[int, Usual], tables: Tables, apart: Container[int
             usual[endpoint].tokens[place] = Tokens.of(place, rule, asked, repeated)
 
 
-def _services(tables: Tables, names: list[Name], apart: Container[int]) -> Iterator[Service]:
+def _services(tables: _Without, names: list[Name]) -> Iterator[Service]:
     """Every service with what it answers."""
     found: dict[int, Service] = {}
     service = tables.joined.service
@@ -360,14 +360,9 @@ def _services(tables: Tables, names: list[Name], apart: Container[int]) -> Itera
             name = names[int(variants.endpoint[variant])]
             key = Response(name, host, status, tables.forms[form])
             found[int(variants.server[variant])].forms[key] += count
-    but = {
-        number
-        for rows in tables.sightings(np.ones(len(tables.connections), dtype=np.bool_))
-        for number, frame in zip(
-            rows["connection"].tolist(), frame_ids(rows, "request").tolist(), strict=True
-        )
-        if frame in apart
-    }
+    but: set[int] = set()
+    for rows, _ in Tables.judged(tables):
+        but.update(rows["connection"][np.isin(frame_ids(rows, "request"), tables.apart)].tolist())
     for number, one in closes(tables, but, counts.late).items():
         found[number].closes += one
     yield from (one for one in found.values() if one.asked)
@@ -389,12 +384,16 @@ def _joined(services: Iterable[Service]) -> Iterator[Service]:
             yield one
 
 
-def _first(things: dict[K, V], most: int, order: "object") -> dict[K, V]:
+def _first(things: dict[K, V], most: int, order: Callable[[K], bytes]) -> dict[K, V]:
     """Those of the things that come first by `order` of their keys, if they are too many."""
-    assert callable(order)
     if len(things) > most:
         return {key: things[key] for key in sorted(sorted(things, key=order)[:most], key=repr)}
     return things
+
+
+def _may_be_marked(place: str) -> bool:
+    """Whether hashes of a place's values may be kept: of what reports show anyhow."""
+    return place.startswith(("path", "query")) and not is_secret(place)
 
 
 def _order(*parts: str) -> bytes:

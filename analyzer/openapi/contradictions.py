@@ -36,10 +36,13 @@ def contradictions(
     if not documents:
         return []
     rows = _distinct(tables, judgement)
+    ends = zip(tables.connections["server"], tables.connections["server_port"], strict=True)
+    places = (tables.place(int(address), int(port)) for address, port in ends)
+    service = dict(zip(places, tables.joined.service.tolist(), strict=True))
     found: list[Notice] = []
     for document, of in zip(documents, fits, strict=True):
-        servers = {fit.server for fit in of if fit.fits}
-        mine = [row for row in rows if tables.request(row).server in servers]
+        servers = {service[fit.server] for fit in of if fit.fits}
+        mine = [row for row in rows if tables.server(row) in servers]
         messages = Messages(tables, look, read)
         wanted = [row for row in mine if _schema(tables, document, row) is not None]
         messages.take([], [], wanted)

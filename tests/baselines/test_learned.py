@@ -231,17 +231,18 @@ def test_no_value_and_no_credential_is_in_it(tmp_path: Path) -> None:
     for n in range(8):
         body = as_json({"horse": n, "owner": f"{secret}-owner-{n}"})
         fields = f"Cookie: sid={secret}{n}\r\nAuthorization: Bearer {secret}{n}\r\n"
-        target = f"/horses/{n}00417/vet-report?key={secret}{n}"
+        target = f"/horses/{n}00417/vet-report?shelf={secret}{n}&api_key={secret}{n}"
         one = talk(n + 1).ask(request(target, fields=fields)).answer(response(body)).close()
         parts.append(one.frames)
     path = tmp_path / "secret.pcap"
     path.write_bytes(pcap(in_time(*parts)))
     text = to_json(learned_from(path)).decode()
-    assert "query:key" in text and "cookie:sid" in text  # the places are known
+    assert "query:shelf" in text and "cookie:sid" in text  # the places are known
     assert secret not in text and "00417" not in text
     places = json.loads(text)["endpoints"][0]["tokens"]
     assert places["cookie:sid"]["marks"] == []
-    assert all(mark < 1 << 16 for mark in places["query:key"]["marks"])
+    assert all(mark < 1 << 16 for mark in places["query:shelf"]["marks"])
+    assert places["query:shelf"]["marks"] != [] and places["query:api_key"]["marks"] == []
 
 
 def damaged(change: str, value: Any) -> bytes:
