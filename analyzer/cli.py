@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
@@ -26,8 +27,9 @@ from analyzer.errors import InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from analyzer.baselines.learned import Learned
     from analyzer.explain.incidents import Incident
-    from analyzer.pipeline import Examination
+    from analyzer.pipeline import Examination, Known
     from analyzer.report.outputs import Outputs
     from analyzer.report.paste import Commands
     from analyzer.report.result import Report
@@ -54,6 +56,23 @@ _LIMIT = click.option(
     multiple=True,
     metavar="NAME=NUMBER",
     help="Another limit than the default; repeatable. An unknown name lists those there are.",
+)
+_BASELINE = click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    type=_PATH,
+    metavar="FILE",
+    help="Judge with what learn wrote, too; repeatable: several are added up.",
+)
+_EXPECT = click.option(
+    "--expect",
+    "documents",
+    multiple=True,
+    type=_PATH,
+    metavar="FILE",
+    help="An OpenAPI document (3.0 or 3.1, YAML or JSON) of the API; repeatable. Needs the extra "
+    "'openapi'.",
 )
 _SHOW_BODIES = click.option(
     "--show-bodies",
@@ -143,6 +162,8 @@ def main() -> None:
     metavar="DIR",
     help="Write each incident: packets (hence bodies) as a commented pcapng, facts as JSON.",
 )
+@_BASELINE
+@_EXPECT
 @_JOBS
 @_SHOW_BODIES
 @_SHOW_SECRETS
@@ -169,6 +190,8 @@ def scan(
     html_file: str | None,
     exchanges_file: str | None,
     evidence_folder: str | None,
+    baselines: tuple[str, ...],
+    documents: tuple[str, ...],
     jobs: int,
     show_bodies: bool,
     show_secrets: bool,
@@ -211,16 +234,18 @@ def scan(
             evidence=evidence_folder,
             force=force,
         )
-        _check(outputs, captures, limit)
+        _check(outputs, captures, limit, (*baselines, *documents))
         if verify and STANDARD_STREAM in captures:
             raise InputError("standard input cannot be verified: it cannot be read again")
-        examination = _examine(list(captures), jobs, pace)
+        known = _known(baselines, documents)
+        examination = _examine(list(captures), jobs, pace, known)
         report = examination.report
         if verify:
             from analyzer import verification
 
             report.verified = verification.verify(report)
-        shown = _Shown(examination, _commands(captures, limit), endpoints=endpoints, full=full)
+        commands = _commands(captures, limit, baselines, documents)
+        shown = _Shown(examination, commands, endpoints=endpoints, full=full)
         _write(
             shown,
             outputs,
@@ -250,6 +275,8 @@ def scan(
     is_flag=True,
     help="A text of some 600 characters to pass on, without the evidence: what scan says of it.",
 )
+@_BASELINE
+@_EXPECT
 @_JOBS
 @_LIMIT
 @_SHOW_BODIES
@@ -258,6 +285,8 @@ def explain(
     captures: tuple[str, ...],
     finding: str | None,
     brief: bool,
+    baselines: tuple[str, ...],
+    documents: tuple[str, ...],
     jobs: int,
     limit: tuple[str, ...],
     show_bodies: bool,
@@ -282,10 +311,10 @@ def explain(
         if brief and show_bodies:
             raise InputError("--brief shows no bodies; leave one of it and --show-bodies out")
         _check(Outputs(), captures, limit)
-        examination = _examine(list(captures), jobs, pace)
+        examination = _examine(list(captures), jobs, pace, _known(baselines, documents))
         incidents = examination.incidents()
         if not incidents:
-            _show(_Shown(examination, _commands(captures, limit)))
+            _show(_Shown(examination, _commands(captures, limit, baselines, documents)))
             return examination.report
         chosen = _chosen(finding, examination.report, incidents)
         if brief:
@@ -301,6 +330,138 @@ def explain(
         return examination.report
 
     _run(work)
+
+
+@main.command()
+@click.argument("captures", nargs=-1, type=_PATH, metavar="CAPTURE...")
+@click.option(
+    "-o", "--output", "output", type=_PATH, metavar="FILE", help="Write what is usual: a baseline."
+)
+@click.option(
+    "--openapi",
+    "openapi_file",
+    type=_PATH,
+    metavar="FILE",
+    help="Write an OpenAPI 3.1 document of it, as .yaml or .json by the name. Needs the extra "
+    "'openapi'.",
+)
+@click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    type=_PATH,
+    metavar="FILE",
+    help="Add up with what was learned before; repeatable, and enough without a CAPTURE.",
+)
+@_EXPECT
+@_JOBS
+@_LIMIT
+@click.option("--force", is_flag=True, help="Replace output files that exist.")
+def learn(
+    captures: tuple[str, ...],
+    output: str | None,
+    openapi_file: str | None,
+    baselines: tuple[str, ...],
+    documents: tuple[str, ...],
+    jobs: int,
+    limit: tuple[str, ...],
+    force: bool,
+) -> None:
+    """Learn what is usual from captures, so that a short one can be judged with it.
+
+    \b
+    wrangler-forensics learn monday.pcap -o baseline.json
+    wrangler-forensics scan incident.pcap --baseline baseline.json
+
+    CAPTURE is as in scan. The captures are judged first; what is at fault in them, or in question,
+    is not learned from. A baseline has shapes, names and counts, and no values of bodies.
+
+    FILE may be '-' for standard output, of one option.
+
+    Exit status: 0 learned, 2 it could not be done, 3 there was nothing to learn from; 130 when
+    ended by Ctrl-C, 143 by SIGTERM: then nothing is written.
+    """
+
+    def work(pace: "Pace") -> "Report | None":
+        from analyzer.baselines.learned import Learned
+        from analyzer.report.outputs import Outputs
+
+        if output is None and openapi_file is None:
+            raise InputError("learn writes a file: name it with -o FILE or --openapi FILE")
+        if not captures and not baselines:
+            raise InputError("learn needs a CAPTURE, or baselines to add up (--baseline)")
+        outputs = Outputs(learned=output, openapi=openapi_file, force=force)
+        _check(outputs, captures, limit, (*baselines, *documents))
+        if openapi_file is not None:
+            from analyzer.openapi import document
+
+            document.check_extra()
+        known = _known(baselines, documents)
+        every = list(known.learned) if known is not None else []
+        report = None
+        if captures:
+            examination = _examine(list(captures), jobs, pace, known)
+            report = examination.report
+            if report.partial:
+                _complain("what was read by then is not learned from; nothing was written")
+                return report
+            every.append(examination.learned())
+        learned = Learned.merged(every)
+        if not learned.exchanges:
+            raise _NothingLearned
+        _write_learned(learned, outputs)
+        return report
+
+    _run(work, found=NOTHING_FOUND)
+
+
+class _NothingLearned(Exception):
+    """There were no exchanges that anything could be learned from."""
+
+
+def _write_learned(learned: "Learned", outputs: "Outputs") -> None:
+    from analyzer.baselines.saved import to_json
+    from analyzer.report import files
+    from analyzer.report.counts import counted
+    from analyzer.report.outputs import is_standard_output
+
+    def baseline() -> bytes:
+        return to_json(learned)
+
+    def document() -> bytes:
+        from analyzer.openapi.describe import described
+
+        return described(learned, as_yaml=str(outputs.openapi).lower().endswith((".yaml", ".yml")))
+
+    every: tuple[tuple[str | None, Callable[[], bytes]], ...] = (
+        (outputs.learned, baseline),
+        (outputs.openapi, document),
+    )
+    for path, made in every:
+        if path is None:
+            continue
+        data = made()
+        if is_standard_output(path):
+            _say(data)
+        else:
+            files.write(path, partial(_put, data), force=outputs.force)
+    apart = ""
+    if learned.apart:
+        apart = f"; {counted(learned.apart, 'exchange')} at fault, or in question, left out"
+    _complain(
+        f"learned from {counted(learned.exchanges, 'exchange')} of "
+        f"{counted(len(learned.endpoints), 'endpoint')}{apart}"
+    )
+
+
+def _put(data: bytes, file: IO[bytes]) -> None:
+    file.write(data)
+
+
+def _known(baselines: tuple[str, ...], documents: tuple[str, ...]) -> "Known | None":
+    from analyzer import pipeline
+
+    return pipeline.known_from(baselines, documents)
 
 
 def _say_brief(examination: "Examination", chosen: "Incident") -> None:
@@ -350,8 +511,11 @@ def _tell(
     _print(tell)
 
 
-def _run(work: Callable[["Pace"], "Report"]) -> NoReturn:
-    """Do the work and end with its exit status, whatever comes in between."""
+def _run(work: Callable[["Pace"], "Report | None"], *, found: int = FOUND) -> NoReturn:
+    """Do the work and end with its exit status, whatever comes in between.
+
+    `found` is the status where there are findings.
+    """
     from analyzer.stopping import Pace, Stopped
 
     pace = Pace()
@@ -368,12 +532,16 @@ def _run(work: Callable[["Pace"], "Report"]) -> NoReturn:
             signal.signal(number, stop)
     try:
         report = work(pace)
-        status = FOUND if report.judgement.findings else NOTHING_FOUND
-        if report.nothing_judged:
+        status = found if report is not None and report.judgement.findings else NOTHING_FOUND
+        if report is not None and report.nothing_judged:
             status = NOT_JUDGED
-        if report.partial:
-            _complain("ended by a signal; what was read by then has been reported")
+        if report is not None and report.partial:
+            if found == FOUND:
+                _complain("ended by a signal; what was read by then has been reported")
             status = _BY_SIGNAL + caught[0]
+    except _NothingLearned:
+        _complain("nothing could be learned: no exchange of the captures could be judged")
+        status = NOT_JUDGED
     except InputError as error:
         for line in error.args:
             _complain(line)
@@ -403,7 +571,12 @@ def _check_secrets(show_secrets: bool, show_bodies: bool) -> None:
         raise InputError("--show-secrets shows nothing by itself; it goes with --show-bodies")
 
 
-def _check(outputs: "Outputs", captures: tuple[str, ...], limit: tuple[str, ...]) -> None:
+def _check(
+    outputs: "Outputs",
+    captures: tuple[str, ...],
+    limit: tuple[str, ...],
+    beside: tuple[str, ...] = (),
+) -> None:
     """Complain before the work, not after it; the limits are in force from here on."""
     from analyzer import limits
 
@@ -412,10 +585,10 @@ def _check(outputs: "Outputs", captures: tuple[str, ...], limit: tuple[str, ...]
     from analyzer.report.outputs import check
 
     try:
-        inputs = pipeline.inputs(list(captures))
+        inputs = pipeline.inputs(list(captures)) if captures else []
     except InputError:
         inputs = list(captures)  # what is the matter with them is told when they are to be read
-    check(outputs, inputs)
+    check(outputs, inputs, beside)
 
 
 def _write_evidence(examination: "Examination", folder: str, *, force: bool) -> None:
@@ -447,7 +620,9 @@ def _show_messages(examination: "Examination", *, show_secrets: bool) -> None:
     _print(tell)
 
 
-def _examine(captures: list[str], jobs: int, pace: "Pace") -> "Examination":
+def _examine(
+    captures: list[str], jobs: int, pace: "Pace", known: "Known | None" = None
+) -> "Examination":
     import gc
 
     from analyzer import pipeline
@@ -455,7 +630,7 @@ def _examine(captures: list[str], jobs: int, pace: "Pace") -> "Examination":
     # Nothing built here has cycles that matter, and looking for some takes a tenth of the time.
     gc.disable()
     with _progress(captures) as advance:
-        return pipeline.examine(captures, progress=advance, jobs=jobs, pace=pace)
+        return pipeline.examine(captures, progress=advance, jobs=jobs, pace=pace, known=known)
 
 
 class _Silent:
@@ -568,14 +743,21 @@ class _Shown:
     full: bool = False
 
 
-def _commands(captures: tuple[str, ...], limit: tuple[str, ...]) -> "Commands":
+def _commands(
+    captures: tuple[str, ...],
+    limit: tuple[str, ...],
+    baselines: tuple[str, ...],
+    documents: tuple[str, ...],
+) -> "Commands":
     """The commands to type next: by the name that this program was called by."""
     from analyzer.report.paste import Commands, quoted
 
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
-        return Commands(f"{quoted(_found(Path(sys.executable)))} -m analyzer", captures, limit)
-    return Commands(quoted(_found(called)), captures, limit)
+        program = f"{quoted(_found(Path(sys.executable)))} -m analyzer"
+    else:
+        program = quoted(_found(called))
+    return Commands(program, captures, limit, baselines, documents)
 
 
 def _found(program: Path) -> str:

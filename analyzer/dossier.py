@@ -194,7 +194,7 @@ def _result(name: str, found: str) -> str:
         )
     return (
         "A scan of this file does NOT find the same incident: that takes more of the captures, or "
-        "that they are apart."
+        "that they are apart, or what it was judged with (--baseline, --expect)."
     )
 
 

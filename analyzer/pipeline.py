@@ -22,6 +22,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from analyzer.ahead import ahead
+from analyzer.baselines.learned import Learned
+from analyzer.baselines.prior import Prior, fitted, neighbourhoods
+from analyzer.baselines.saved import from_json
 from analyzer.capture import files
 from analyzer.capture.frames import BLOCK, Capture, Frames
 from analyzer.correlate import clocks, vantages
@@ -38,17 +41,21 @@ from analyzer.features.echoes import renumbered
 from analyzer.features.endpoints import Endpoint, Route
 from analyzer.features.endpoints import endpoints as resolve
 from analyzer.features.shapes import UNKNOWN_FORM, Form, text
+from analyzer.features.templates import Templates
 from analyzer.findings.judge import judge
+from analyzer.findings.learning import learn
 from analyzer.findings.model import Finding
 from analyzer.findings.where import locate
 from analyzer.http.ordinary import Glance, OrdinaryReader
 from analyzer.intervals import MASK
 from analyzer.limits import changed as changed_limits
 from analyzer.limits import use as use_limits
+from analyzer.openapi.contradictions import contradictions
+from analyzer.openapi.model import Document
 from analyzer.packets.decode import Decoder, Found
 from analyzer.packets.headers import INTERFACE
 from analyzer.packets.segments import Segments
-from analyzer.report.result import Report
+from analyzer.report.result import Basis, Report, Source
 from analyzer.second_pass import (
     Copied,
     Copier,
@@ -72,6 +79,7 @@ T = TypeVar("T")
 
 PROCESSES = get_context("spawn")
 _NUMBERED = re.compile(rf"(^| ){INTERFACE}[0-9]+$")
+MOST_BASELINE, MOST_DOCUMENT = 1 << 30, 32 << 20  # bytes of a file
 WORTH_SHARING = 64 << 20  # bytes; smaller captures are read sooner than a process has started
 
 
@@ -428,6 +436,60 @@ def _interface_numbers(
     return chosen
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the traffic before a capture is read: from baselines, and documents.
+
+    `paths` says where each of the baselines was read.
+    """
+
+    learned: Sequence[Learned] = ()
+    documents: Sequence[Document] = ()
+    paths: Sequence[str] = ()
+
+    @property
+    def sources(self) -> list[Learned]:
+        """All that may be judged by: the baselines as one, and each document."""
+        return [Learned.merged(self.learned), *(one.learned for one in self.documents)]
+
+    @property
+    def templates(self) -> Templates:
+        """The templates of paths."""
+        stated, guessed = (
+            [name.endpoint for one in every for name in sorted(one.endpoints)]
+            for every in ([one.learned for one in self.documents], self.learned)
+        )
+        return Templates.of(stated, guessed)
+
+    def basis(self, prior: Prior) -> Basis:
+        """What of it was used."""
+        paths = [*self.paths, *("a baseline" for _ in self.learned[len(self.paths) :])]
+        every = zip(paths, self.learned, strict=True)
+        fits, *stated = prior.sources
+        return Basis(
+            tuple(Source(path, one.exchanges, len(one.endpoints)) for path, one in every),
+            tuple(Source(one.path, 0, len(one.learned.endpoints)) for one in self.documents),
+            fits if self.learned else (),
+            tuple(stated),
+        )
+
+
+def known_from(baselines: Sequence[str], documents: Sequence[str]) -> Known | None:
+    """What is known by these files; None where there are none.
+
+    Raises InputError when one cannot be read, or is none.
+    """
+    if not baselines and not documents:
+        return None
+    learned = [from_json(files.whole(path, MOST_BASELINE), path) for path in baselines]
+    stated = []
+    for path in documents:
+        from analyzer.openapi.document import read as read_document
+
+        stated.append(read_document(files.whole(path, MOST_DOCUMENT), path))
+    return Known(learned, stated, baselines)
+
+
 Windows = dict[int, tuple[int, int]]  # connections, and from when to when to look at them
 
 
@@ -442,6 +504,11 @@ class Examination:
     interfaces: Interfaces
     spool: files.Spool | None
     look: Callable[[Windows], dict[int, Reread]]
+    read: Callable[[dict[Place, int]], dict[Place, Message]]
+
+    def learned(self) -> Learned:
+        """What is usual in the captures, for other captures to be judged with."""
+        return learn(self.report.tables, self.report.judgement, self.look, self.read)
 
     def incidents(self) -> list[Incident]:
         """The findings as incidents, the worst first."""
@@ -509,6 +576,7 @@ def scan(
     progress: Progress | None = None,
     jobs: int = 1,
     pace: Pace | None = None,
+    known: Known | None = None,
 ) -> Report:
     """Extract, then judge: everything about the captures at `paths` (files and folders).
 
@@ -516,7 +584,7 @@ def scan(
     stop, what was read by then is judged, and the report says that it is partial. Raises InputError
     when a capture cannot be read at all.
     """
-    return examine(paths, progress=progress, jobs=jobs, pace=pace).report
+    return examine(paths, progress=progress, jobs=jobs, pace=pace, known=known).report
 
 
 def examine(
@@ -525,8 +593,12 @@ def examine(
     progress: Progress | None = None,
     jobs: int = 1,
     pace: Pace | None = None,
+    known: Known | None = None,
 ) -> Examination:
-    """What `scan` does, and its report with the means to look again."""
+    """What `scan` does, and its report with the means to look again.
+
+    `known` is what was known of the traffic before.
+    """
     found = files.expand(paths)
     if files.size_of(found) < WORTH_SHARING:
         jobs = 1
@@ -534,7 +606,12 @@ def examine(
     extraction, captures, interfaces = extract(
         found, progress=progress, jobs=jobs, spool=spool, pace=pace
     )
-    tables = _tables(extraction, captures, interfaces)
+    tables, prior = (
+        _tables(extraction, captures, interfaces, None if known is None else known.templates),
+        Prior(),
+    )
+    if known is not None:
+        tables, prior = fitted(tables, known.sources)
 
     def closer(windows: Windows) -> dict[int, Reread]:
         if any(capture.partial for capture in captures):
@@ -552,10 +629,15 @@ def examine(
             return {}
         return read(captures, interfaces, places, spool=spool)
 
-    judgement = locate(tables, judge(tables, closer, alone))
+    judgement = locate(tables, judge(tables, closer, alone, prior))
     extraction.anomalies.count("odd-limit", tables.left_out)
     report = Report(captures, extraction.anomalies, judgement, tables, in_brief)
-    return Examination(report, interfaces, spool, closer)
+    if known is not None:
+        report.basis = known.basis(prior)
+        judgement.notices += contradictions(
+            tables, known.documents, judgement, report.basis.stated, closer, alone
+        )
+    return Examination(report, interfaces, spool, closer, alone)
 
 
 def in_brief(findings: Sequence[Finding], tables: Tables, most: int) -> Overview:
@@ -628,8 +710,13 @@ def by_reference(reread: Reread, timed: clocks.Clocks) -> Reread:
     )
 
 
-def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfaces) -> Tables:
-    """What judging sees of an extraction."""
+def _tables(
+    extraction: Extraction,
+    captures: list[Capture],
+    interfaces: Interfaces,
+    templates: Templates | None = None,
+) -> Tables:
+    """What judging sees of an extraction; the `templates` of paths are known beforehand."""
     last: dict[int, int] = {}
     for capture in captures:
         last[capture.series] = max(last.get(capture.series, 0), capture.last or 0)
@@ -656,7 +743,9 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
     for rows, _ in extraction.exchanges.chunks():
         judged = joined.judged[rows["connection"]]
         asked += np.bincount(rows["route"][judged], minlength=len(asked))
-    endpoints = resolve(extraction.routes, asked.tolist())
+    endpoints = resolve(
+        extraction.routes, asked.tolist(), templates.endpoint if templates is not None else None
+    )
     # Whatever name a server is called by, an endpoint is its method and path.
     numbers: dict[Endpoint, int] = {}
     for endpoint in endpoints:
@@ -723,10 +812,7 @@ def _variants(
     for rows, _ in extraction.exchanges.chunks():
         asked = joined.service[rows["connection"]] * len(numbers) + named[rows["route"]]
         codes = np.union1d(codes, np.unique(asked))
-    around: dict[str, int] = {}
-    for name in names:
-        around.setdefault(name.neighbours, len(around))
-    neighbours = np.array([around[name.neighbours] for name in names], dtype=np.int64)
+    neighbours = neighbourhoods(names)
     many = len(numbers)
     endpoint = np.array([number for number, _ in numbers], dtype=np.int64)[codes % many]
     return Variants(codes, named, many, endpoint, neighbours[endpoint], codes // many)

@@ -20,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {"pipeline", "report", "errors"},
     "__main__": {"cli"},
     "cli": {"pipeline", "report", "explain", "dossier", "__init__", "errors", "stopping",
-            "verification"},
+            "verification", "baselines", "openapi"},
     # composes the pipeline, stories and files
     "dossier": {
         "pipeline", "capture", "second_pass", "explain", "findings", "report", "__init__", "errors",
@@ -28,8 +28,9 @@ ALLOWED: dict[str, set[str]] = {
     # composes the stages
     "pipeline": {
         "ahead", "capture", "packets", "tcp.blocks", "tcp.halves", "tcp.streams", "extraction",
-        "http", "features.echoes", "features.endpoints", "features.shapes", "correlate", "findings",
-        "report", "second_pass", "explain", "stopping",
+        "http", "features.echoes", "features.endpoints", "features.shapes", "features.templates",
+        "correlate", "baselines", "findings", "openapi", "report", "second_pass", "explain",
+        "stopping",
     },
     # compose http and features over the bytes of streams: each message, whole blocks
     "extraction": {
@@ -69,6 +70,7 @@ ALLOWED: dict[str, set[str]] = {
     "features.shapes": set(),
     "features.endpoints": {"features.operations"},
     "features.operations": set(),
+    "features.templates": {"features.endpoints"},
     "features.echoes": {"features.watched"},
     "features.demanded": set(),
     "features.asked": set(),
@@ -78,11 +80,19 @@ ALLOWED: dict[str, set[str]] = {
     "correlate": {
         "second_pass", "features.endpoints", "features.shapes", "features.forms", "features.echoes",
     },
-    "baselines": {"correlate", "features.shapes", "features.echoes", "features.demanded"},
+    "baselines": {
+        "correlate", "features.shapes", "features.echoes", "features.demanded",
+        "features.endpoints", "secrets",
+    },
     "findings": {
         "correlate", "baselines", "second_pass", "features.endpoints", "features.shapes",
         "features.forms", "features.echoes", "features.demanded", "features.asked",
         "features.sketch",
+    },
+    # holds what is known of an API against the tables
+    "openapi": {
+        "baselines", "correlate", "findings", "second_pass", "features.endpoints",
+        "features.shapes",
     },
     # tables and models alone: see below
     "explain": {"capture", "second_pass", "correlate", "baselines", "findings", "secrets"},
@@ -104,6 +114,7 @@ ALLOWED: dict[str, set[str]] = {
 TABLE_ONLY = {("packets", "capture"): "analyzer.capture.frames",
               ("second_pass", "capture"): "analyzer.capture.frames",
               ("correlate", "second_pass"): "analyzer.second_pass.model",
+              ("openapi", "second_pass"): "analyzer.second_pass.model",
               ("findings", "second_pass"): "analyzer.second_pass.model",
               ("explain", "second_pass"): "analyzer.second_pass.model",
               ("explain", "capture"): "analyzer.capture.frames",

@@ -12,7 +12,9 @@ from rich.console import Console
 
 import analyzer
 from analyzer import dossier, pipeline
+from analyzer.baselines.saved import to_json
 from analyzer.explain.summary import summary
+from analyzer.openapi.describe import described
 from analyzer.pipeline import Examination
 from analyzer.report import files, ladder
 from analyzer.report.escape import rfc3339
@@ -93,6 +95,9 @@ def outputs(examined: Examination, folder: Path, *, show_bodies: bool) -> Iterat
     exchanges = io.BytesIO()
     files.write_exchanges(report, "x.csv", exchanges)
     yield "exchanges", exchanges.getvalue().decode()
+    learned = examined.learned()
+    yield "baseline", to_json(learned).decode()
+    yield "openapi", described(learned, as_yaml=False).decode()
     dossier.write(examined, str(folder), force=False)
     for path in folder.glob("*.json"):
         yield path.name, path.read_text()

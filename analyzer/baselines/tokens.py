@@ -10,9 +10,11 @@ Source: the m- and u-probabilities of Fellegi and Sunter (1969); issue 11.
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import log2
+from types import MappingProxyType
+from typing import Protocol
 
 from analyzer.features.echoes import Position, Rule, Rules
 
@@ -53,6 +55,16 @@ class Rate:
         return (self.hits + EITHER) / (asked + 2 * EITHER)
 
 
+class Learned(Protocol):
+    """What was learned of a place before."""
+
+    asked: int
+    hits: int
+
+    @property
+    def distinct(self) -> int: ...
+
+
 @dataclass(slots=True)
 class Echoes:
     """The rates of all endpoints, and which exchanges lack what is otherwise repeated.
@@ -74,8 +86,9 @@ class Echoes:
         shares: Sequence[float],
         judged: Callable[[Position], bool],
         teaches: Callable[[Position], bool],
+        known: Mapping[tuple[int, str], Learned] = MappingProxyType({}),
     ) -> "Echoes":
-        """Join the rules of each endpoint's routes.
+        """Join the rules of each endpoint's routes, and what is `known` already of their places.
 
         `judged` tells whether an exchange counts: each is judged at one place only, however many
         saw it; and `teaches` whether it is one that is learned from, as all are but those that a
@@ -87,11 +100,14 @@ class Echoes:
         for (route, place), rule in rules.items():
             own[int(endpoint_of[route]), place].add(rule, shares[route])
         out = cls()
+        for key in known:
+            own[key]  # also those of which the capture has no token
         for (endpoint, place), one in sorted(own.items(), key=_by_key):
+            before = known.get((endpoint, place))
             one.at = [position for position in one.rule.misses if judged(position)]
-            one.rate = one.learn(sum(map(teaches, one.at)))
+            one.rate = one.learn(sum(map(teaches, one.at)), before)
             # What is one and the same for all tells none from another.
-            if one.rule.varies:
+            if one.rate.distinct > 1:
                 out.rates.setdefault(endpoint, {})[place] = one.rate
                 out._note(one.rate, one.at, place)
             family = siblings(endpoint, place)
@@ -151,8 +167,10 @@ class _Sum:
         self.hits += rule.hits * share
         self.missed += rule.missed * share
 
-    def learn(self, missed: int) -> Rate:
-        """The rate, where so many of those that are learned from are known to lack the token.
+    def learn(self, missed: int, before: Learned | None = None) -> Rate:
+        """The rate, with what was learned `before`.
+
+        `missed` of those that are learned from are known to lack the token.
 
         A token that only one side of a proxy has (its own cookie) is lacked by those that it handed
         on: then the share of all that lack it says more.
@@ -162,7 +180,11 @@ class _Sum:
             hits = min(asked, round(self.hits))
         else:
             hits = asked - max(missed, round(self.missed))
-        return Rate(asked, max(0, hits), self.rule.distinct)
+        rate = Rate(asked, max(0, hits), self.rule.distinct)
+        if before is None:
+            return rate
+        distinct = max(rate.distinct, before.distinct)
+        return Rate(rate.asked + before.asked, rate.hits + before.hits, distinct)
 
 
 def _of_siblings(rates: dict[int, Rate]) -> dict[int, Rate]:

@@ -123,6 +123,21 @@ def expand(paths: list[str]) -> list[str]:
     return list(seen)
 
 
+def whole(path: str, most: int) -> bytes:
+    """All of a file that is no capture, of `most` bytes at most.
+
+    Raises InputError when it cannot be read, or is longer.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    if len(data) > most:
+        raise InputError(f"{path}: has more than {most >> 20:,} MiB")
+    return data
+
+
 def size_of(paths: list[str]) -> int:
     """The bytes of all files together; 0 for standard input."""
     return sum(Path(path).stat().st_size for path in paths if Path(path).is_file())

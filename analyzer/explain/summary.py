@@ -117,7 +117,11 @@ def _sure(finding: Finding) -> str:
     """How sure what happened is; of what was weighed the odds too."""
     if not finding.weighed or finding.bits <= 0:
         return str(finding.confidence)
-    return f"{finding.confidence} ({odds(finding.bits)} for a fault)"
+    odds_on = f"{odds(finding.bits)} for a fault"
+    if finding.known is not None and finding.rests_on_baseline:
+        before, here = finding.known
+        odds_on += f", by a baseline: {before:,} requests of its endpoints there, {here:,} here"
+    return f"{finding.confidence} ({odds_on})"
 
 
 def _pointers(finding: Finding, tables: Tables) -> Iterator[Pointer]:

@@ -109,7 +109,7 @@ def _bodies(scene: Scene) -> Iterable[Bodies]:
     for finding in scene.incident.findings:
         if finding.kind is Kind.MISDELIVERED and finding.response is not None:
             frame = scene.tables.frame(finding.response)
-            found = bodies(finding, scene.judgement.endpoints, frame)
+            found = bodies(finding, scene.judgement.usual or scene.judgement.endpoints, frame)
             if found is not None:
                 yield found
 

@@ -17,13 +17,14 @@ from analyzer.baselines.form_model import Counted, FormModel
 from analyzer.baselines.habits import habits
 from analyzer.baselines.identities import Identities
 from analyzer.baselines.pace import Pace
+from analyzer.baselines.prior import Prior
 from analyzer.baselines.rates import Rates
 from analyzer.baselines.repeats import Repeats, suspicious
 from analyzer.baselines.summaries import summaries
 from analyzer.baselines.tokens import Echoes
 from analyzer.correlate.history import History, histories
 from analyzer.correlate.pool import Pool
-from analyzer.correlate.view import ERROR, NOT_MODIFIED, Counts, Id, Row, Tables
+from analyzer.correlate.view import ERROR, NOT_MODIFIED, Counts, Id, Key, Row, Tables
 from analyzer.features.shapes import UNKNOWN_FORM
 from analyzer.findings import broken, reuse, starvation, telling, unread
 from analyzer.findings.candidates import Candidates, candidates
@@ -35,7 +36,7 @@ from analyzer.findings.idle import Race, races
 from analyzer.findings.incidents import Asked, finding_id, grouped
 from analyzer.findings.leaks import leaks
 from analyzer.findings.messages import Look, Messages, Read
-from analyzer.findings.model import Judgement, Notice, Undecided, expected_false
+from analyzer.findings.model import Finding, Judgement, Notice, Undecided, expected_false
 from analyzer.findings.swaps import Verdicts
 from analyzer.findings.triage import REQUEST_TIMEOUT, Odd, triage
 from analyzer.findings.weights import Weigher
@@ -54,16 +55,23 @@ _OPEN_AT_END, _EXTRA_BYTES = int(Flag.OPEN_AT_END), int(Flag.EXTRA_BYTES)
 _AFTER_INTERIM = int(Flag.AFTER_INTERIM)
 
 
-def judge(tables: Tables, look: Look | None = None, read: Read | None = None) -> Judgement:
+def judge(
+    tables: Tables,
+    look: Look | None = None,
+    read: Read | None = None,
+    prior: Prior | None = None,
+) -> Judgement:
     """Judge all exchanges; `look` gives a closer look at the few connections that matter, and
-    `read` single messages.
+    `read` single messages. `prior` is what is known beforehand (see `baselines.prior`).
     """
+    prior = prior or Prior()
+    usual = prior.usual
     counts = tables.counts()
-    forms = FormModel(tables.forms, _counted(tables, counts))
-    echoes = _echoes(tables)
-    pace = Pace.of(tables)
-    asking = reuse.Habits.of(tables)
-    demands = Demands(counts.kept, counts.broken)
+    forms = FormModel(tables.forms, _counted(tables, counts, prior))
+    echoes = _echoes(tables, prior)
+    pace = Pace.of(tables, usual)
+    asking = reuse.Habits.of(tables, (prior.requests, prior.early))
+    demands = _demands(counts, prior)
     habitual = demands.habitual()
     identities = Identities.of(tables)
     given = np.union1d(suspicious(tables), np.array([*identities.showing], dtype=np.int64))
@@ -73,19 +81,20 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
         tables,
         forms,
         echoes,
-        Rates.of(tables),
+        Rates.of(tables, usual, prior.span),
         messages,
         {},
-        Repeats.around(tables, odd.suspects),
+        Repeats.around(tables, odd.suspects, usual),
         identities,
         demands,
+        {key: tokens.usual for key, tokens in prior.tokens() if tokens.examples},
     )
     found = candidates(tables, weigher, odd)
     shown = leaks(tables, identities, odd.suspects)
     behind_bodies = unread.suspects(tables, counts)
     also = [row for row, _ in behind_bodies]
     also += [row for leak in shown for row in (leak.row, leak.owner) if row is not None]
-    _look_closer(weigher, found, odd, also)
+    _look_closer(weigher, found, odd, also, prior)
     repeated = [one for pair in behind_bodies if (one := unread.shown(messages, *pair))]
     odd.add(one.row for one in repeated)
     verdicts = decide(tables, weigher, odd, found, asking, shown, repeated)
@@ -103,7 +112,7 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
     case = Case(
         tables,
         weigher.messages,
-        habits(tables, {row["connection"] for row in odd.rows}, counts.late),
+        habits(tables, {row["connection"] for row in odd.rows}, counts.late, prior.closes),
         pace,
         outstanding(tables, [swap.recipient for swap in verdicts.swaps][:MOST_LOOKED_AT]),
         *_starved(weigher, odd, verdicts),
@@ -112,6 +121,9 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
         {one.row.id: one for one in repeated},
     )
     alike = _together(case, _tell(case, odd, verdicts, out), out)
+    if prior.sources:
+        out.usual = summaries(tables, _with(counts, prior))
+        out.findings = [_known(f, tables, counts, prior) for f in out.findings]
     out.findings = grouped([replace(f, id=finding_id(f)) for f in out.findings], alike)
     out.expected_false = expected_false(out.findings)
     return out
@@ -229,20 +241,58 @@ def _undecided(tables: Tables, row: Row, out: Judgement) -> None:
 # --- learning, and looking -----------------------------------------------------------------
 
 
-def _counted(tables: Tables, counts: Counts) -> Counted:
+def _counted(tables: Tables, counts: Counts, prior: Prior) -> Counted:
     """What forms are learned from: responses that tell of no error and could be looked into."""
+    learned: Counter[Key] = Counter()
+    for of, code, number, many in prior.forms:
+        learned[of, code, number] += many
     chosen = sorted(
-        (*key, counts.served[key])
-        for key in counts.keys
+        (*key, counts.served[key] + learned[key], learned[key])
+        for key in counts.keys.keys() | learned.keys()
         if key[1] < ERROR and key[1] != NOT_MODIFIED and key[2] != UNKNOWN_FORM
     )
-    columns = np.array(chosen, dtype=np.int64).reshape(-1, 4).T
+    columns = np.array(chosen, dtype=np.int64).reshape(-1, 5).T
     variants = tables.variants
-    variant, status, form, count = columns
-    return Counted(variant, status, form, count, variants.endpoint, variants.neighbours)
+    variant, status, form, count, before = columns
+    return Counted(
+        variant,
+        status,
+        form,
+        count,
+        variants.endpoint,
+        variants.neighbours,
+        before if learned else None,
+    )
 
 
-def _echoes(tables: Tables) -> Echoes:
+def _with(counts: Counts, prior: Prior) -> Counts:
+    """The counts of forms and requests, here and as was learned before."""
+    found = Counts(keys=counts.keys.copy(), asked=counts.asked.copy())
+    for variant, status, form, count in prior.forms:
+        found.keys[variant, status, form] += count
+    found.asked.update({number: usual.requests for number, usual in prior.usual.items()})
+    return found
+
+
+def _known(finding: Finding, tables: Tables, counts: Counts, prior: Prior) -> Finding:
+    """A finding with how much is known of its endpoints, and whence."""
+    names = {one.endpoint for one in (finding.request, finding.owner) if one is not None}
+    names |= {finding.resembles}
+    numbers = [n for n, endpoint in enumerate(tables.names) if endpoint.name in names]
+    known = sum(map(prior.known, numbers)), sum(counts.asked[n] for n in numbers)
+    return replace(finding, known=known) if finding.weighed and known[0] else finding
+
+
+def _demands(counts: Counts, prior: Prior) -> Demands:
+    """How far the protocol's demands are heeded, here and as was learned before."""
+    kept, broken = counts.kept.copy(), counts.broken.copy()
+    for number, usual in prior.usual.items():
+        kept[number] += usual.kept
+        broken[number] += usual.broken
+    return Demands(kept, broken)
+
+
+def _echoes(tables: Tables, prior: Prior) -> Echoes:
     """What tokens the endpoints' responses repeat, each response counted once."""
     judged = tables.joined.judged
     return Echoes.of(
@@ -252,10 +302,13 @@ def _echoes(tables: Tables) -> Echoes:
         tables.shares().tolist(),
         lambda position: bool(judged[position[0]]),
         tables.teaches,
+        dict(prior.tokens()),
     )
 
 
-def _look_closer(weigher: Weigher, found: Candidates, odd: Odd, also: list[Row]) -> None:
+def _look_closer(
+    weigher: Weigher, found: Candidates, odd: Odd, also: list[Row], prior: Prior
+) -> None:
     """Look at the connections of all that may become a finding, and of examples beside them.
 
     `also` are others that may become one.
@@ -281,7 +334,7 @@ def _look_closer(weigher: Weigher, found: Candidates, odd: Odd, also: list[Row])
     beside = [row for some in every for row in some]
     weigher.messages.take(rows, [*silent[:MOST_LOOKED_AT], *also], beside)
     weigher.named.update(_named(weigher, rows))
-    weigher.repeats = Repeats.around(tables, rows)
+    weigher.repeats = Repeats.around(tables, rows, prior.usual)
 
 
 def _lacking(weigher: Weigher, odd: Odd, endpoints: set[int]) -> dict[int, list[Row]]:

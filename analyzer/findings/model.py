@@ -189,7 +189,14 @@ class Finding:
     weighed: tuple[Weighed, ...] = ()
     explanations: tuple[Explained, ...] = ()
     bits: float = 0.0  # for a fault over all benign reasons together
+    # Requests of its endpoints that were learned from: in baselines, and in the capture itself.
+    known: tuple[int, int] | None = field(default=None, metadata=UNTOLD)
     resembles: str = ""  # the endpoint whose form the response has, where no owner is in sight
+
+    @property
+    def rests_on_baseline(self) -> bool:
+        """Whether most of what is known of its endpoints comes from a baseline."""
+        return self.known is not None and self.known[0] > self.known[1]
 
     @property
     def is_extra(self) -> bool:
@@ -243,6 +250,8 @@ class Judgement:
     nameless: int = 0
     connections: int = 0
     endpoints: list[EndpointSummary] = field(default_factory=list)
+    # The same, with what baselines and documents know; what findings are held against.
+    usual: list[EndpointSummary] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     undecided: list[Undecided] = field(default_factory=list)

@@ -32,6 +32,8 @@ class Outputs:
     json: str | None = None
     html: str | None = None
     exchanges: str | None = None
+    learned: str | None = None
+    openapi: str | None = None
     evidence: str | None = None  # a directory
     force: bool = False
 
@@ -42,6 +44,8 @@ class Outputs:
             ("--json", self.json),
             ("--html", self.html),
             ("--exchanges", self.exchanges),
+            ("--output", self.learned),
+            ("--openapi", self.openapi),
         ):
             if path is not None:
                 yield option, path
@@ -57,16 +61,19 @@ def is_standard_output(path: str | None) -> bool:
     return path in _NAMES_OF_IT
 
 
-def check(outputs: Outputs, inputs: Iterable[str]) -> None:
+def check(outputs: Outputs, inputs: Iterable[str], beside: Iterable[str] = ()) -> None:
     """Raises InputError when the outputs cannot be written, or must not be.
 
-    `inputs` are the files that will be read; "-" is standard input.
+    `inputs` are the captures that will be read; "-" is standard input. Of those `beside` other
+    things are read.
     """
     read = identities(inputs)
+    also = identities(beside)
     _refuse_standard_output(read)
     for _, path in outputs.files():
         if not is_standard_output(path):
             refuse_inputs(path, read)
+            refuse_inputs(path, also, "a file")
             files.check(path, force=outputs.force)
     exchanges = outputs.exchanges
     if exchanges is not None and not is_standard_output(exchanges):
@@ -86,12 +93,12 @@ def identities(paths: Iterable[str]) -> dict[Identity, str]:
     return found
 
 
-def refuse_inputs(path: str, read: dict[Identity, str]) -> None:
+def refuse_inputs(path: str, read: dict[Identity, str], what: str = "a capture") -> None:
     """Raises InputError when writing to `path` would be writing to something that is read."""
     one = _identity(path)
     if one is not None and one in read:
         name = "" if read[one] == path else f" ({read[one]})"
-        raise InputError(f"{path}: is a capture that is read{name}: an input is never an output")
+        raise InputError(f"{path}: is {what} that is read{name}: an input is never an output")
 
 
 def _refuse_standard_output(read: dict[Identity, str]) -> None:

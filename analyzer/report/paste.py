@@ -25,11 +25,19 @@ class Commands:
     program: str
     captures: Sequence[str]
     limits: Sequence[str] = ()
+    baselines: Sequence[str] = ()
+    documents: Sequence[str] = ()
 
     def explain(self, incident: str) -> str:
         """The command that tells one incident."""
         limits = [part for limit in self.limits for part in ("--limit", quoted(limit))]
-        options = [*limits, "--finding", quoted(incident)]
+        known = [
+            part
+            for option, paths in (("--baseline", self.baselines), ("--expect", self.documents))
+            for path in paths
+            for part in (option, _path(path))
+        ]
+        options = [*limits, *known, "--finding", quoted(incident)]
         names = " ".join(_path(path) for path in self.captures)
         if len(names) > LONGEST:
             names = "CAPTURE..."

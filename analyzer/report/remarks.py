@@ -5,10 +5,11 @@ harmless.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 from analyzer.anomalies import LACKING, SENTENCES
+from analyzer.baselines.prior import Fit
 from analyzer.explain.model import Group, Summary
 from analyzer.limits import value
 from analyzer.report.clocks import compared
@@ -69,6 +70,43 @@ def happened(group: Group) -> str:
 def sure(summary: Summary) -> str:
     """How sure what happened is, and the frames to look at."""
     return " ".join(text for text in (f"How sure: {summary.sure}.", summary.where) if text)
+
+
+def basis(report: Report) -> Iterator[str]:
+    """What was known before, and what of it fits the captures."""
+    if report.basis is None:
+        return
+    for source in report.basis.baselines:
+        yield (
+            f"Judged with {source.path}: {counted(source.exchanges, 'exchange')} of "
+            f"{counted(source.endpoints, 'endpoint')} learned before."
+        )
+    if report.basis.baselines:
+        yield from _unfitting("The baseline", report.basis.servers)
+    for source, fits in zip(report.basis.documents, report.basis.stated, strict=True):
+        yield f"Judged with {source.path}, which describes {counted(source.endpoints, 'endpoint')}."
+        yield from _unfitting(source.path, fits)
+
+
+def _unfitting(what: str, fits: Sequence[Fit]) -> Iterator[str]:
+    """The servers that a baseline or a document does not fit, the first ones by name."""
+    none = [fit for fit in fits if not fit.fits]
+    if fits and len(none) == len(fits):
+        yield f"{what} fits no server here: it knows less than half of what each is asked for."
+        return
+    for fit in none[:MOST_DESCRIBED]:
+        yield (
+            f"{what} does not fit the server at {fit.server}: it knows {fit.known:,} of its "
+            f"{counted(fit.requests, 'request')}, which were judged without it."
+        )
+    if len(none) > MOST_DESCRIBED:
+        yield f"{what} does not fit {len(none) - MOST_DESCRIBED:,} more servers."
+    for fit in fits:
+        if fit.fits and fit.known < fit.requests:
+            yield (
+                f"{what} knows {fit.known:,} of the {counted(fit.requests, 'request')} to "
+                f"{fit.server}; the others' endpoints are not in it."
+            )
 
 
 def judged(report: Report) -> Iterator[str]:

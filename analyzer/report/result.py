@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer import limits
 from analyzer.anomalies import FATES, Anomalies
+from analyzer.baselines.prior import Fit
 from analyzer.capture.frames import Capture
 from analyzer.correlate.frames import Frame
 from analyzer.correlate.model import Request, Response
@@ -33,6 +34,29 @@ class Verified:
     sha256: list[str] = field(default_factory=list)  # of every capture
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file of what was known before: its path, and how much is behind it."""
+
+    path: str
+    exchanges: int
+    endpoints: int
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What was known before the captures were read.
+
+    `servers` says what the baselines together know of each server, the documents' `stated` what
+    each of them does.
+    """
+
+    baselines: tuple[Source, ...] = ()
+    documents: tuple[Source, ...] = ()
+    servers: tuple[Fit, ...] = ()
+    stated: tuple[tuple[Fit, ...], ...] = ()
+
+
 @dataclass(repr=False)
 class Report:
     """What a scan found. `findings`, `exchanges` and `endpoints` are pandas frames.
@@ -47,6 +71,7 @@ class Report:
     tables: Tables
     tell: Callable[[Sequence[Finding], Tables, int], Overview]
     verified: Verified | None = None
+    basis: Basis | None = None
 
     @property
     def partial(self) -> bool:
@@ -157,6 +182,18 @@ def as_dict(report: Report) -> dict[str, Any]:
         ],
         "undecided": [{"request": _timed(one.request), "why": one.why} for one in judged.undecided],
         "unjudged": [asdict(one) for one in report.coverage.unjudged],
+        **({} if report.basis is None else {"basis": _basis(report.basis)}),
+    }
+
+
+def _basis(basis: Basis) -> dict[str, Any]:
+    return {
+        "baselines": [asdict(one) for one in basis.baselines],
+        "servers": [asdict(fit) for fit in basis.servers],
+        "documents": [
+            {"path": one.path, "endpoints": one.endpoints, "servers": [asdict(f) for f in fits]}
+            for one, fits in zip(basis.documents, basis.stated, strict=True)
+        ],
     }
 
 
@@ -231,7 +268,12 @@ def _finding(report: Report, finding: Finding) -> dict[str, Any]:
         "causes": _shown(report, finding.causes),
         "weighed": _shown(report, finding.weighed),
         "comments": [one._asdict() for one in found],
+        **({} if finding.known is None else {"known": _known(finding.known)}),
     }
+
+
+def _known(known: tuple[int, int]) -> dict[str, int]:
+    return {"before": known[0], "here": known[1]}
 
 
 def _shown(

@@ -144,7 +144,12 @@ def _nothing_judged(report: Report, out: Out) -> None:
     for text in remarks.advice(report):
         mark = "->" if out.console.options.ascii_only else "→"
         out.say(text, indent=2 + len(mark), label=f" {mark}")
-    for text in (*remarks.lacking(report), *remarks.limits(report), remarks.read(report)):
+    for text in (
+        *remarks.basis(report),
+        *remarks.lacking(report),
+        *remarks.limits(report),
+        remarks.read(report),
+    ):
         out.say(text)
 
 
@@ -152,7 +157,7 @@ def _relied_on(report: Report, out: Out, *, full: bool) -> None:
     """How much was judged, what was not, and what was read."""
     judged, unjudged = report.coverage
     requests = report.judgement.requests
-    for text in remarks.judged(report):
+    for text in (*remarks.judged(report), *remarks.basis(report)):
         out.say(text)
     of_requests = [one for one in unjudged if one.what == "requests"]
     if judged < requests:

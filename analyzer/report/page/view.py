@@ -137,6 +137,7 @@ def _verdict(report: Report, summaries: Sequence[Summary]) -> tuple[str, str, It
 def _judged(report: Report) -> Iterator[str]:
     """How much was judged, and all that bears on it."""
     yield from remarks.judged(report)
+    yield from remarks.basis(report)
     if remarks.not_judged(report):
         yield f"{remarks.not_judged(report)}; the reasons are below."
     yield from remarks.limits(report)
