@@ -87,6 +87,9 @@ ALLOWED: dict[str, set[str]] = {
     # tables and models alone: see below
     "explain": {"capture", "second_pass", "correlate", "baselines", "findings", "secrets"},
     "report": {"capture", "correlate", "baselines", "findings", "explain", "secrets"},
+    # beside the wire; composes all of it
+    "watch": {"pipeline", "dossier", "capture", "correlate", "baselines", "findings", "explain",
+              "report", "sockets", "errors", "stopping", "__init__"},
     # what everybody may import
     "anomalies": set(),
     "compiled": {"kernels"},
@@ -95,6 +98,7 @@ ALLOWED: dict[str, set[str]] = {
     "limits": {"errors"},
     "tables": set(),
     "stopping": set(),
+    "sockets": set(),
     "secrets": set(),
     # shares nothing with the stages but their result
     "verification": {"correlate", "findings", "report", "rejoined"},
