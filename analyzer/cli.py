@@ -408,11 +408,12 @@ def _check(outputs: "Outputs", captures: tuple[str, ...], limit: tuple[str, ...]
     from analyzer import limits
 
     limits.use(limits.parsed(limit))
-    from analyzer import pipeline
+    from analyzer import dossier, pipeline
     from analyzer.report.outputs import check
 
     try:
         inputs = pipeline.inputs(list(captures))
+        inputs += dossier.beside(inputs)
     except InputError:
         inputs = list(captures)  # what is the matter with them is told when they are to be read
     check(outputs, inputs)
@@ -450,12 +451,13 @@ def _show_messages(examination: "Examination", *, show_secrets: bool) -> None:
 def _examine(captures: list[str], jobs: int, pace: "Pace") -> "Examination":
     import gc
 
-    from analyzer import pipeline
+    from analyzer import dossier, pipeline
 
+    sockets = dossier.sockets_in(dossier.beside(pipeline.inputs(captures)))
     # Nothing built here has cycles that matter, and looking for some takes a tenth of the time.
     gc.disable()
     with _progress(captures) as advance:
-        return pipeline.examine(captures, progress=advance, jobs=jobs, pace=pace)
+        return pipeline.examine(captures, progress=advance, jobs=jobs, pace=pace, sockets=sockets)
 
 
 class _Silent:

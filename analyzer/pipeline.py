@@ -37,6 +37,7 @@ from analyzer.features.echoes import renumbered
 from analyzer.features.endpoints import Endpoint, Route
 from analyzer.features.endpoints import endpoints as resolve
 from analyzer.features.shapes import UNKNOWN_FORM, Form, text
+from analyzer.findings.held import by_sockets
 from analyzer.findings.judge import judge
 from analyzer.findings.model import Finding
 from analyzer.findings.where import locate
@@ -60,6 +61,7 @@ from analyzer.second_pass import (
     Watch,
     wanted,
 )
+from analyzer.sockets import Snapshot
 from analyzer.stopping import Pace
 from analyzer.tables import MOST_REFUSALS
 from analyzer.tcp.blocks import Arranged, Rows, arrange, share
@@ -434,13 +436,15 @@ Windows = dict[int, tuple[int, int]]  # connections, and from when to when to lo
 class Examination:
     """A report, and what it takes to read some of its connections again.
 
-    `look` is the second look at connections, with times by the reference clock.
+    `look` is the second look at connections, with times by the reference clock. `sockets` is what
+    was known of them beside the captures.
     """
 
     report: Report
     interfaces: Interfaces
     spool: files.Spool | None
     look: Callable[[Windows], dict[int, Reread]]
+    sockets: tuple[Snapshot, ...] = ()
 
     def incidents(self) -> list[Incident]:
         """The findings as incidents, the worst first."""
@@ -524,8 +528,12 @@ def examine(
     progress: Progress | None = None,
     jobs: int = 1,
     pace: Pace | None = None,
+    sockets: Sequence[Snapshot] = (),
 ) -> Examination:
-    """What `scan` does, and its report with the means to look again."""
+    """What `scan` does, and its report with the means to look again.
+
+    `sockets` is what the kernel told of the connections while they were open.
+    """
     found = files.expand(paths)
     if files.size_of(found) < WORTH_SHARING:
         jobs = 1
@@ -552,9 +560,10 @@ def examine(
         return read(captures, interfaces, places, spool=spool)
 
     judgement = locate(tables, judge(tables, closer, alone))
+    judgement.findings = by_sockets(judgement.findings, sockets, tables.frame)
     extraction.anomalies.count("odd-limit", tables.left_out)
     report = Report(captures, extraction.anomalies, judgement, tables, in_brief)
-    return Examination(report, interfaces, spool, closer)
+    return Examination(report, interfaces, spool, closer, tuple(sockets))
 
 
 def in_brief(findings: Sequence[Finding], tables: Tables, most: int) -> Overview:

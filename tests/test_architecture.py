@@ -24,12 +24,13 @@ ALLOWED: dict[str, set[str]] = {
     # composes the pipeline, stories and files
     "dossier": {
         "pipeline", "capture", "second_pass", "explain", "findings", "report", "__init__", "errors",
+        "sockets",
     },
     # composes the stages
     "pipeline": {
         "ahead", "capture", "packets", "tcp.blocks", "tcp.halves", "tcp.streams", "extraction",
         "http", "features.echoes", "features.endpoints", "features.shapes", "correlate", "findings",
-        "report", "second_pass", "explain", "stopping",
+        "report", "second_pass", "explain", "stopping", "sockets",
     },
     # compose http and features over the bytes of streams: each message, whole blocks
     "extraction": {
@@ -82,7 +83,7 @@ ALLOWED: dict[str, set[str]] = {
     "findings": {
         "correlate", "baselines", "second_pass", "features.endpoints", "features.shapes",
         "features.forms", "features.echoes", "features.demanded", "features.asked",
-        "features.sketch",
+        "features.sketch", "sockets",
     },
     # tables and models alone: see below
     "explain": {"capture", "second_pass", "correlate", "baselines", "findings", "secrets"},

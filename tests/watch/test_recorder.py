@@ -144,9 +144,14 @@ while :; do sleep 0.05; done
 """
     before = time.time_ns()
     made = Made(tmp_path / "ring", fake(script))
+
+    def ticked() -> bool:
+        made.feed.tick()
+        return bool(made.losses.all)
+
     made.feed.begin()
     try:
-        until(lambda: (made.feed.tick(), made.losses.all)[1])
+        until(ticked)
         made.feed.tick()
         time.sleep(0.2)
     finally:
