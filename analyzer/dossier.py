@@ -6,7 +6,7 @@ as that takes; the file is scanned to find out, and says what came of it.
 
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath
@@ -57,15 +57,20 @@ def paths(folder: str, incidents: Sequence[Incident]) -> list[tuple[Incident, st
     return [(i, f"{stem}.pcapng", f"{stem}.json") for i, stem in stems]
 
 
-def write(examination: Examination, folder: str, *, force: bool) -> list[Written]:
-    """Write the evidence of all incidents to `folder`, which is made if need be.
+def write(
+    examination: Examination, folder: str, *, force: bool, only: Container[str] | None = None
+) -> list[Written]:
+    """Write the evidence of all incidents, or of those with the ids `only`, to `folder`.
+
+    It is made if need be.
 
     Raises InputError when a file exists and may not be replaced, is one of the captures, or cannot
     be written.
     """
     if examination.spool is not None and examination.spool.lost:
         raise InputError("standard input could not be kept (TMPDIR is full?): no evidence written")
-    wanted = paths(folder, examination.incidents())
+    chosen = [i for i in examination.incidents() if only is None or i.id in only]
+    wanted = paths(folder, chosen)
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -136,7 +136,7 @@ def extract(
     pace = pace or Pace()
     pace.share(PROCESSES)
     with ProcessPoolExecutor(
-        jobs - 1, mp_context=PROCESSES, initializer=_prepare, initargs=(pace, changed_limits())
+        jobs - 1, mp_context=PROCESSES, initializer=prepare, initargs=(pace, changed_limits())
     ) as pool:
         others = [pool.submit(_extract_part, paths, part, jobs, block) for part in range(1, jobs)]
         try:
@@ -159,7 +159,7 @@ def extract(
 _pace: Pace | None = None  # of this process, where it is one of several
 
 
-def _prepare(pace: Pace | None, changed: dict[str, int]) -> None:
+def prepare(pace: Pace | None, changed: dict[str, int]) -> None:
     """Prepare a process: it ends when the one that started it says so, or is no more, not on a
     signal to all.
     """

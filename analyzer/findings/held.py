@@ -5,9 +5,10 @@ excludes a cause only as of its moment: a descriptor must be lost before the res
 that the server owned the connection *after* that excludes it, and before that does not.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import NamedTuple
 
 from analyzer.correlate.frames import Frame
@@ -68,7 +69,7 @@ def _with(
         causes = _excluded(finding, _sentence(served), at)
     elif last.socket.standing is Standing.UNACCEPTED and finding.kind is Kind.UNANSWERED:
         causes = _unaccepted(causes, _sentence(last), at)
-    facts = tuple(dict.fromkeys(Fact(_sentence(one), at) for one in looks))
+    facts = tuple(Fact(text, at) for text in _sentences(looks))
     return replace(
         finding, causes=causes, cause=causes[0].cause, evidence=(*finding.evidence, *facts)
     )
@@ -93,14 +94,27 @@ def _looks(request: Request, snapshots: Sequence[Snapshot]) -> list[_Look]:
             names = (*socket.names, (socket.client, socket.server))
             if any(client == request.client and server in servers for client, server in names):
                 found.append(_Look(snapshot, socket))
-    return [one for one in found if one.socket.standing not in _OVER]
+    found = [one for one in found if one.socket.standing not in _OVER]
+    # That one was not seen is said only where none ever was.
+    return [one for one in found if one.socket.state] or found[:1]
+
+
+def _sentences(looks: Sequence[_Look]) -> Iterator[str]:
+    """What all looks showed; those that showed the same, one after the other, in one sentence."""
+    for _, alike in groupby(looks, key=lambda one: (one.socket.standing, one.socket.holders)):
+        first, *more = alike
+        still = f"; the same still at {_clock(more[-1].snapshot.time)}" if more else ""
+        yield _sentence(first) + still
+
+
+def _clock(time: int) -> str:
+    return datetime.fromtimestamp(time / 1e9, UTC).strftime("%H:%M:%S.%f")[:-3] + "Z"
 
 
 def _sentence(look: _Look) -> str:
     """What one look showed."""
     snapshot, socket = look
-    time = datetime.fromtimestamp(snapshot.time / 1e9, UTC).strftime("%H:%M:%S.%f")[:-3]
-    begin = f"at {time}Z the kernel was asked whose the waiting connection was"
+    begin = f"at {_clock(snapshot.time)} the kernel was asked whose the waiting connection was"
     match socket.standing:
         case Standing.SERVER:
             serving = [one for one in socket.holders if one.role == "serves"]

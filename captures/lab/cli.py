@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from captures.lab import recording, scenario
+from captures.lab import recording, scenario, watching
 from captures.lab import soak as soaking
 from captures.lab.errors import LabError, RecordingFailed
 
@@ -74,6 +74,37 @@ def _record(variant: scenario.Variant, out: Path, tries: int, keep: bool) -> boo
         f"{len(told['planted']):3} planted  {frames:7} frames"
     )
     return True
+
+
+@main.command()
+@click.argument("name", default="story", metavar="[SCENARIO]")
+@click.option("--node", help="With this version of Node.")
+@click.option(
+    "--keep",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the watch keeps its packets and evidence; without it nothing stays.",
+)
+def watch(name: str, node: str | None, keep: Path | None) -> None:
+    """Run a scenario live, with `wrangler-forensics watch` beside it; needs root on Linux.
+
+    What the watch says appears as it says it: the alarm while the first client still waits, and
+    who holds its connection.
+    """
+    try:
+        chosen = scenario.choose((name,), scenario.load_all(), node)[-1]
+        click.echo(f"{chosen.name}: {chosen.scenario.title}")
+        told = watching.show(chosen, click.echo, keep=keep)
+    except LabError as error:
+        click.echo(f"captures.lab: {error}", err=True)
+        sys.exit(2)
+    except RecordingFailed as failure:
+        click.echo(f"captures.lab: {failure}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        click.echo("captures.lab: interrupted; everything was taken down", err=True)
+        sys.exit(130)
+    for one in told.incidents:
+        click.echo(f"{one['verdict']} {one['incident']}: {one['cause']}: {one['title']}")
 
 
 @main.command()

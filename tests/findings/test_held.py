@@ -20,7 +20,9 @@ SLEEPS = Holder(71, "sleep", 3, 70, role="bystander", because="it was started by
 def look(at: int, standing: Standing, *holders: Holder, client: str = "10.0.1.1:41001") -> Snapshot:
     """A look at the first client's connection, `at` seconds after its request was sent."""
     names = ((client, "10.0.0.2:8080"),)
-    inner = Socket("172.17.0.1:5", "172.17.0.2:3000", standing, names, holders=holders)
+    inner = Socket(
+        "172.17.0.1:5", "172.17.0.2:3000", standing, names, "ESTABLISHED", holders=holders
+    )
     listener = Listener("0.0.0.0:3000", 5, 4, 9)
     time = LATER + at * SECOND + 100 * MILLISECOND
     return Snapshot(time, 1_000_000, sockets=(inner,), listeners=(listener,))
