@@ -119,8 +119,8 @@ def test_where_packets_may_be_missing_it_is_undecided(
     since: float, until: float, undecided: bool
 ) -> None:
     played = Played()
-    moments = (START + int(one * SECOND) for one in (since, until))
-    played.losses.add(Loss(*moments, "the kernel dropped packets"))
+    begin, end = (START + int(one * SECOND) for one in (since, until))
+    played.losses.add(Loss(begin, end, "the kernel dropped packets"))
     told = replace(NOTHING, suspects=(suspect(asked(1)),))
     played.round(4, told)
     assert played.round(30, told) == ["settled"]
