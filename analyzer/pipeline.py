@@ -566,6 +566,12 @@ def examine(
     return Examination(report, interfaces, spool, closer, tuple(sockets))
 
 
+def extracted(paths: list[str]) -> tuple[Tables, list[Capture]]:
+    """What judging would see of the captures at `paths` (files), not judged."""
+    extraction, captures, interfaces = extract(paths)
+    return _tables(extraction, captures, interfaces), captures
+
+
 def in_brief(findings: Sequence[Finding], tables: Tables, most: int) -> Overview:
     """The incidents that findings make, the worst first: the first `most` groups of them."""
     return overview(incidents(findings, tables), tables, most)

@@ -171,10 +171,19 @@ class Alarms:
         if fate is not None:
             yield self._end(alarm, What.WITHDRAWN, fate)
 
+    def glance(self, told: Round, now: int) -> list[Event]:
+        """What a look at a short window shows: which requests wait too long by then."""
+        self.learned.take(told.longest)
+        return self._too_long(told.waiting, now)
+
     def overdue(self, now: int) -> list[Event]:
-        """The requests that have waited too long by now, and are not told of yet."""
+        """The requests of the last round that have waited too long by now, if nothing came."""
+        return self._too_long(self._waiting, now)
+
+    def _too_long(self, waiting: Iterable[Asked], now: int) -> list[Event]:
+        """Alarms for those that are not told of yet."""
         events = []
-        for one in self._waiting:
+        for one in waiting:
             if now - one.time <= self.learned.patience(one.endpoint):
                 continue
             if any(alarm.has(one) for alarm in self.open) or any(map(one.is_same, self._told)):

@@ -16,7 +16,7 @@ from typing import Any
 from analyzer.errors import InputError
 from analyzer.report.escape import rfc3339
 from analyzer.sockets import Snapshot, Standing, closed_since
-from analyzer.watch import asking, kernel
+from analyzer.watch import asking, kernel, windows
 from analyzer.watch.alarms import Alarm, Alarms, Event, What
 from analyzer.watch.asking import Scope, Wanted
 from analyzer.watch.hooks import Hooks
@@ -25,12 +25,13 @@ from analyzer.watch.recorder import Feed, Recorder, StandardInput
 from analyzer.watch.ring import Bounds, Loss, Ring, Say
 from analyzer.watch.store import Store
 from analyzer.watch.windows import ForeignRing, Window
-from analyzer.watch.worker import Failed, Judge, Keep, Worker
+from analyzer.watch.worker import Failed, Glance, Judge, Keep, Worker
 
 TICK = 0.2  # seconds
 EVERY = 1.0  # seconds between two rounds, at least
-SHARE = 0.2  # of the time, at most, that rounds take; half of it while an alarm is open
-ALARMED = 0.5
+SHARE = 0.15  # of the time, at most, that rounds take, and that glances take
+ALARMED = 0.5  # while an alarm is open
+SHORT = 0.4  # seconds; while rounds take less, nothing is gained by glances
 ASK_EVERY = 1.0  # seconds between two looks at the sockets of an alarm
 STATUS_EVERY = 5.0
 STATE_EVERY = 60.0
@@ -93,8 +94,10 @@ class Watch:
         self._keeping: Event | None = None
         self._asked: tuple[Asked, ...] = ()
         self._judged: tuple[int, int] = (0, 0)  # what the last round was given
-        self._given = (0, 0)  # the time (ns) when it was, and the bytes recorded by then
-        self._next_round = 0.0
+        # The time (ns), and the bytes recorded by then, of the round under way and of the last one.
+        self._given = self._known = (0, 0)
+        self._next_round = self._next_glance = 0.0
+        self._took = 0.0  # seconds, of the last round
         self._due: dict[str, float] = {}
         self._clock = time.time() - time.monotonic()
         self._problems: set[str] = set()
@@ -258,7 +261,7 @@ class Watch:
         """
         if not isinstance(self.feed, Recorder):
             return self.last
-        given, written = self._given
+        given, written = self._known
         nothing_came = self.feed.ring.written == written
         return max(self.last, (time.time_ns() if nothing_came else given) - int(LAG * _NS))
 
@@ -311,6 +314,16 @@ class Watch:
             )
         elif rounds and time.monotonic() >= self._next_round and self._has_grown():
             self._give_round()
+        elif rounds and self._took > SHORT and time.monotonic() >= self._next_glance:
+            self._give_glance()
+
+    def _give_glance(self) -> None:
+        short = Window(self.window.floor, windows.GLANCE_TIME, windows.GLANCE_BYTES)
+        self._given = time.time_ns(), 0
+        paths = [str(one.path) for one in short.choose(self.ring.files())]
+        if paths and self._is_live:
+            self.worker.give(Glance(tuple(paths)))
+        self._next_glance = time.monotonic() + EVERY
 
     def _paths_for(self, alarm: Alarm) -> list[str]:
         held = max(0, self._now() - alarm.since) / _NS
@@ -341,9 +354,17 @@ class Watch:
             return
         took = self.worker.took
         share = ALARMED if self.alarms.open else SHARE
-        self._next_round = time.monotonic() + max(EVERY, took * (1 - share) / share)
+        again = time.monotonic() + max(EVERY, took * (1 - share) / share)
+        if isinstance(task, Glance):
+            self._next_glance = again
+            if isinstance(told, Round):
+                seen = max(told.last, self._given[0] - int(LAG * _NS))
+                self._tell(self.alarms.glance(told, seen))
+            return
+        self._next_round, self._took = again, took
         if isinstance(told, Round):
             self.counts.rounds += 1
+            self._known = self._given
             self.counts.frames, self.counts.judged = told.frames, told.judged
             self.last = told.last
             self.unjudged = told.unjudged
@@ -522,7 +543,7 @@ class Watch:
             "bytes_recorded": self.ring.written if isinstance(self.ring, Ring) else None,
             "last_frame": rfc3339(self.last) if self.last else None,
             "seconds_since_last_frame": None if lag is None else round(lag, 1),
-            "seconds_of_last_round": round(self.worker.took, 3),
+            "seconds_of_last_round": round(self._took, 3),
             "deaths_of_judge": self.worker.deaths,
             "not_judged": self.unjudged or None,
             "open_alarms": [alarm.text for alarm in self.alarms.open],

@@ -17,6 +17,9 @@ from analyzer.watch.ring import Kept
 
 TIME = 600.0  # seconds
 BYTES = 64 << 20
+# Of a glance: so short that it is cheap, so long that a request that waits in it is overdue.
+GLANCE_TIME = 15.0
+GLANCE_BYTES = 4 << 20
 HELD = 8  # times as many bytes while an alarm is open
 BEFORE = 10.0  # seconds before an alarm's first request that are held
 _COMPRESSED = re.compile(r"\.(gz|zst|xz|bz2|lz4)$")

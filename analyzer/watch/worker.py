@@ -34,6 +34,13 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
+class Glance:
+    """See which requests wait at the end of a short window."""
+
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Keep:
     """Write the evidence of incidents."""
 
@@ -51,7 +58,7 @@ class Failed:
     gone: bool = False
 
 
-Task = Judge | Keep
+Task = Judge | Glance | Keep
 Answer = Round | list[Kept] | Failed
 
 
@@ -60,6 +67,8 @@ def do(task: Task) -> Answer:
     try:
         if isinstance(task, Judge):
             return judging.judge(task.paths, task.after)
+        if isinstance(task, Glance):
+            return judging.glance(task.paths)
         return judging.keep(task.paths, task.folder, task.incidents, task.sockets)
     except InputError as error:
         return Failed("; ".join(map(str, error.args)))

@@ -43,10 +43,12 @@ def show(
     more: Sequence[str] = (),
     interface: str = "docker0",
     prefix: str = "wfw",
+    meanwhile: Callable[[int, Path], None] = lambda _pid, _folder: None,
 ) -> Watched:
     """Run a scenario and a watch beside it; `say` is given each line of the watch as it comes.
 
-    `keep` is the watch's folder, which then stays; `more` are further options of it.
+    `keep` is the watch's folder, which then stays; `more` are further options of it. `meanwhile` is
+    called many times a second with the watch's pid and its folder.
     """
     recording.check(variant)
     tools.require(["tcpdump"])
@@ -83,9 +85,11 @@ def show(
             told = len(lines)
             if watch.poll() is not None:
                 raise RecordingFailed(f"the watch ended: {lines[-3:]}")
+            meanwhile(watch.pid, kept)
             if not until and not timeline and all(one.poll() is not None for one in clients):
                 until = time.time() + AFTER
             time.sleep(0.05)
+        # `ip netns exec` has become the watch: it has its pid.
         watch.send_signal(signal.SIGTERM)
         watch.wait(ENDING)
         lines = run.processes.text("watch").splitlines()

@@ -65,6 +65,16 @@ def test_it_comes_between_rounds_too() -> None:
     assert played.alarms.overdue(START + 4 * SECOND) == []
 
 
+def test_a_glance_tells_what_waits_and_nothing_else() -> None:
+    played = Played()
+    played.round(3, replace(NOTHING, suspects=(suspect(asked(1)),)))
+    short = replace(NOTHING, waiting=(asked(2), asked(3, at=2)))
+    (event,) = played.alarms.glance(short, START + 3 * SECOND)
+    assert (event.what, event.alarm.asked) == (What.RAISED, [asked(2)])
+    assert played.alarms.glance(NOTHING, START + 4 * SECOND) == []
+    assert len(played.alarms.open) == 2  # what a glance does not show it does not end
+
+
 def test_how_long_answers_take_is_remembered_over_rounds() -> None:
     learned = Learned()
     assert learned.patience("GET /a") == UNKNOWN

@@ -20,7 +20,7 @@ from analyzer.watch.judging import Round
 from analyzer.watch.ring import Bounds, Kept, Loss, Losses
 from analyzer.watch.store import Store
 from analyzer.watch.windows import ForeignRing, Window
-from analyzer.watch.worker import Failed, Judge, Keep, Worker
+from analyzer.watch.worker import Failed, Glance, Judge, Keep, Worker
 from tests.builder import in_time, pcap
 from tests.findings.stable import epilogue, ordinary, swap
 from tests.watch.test_recorder import until
@@ -61,6 +61,10 @@ def test_another_process_judges_and_keeps_and_may_be_killed(tmp_path: Path) -> N
         }  # fmt: skip
         assert told.waiting == ()  # its client has left
         assert told.longest["GET /horses/{id}/vet-report"][1] > 8
+        worker.give(Glance((str(path),)))
+        short = answer(worker)
+        assert isinstance(short, Round)
+        assert (short.longest, short.last, short.suspects) == (told.longest, told.last, ())
         first = worker.pid
         worker.give(Judge(("/nowhere.pcap",)))
         assert answer(worker) == Failed("/nowhere.pcap: no such file")
