@@ -16,7 +16,8 @@ from analyzer.errors import InputError
 from analyzer.watch.ring import Kept
 
 TIME = 600.0  # seconds
-BYTES = 64 << 20
+# Some 15,000 exchanges of a kilobyte, and a second to judge: more would be learned from, and later.
+BYTES = 16 << 20
 # Of a glance: so short that it is cheap, so long that a request that waits in it is overdue.
 GLANCE_TIME = 15.0
 GLANCE_BYTES = 4 << 20
