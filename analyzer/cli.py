@@ -406,7 +406,17 @@ def _told() -> Iterator[None]:
     except InputError as error:
         for line in error.args:
             _complain(line)
-        sys.exit(NOT_DONE)
+    except OSError as error:
+        if error.filename is None:
+            traceback.print_exc()
+        else:
+            _complain(f"{error.filename}: {error.strerror}")
+    except Exception:
+        # Our bug. Python's own status for it is 1, which here would mean an incident.
+        traceback.print_exc()
+    else:
+        return
+    sys.exit(NOT_DONE)
 
 
 def _watch(chosen: "Settings") -> int:

@@ -69,7 +69,7 @@ PROGRAMS = {
         can_be_asked=False,
     ),
 }
-_NOT_ALLOWED = re.compile(r"permission|not permitted", re.IGNORECASE)
+_NOT_ALLOWED = re.compile(r"permission to|socket: Operation not permitted", re.IGNORECASE)
 
 
 def found(named: str | None) -> tuple[Program, str]:
@@ -147,7 +147,7 @@ class Feed:
             for piece in splitter.feed(data):
                 self.ring.write(piece)
 
-    _drains = False  # whether the descriptor comes to its end when it is to stop
+    _drains: bool = False  # whether the descriptor comes to its end when it is to stop
 
 
 class StandardInput(Feed):
@@ -199,12 +199,30 @@ class Recorder(Feed):
         if self.program.can_be_asked and settled and process is not None:
             try:
                 process.send_signal(signal.SIGUSR1)
+            except PermissionError:
+                # As root tcpdump becomes another user.
+                self.say(f"{self.program.name} cannot be asked what was dropped: it takes CAP_KILL")
+                self._began = 0.0
             except OSError:
                 return  # it has ended, which is seen elsewhere
 
     def _end(self) -> None:
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.send_signal(signal.SIGINT)
+            except PermissionError:
+                self._drains = False  # it ends when it finds nobody to write to
+
+    def _ended(self, process: subprocess.Popen[bytes]) -> int:
+        """Close its pipe, and wait for its end; its status."""
+        assert process.stdout is not None
+        process.stdout.close()
+        with suppress(OSError, subprocess.TimeoutExpired):
+            return process.wait(PATIENCE)
+        with suppress(OSError):
+            process.kill()
+            return process.wait(PATIENCE)
+        return 0
 
     def _feed(self) -> None:
         pause = 1.0
@@ -216,10 +234,8 @@ class Recorder(Feed):
                 self._pump(process.stdout.fileno(), Splitter(self.program.name))
             except InputError as error:
                 self._said.append(str(error))
-                process.kill()
-            status = process.wait()
+            status = self._ended(process)
             self._reader.join(1.0)
-            process.stdout.close()
             if self._stopping.is_set():
                 return
             since = self._last
