@@ -22,6 +22,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from analyzer.ahead import ahead
+from analyzer.baselines.learned import Learned
+from analyzer.baselines.prior import Prior, fitted, neighbourhoods
 from analyzer.capture import files
 from analyzer.capture.frames import BLOCK, Capture, Frames
 from analyzer.correlate import clocks, vantages
@@ -37,8 +39,10 @@ from analyzer.features.echoes import renumbered
 from analyzer.features.endpoints import Endpoint, Route
 from analyzer.features.endpoints import endpoints as resolve
 from analyzer.features.shapes import UNKNOWN_FORM, Form, text
+from analyzer.features.templates import Templates
 from analyzer.findings.held import by_sockets
 from analyzer.findings.judge import judge
+from analyzer.findings.learning import learn
 from analyzer.findings.model import Finding
 from analyzer.findings.where import locate
 from analyzer.http.ordinary import Glance, OrdinaryReader
@@ -429,6 +433,31 @@ def _interface_numbers(
     return chosen
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the traffic before a capture is read: from baselines, and documents.
+
+    `stated` are the endpoints that documents have.
+    """
+
+    learned: Sequence[Learned] = ()
+    stated: Sequence[Learned] = ()
+
+    @property
+    def sources(self) -> list[Learned]:
+        """All that may be judged by: the baselines as one, and each document."""
+        return [Learned.merged(self.learned), *self.stated]
+
+    @property
+    def templates(self) -> Templates:
+        """The templates of paths."""
+        stated, guessed = (
+            [name.endpoint for one in every for name in sorted(one.endpoints)]
+            for every in (self.stated, self.learned)
+        )
+        return Templates.of(stated, guessed)
+
+
 Windows = dict[int, tuple[int, int]]  # connections, and from when to when to look at them
 
 
@@ -444,7 +473,12 @@ class Examination:
     interfaces: Interfaces
     spool: files.Spool | None
     look: Callable[[Windows], dict[int, Reread]]
+    read: Callable[[dict[Place, int]], dict[Place, Message]]
     sockets: tuple[Snapshot, ...] = ()
+
+    def learned(self) -> Learned:
+        """What is usual in the captures, for other captures to be judged with."""
+        return learn(self.report.tables, self.report.judgement, self.look, self.read)
 
     def incidents(self) -> list[Incident]:
         """The findings as incidents, the worst first."""
@@ -512,6 +546,7 @@ def scan(
     progress: Progress | None = None,
     jobs: int = 1,
     pace: Pace | None = None,
+    known: Known | None = None,
 ) -> Report:
     """Extract, then judge: everything about the captures at `paths` (files and folders).
 
@@ -519,7 +554,7 @@ def scan(
     stop, what was read by then is judged, and the report says that it is partial. Raises InputError
     when a capture cannot be read at all.
     """
-    return examine(paths, progress=progress, jobs=jobs, pace=pace).report
+    return examine(paths, progress=progress, jobs=jobs, pace=pace, known=known).report
 
 
 def examine(
@@ -528,11 +563,13 @@ def examine(
     progress: Progress | None = None,
     jobs: int = 1,
     pace: Pace | None = None,
+    known: Known | None = None,
     sockets: Sequence[Snapshot] = (),
 ) -> Examination:
     """What `scan` does, and its report with the means to look again.
 
-    `sockets` is what the kernel told of the connections while they were open.
+    `known` is what was known of the traffic before, `sockets` what the kernel told of the
+    connections while they were open.
     """
     found = files.expand(paths)
     if files.size_of(found) < WORTH_SHARING:
@@ -541,7 +578,12 @@ def examine(
     extraction, captures, interfaces = extract(
         found, progress=progress, jobs=jobs, spool=spool, pace=pace
     )
-    tables = _tables(extraction, captures, interfaces)
+    tables, prior = (
+        _tables(extraction, captures, interfaces, None if known is None else known.templates),
+        Prior(),
+    )
+    if known is not None:
+        tables, prior = fitted(tables, known.sources)
 
     def closer(windows: Windows) -> dict[int, Reread]:
         if any(capture.partial for capture in captures):
@@ -559,11 +601,11 @@ def examine(
             return {}
         return read(captures, interfaces, places, spool=spool)
 
-    judgement = locate(tables, judge(tables, closer, alone))
+    judgement = locate(tables, judge(tables, closer, alone, prior))
     judgement.findings = by_sockets(judgement.findings, sockets, tables.frame)
     extraction.anomalies.count("odd-limit", tables.left_out)
     report = Report(captures, extraction.anomalies, judgement, tables, in_brief)
-    return Examination(report, interfaces, spool, closer, tuple(sockets))
+    return Examination(report, interfaces, spool, closer, alone, tuple(sockets))
 
 
 def extracted(paths: list[str]) -> tuple[Tables, list[Capture]]:
@@ -642,8 +684,13 @@ def by_reference(reread: Reread, timed: clocks.Clocks) -> Reread:
     )
 
 
-def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfaces) -> Tables:
-    """What judging sees of an extraction."""
+def _tables(
+    extraction: Extraction,
+    captures: list[Capture],
+    interfaces: Interfaces,
+    templates: Templates | None = None,
+) -> Tables:
+    """What judging sees of an extraction; the `templates` of paths are known beforehand."""
     last: dict[int, int] = {}
     for capture in captures:
         last[capture.series] = max(last.get(capture.series, 0), capture.last or 0)
@@ -670,7 +717,9 @@ def _tables(extraction: Extraction, captures: list[Capture], interfaces: Interfa
     for rows, _ in extraction.exchanges.chunks():
         judged = joined.judged[rows["connection"]]
         asked += np.bincount(rows["route"][judged], minlength=len(asked))
-    endpoints = resolve(extraction.routes, asked.tolist())
+    endpoints = resolve(
+        extraction.routes, asked.tolist(), templates.endpoint if templates is not None else None
+    )
     # Whatever name a server is called by, an endpoint is its method and path.
     numbers: dict[Endpoint, int] = {}
     for endpoint in endpoints:
@@ -731,10 +780,7 @@ def _variants(
     for rows, _ in extraction.exchanges.chunks():
         asked = joined.service[rows["connection"]] * len(numbers) + named[rows["route"]]
         codes = np.union1d(codes, np.unique(asked))
-    around: dict[str, int] = {}
-    for name in names:
-        around.setdefault(name.neighbours, len(around))
-    neighbours = np.array([around[name.neighbours] for name in names], dtype=np.int64)
+    neighbours = neighbourhoods(names)
     many = len(numbers)
     endpoint = np.array([number for number, _ in numbers], dtype=np.int64)[codes % many]
     return Variants(codes, named, many, endpoint, neighbours[endpoint], codes // many)

@@ -29,8 +29,9 @@ ALLOWED: dict[str, set[str]] = {
     # composes the stages
     "pipeline": {
         "ahead", "capture", "packets", "tcp.blocks", "tcp.halves", "tcp.streams", "extraction",
-        "http", "features.echoes", "features.endpoints", "features.shapes", "correlate", "findings",
-        "report", "second_pass", "explain", "stopping", "sockets",
+        "http", "features.echoes", "features.endpoints", "features.shapes", "features.templates",
+        "correlate", "baselines", "findings", "report", "second_pass", "explain", "stopping",
+        "sockets",
     },
     # compose http and features over the bytes of streams: each message, whole blocks
     "extraction": {
@@ -70,6 +71,7 @@ ALLOWED: dict[str, set[str]] = {
     "features.shapes": set(),
     "features.endpoints": {"features.operations"},
     "features.operations": set(),
+    "features.templates": {"features.endpoints"},
     "features.echoes": {"features.watched"},
     "features.demanded": set(),
     "features.asked": set(),
@@ -79,7 +81,10 @@ ALLOWED: dict[str, set[str]] = {
     "correlate": {
         "second_pass", "features.endpoints", "features.shapes", "features.forms", "features.echoes",
     },
-    "baselines": {"correlate", "features.shapes", "features.echoes", "features.demanded"},
+    "baselines": {
+        "correlate", "features.shapes", "features.echoes", "features.demanded",
+        "features.endpoints",
+    },
     "findings": {
         "correlate", "baselines", "second_pass", "features.endpoints", "features.shapes",
         "features.forms", "features.echoes", "features.demanded", "features.asked",

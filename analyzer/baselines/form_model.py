@@ -263,6 +263,12 @@ class Counted:
     count: Ints
     endpoint: Ints  # of every variant
     neighbours: Ints  # of every variant
+    before: Ints | None = None  # of `count` those that were learned before, from other captures
+
+    @property
+    def here(self) -> Ints:
+        """Of `count` those of the capture itself."""
+        return self.count if self.before is None else self.count - self.before
 
 
 @dataclass(slots=True)
@@ -477,13 +483,21 @@ class FormModel:
 
     @property
     def total(self) -> int:
-        """How many responses all this was learned from."""
-        return int(self.counted.count.sum())
+        """How many responses of the capture itself all this was learned from."""
+        return int(self.counted.here.sum())
 
     def known(self, variant: int) -> int:
         """How many responses of a variant's endpoint have been seen, at all servers and hosts."""
         level = self._levels[ENDPOINT]
         return int(level.responses[level.group[variant]])
+
+    def known_before(self, variant: int) -> int:
+        """How many of these were learned before, from other captures."""
+        counted = self.counted
+        if counted.before is None:
+            return 0
+        same = counted.endpoint[counted.variant] == counted.endpoint[variant]
+        return int(counted.before[same].sum())
 
 
 def _blended(counts: Floats, of: Floats, wider: Floats, known: npt.NDArray[np.bool_]) -> Floats:

@@ -6,7 +6,10 @@ than any at all. A service that is ten times as fast is judged alike.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
 
 import numpy as np
 
@@ -17,6 +20,13 @@ FEW = 8  # answered requests, below which an endpoint's own waits say too little
 # In ns: for a moment any server may be held up, by a collector, a disk or a lost segment.
 MOMENT = 100_000_000
 UNKNOWN = 1_000_000_000  # ns that answers may take where none was seen
+
+
+class Learned(Protocol):
+    """What was learned of an endpoint before."""
+
+    longest: int
+    answered: int
 
 
 @dataclass(slots=True)
@@ -30,9 +40,12 @@ class Pace:
     answered: Counter[int] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, tables: Tables) -> "Pace":
-        """Of all judged exchanges."""
+    def of(cls, tables: Tables, usual: Mapping[int, Learned] = MappingProxyType({})) -> "Pace":
+        """Of all judged exchanges, and of what is `usual` already, by endpoint."""
         out = cls()
+        for number, known in usual.items():
+            if known.answered:
+                out.longest[number], out.answered[number] = known.longest, known.answered
         for rows, _ in tables.judged():
             good = (rows["outcome"] == Outcome.ANSWERED) & (rows["request_frame"] > 0)
             endpoint = tables.endpoint_of[rows["route"]][good]

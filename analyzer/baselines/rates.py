@@ -5,8 +5,11 @@ left without a response), so that few examples say little and many say what they
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import exp, log2
+from types import MappingProxyType
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +27,15 @@ SPREAD = (1.0, 2.0, 3.0, 2.0, 1.0)  # how a time counts for the octaves around i
 _REQUEST_OPEN, _HEAD_ALONE = int(Flag.REQUEST_OPEN), int(Flag.HEAD_ALONE)
 
 
+class Learned(Protocol):
+    """What was learned of an endpoint before."""
+
+    requests: int
+    left: int
+    waiting: int
+    waits: Counter[int]
+
+
 @dataclass(slots=True)
 class Rates:
     """Base rates; an endpoint is a number of `Tables.names`."""
@@ -37,8 +49,12 @@ class Rates:
     span: int = 0  # ns from the first to the last request
 
     @classmethod
-    def of(cls, tables: Tables) -> "Rates":
-        """Count all judged exchanges."""
+    def of(
+        cls, tables: Tables, usual: Mapping[int, Learned] = MappingProxyType({}), span: int = 0
+    ) -> "Rates":
+        """Count all judged exchanges, with what is `usual` already by endpoint, of so long a
+        `span` (ns).
+        """
         out = cls()
         first, last = 1 << 62, 0
         left = np.empty(0, dtype=np.int64)
@@ -47,10 +63,22 @@ class Rates:
             times = rows["request_time"][rows["request_frame"] > 0]
             if len(times):
                 first, last = min(first, int(times.min())), max(last, int(times.max()))
-        out.span = max(0, last - first)
+        out.span = max(0, last - first) + span
         _count(out.left, left >> 32)
-        out.shares = sum(out.left[e] / n for e, n in out.requests.items())
+        for number, known in usual.items():
+            out._learn(number, known)
+        out.shares = sum(out.left[e] / n for e, n in out.requests.items() if n)
         return out
+
+    def _learn(self, number: int, known: Learned) -> None:
+        """Add what was learned of an endpoint."""
+        self.requests[number] += known.requests
+        self.left[number] += known.left
+        self.waiting[number] += known.waiting
+        if known.waits:
+            bins = self.waits.setdefault(number, np.zeros(OCTAVES))
+            for place, count in known.waits.items():
+                bins[place] += count
 
     def _add(self, tables: Tables, rows: Array) -> npt.NDArray[np.int64]:
         """Count these; returns endpoint and connection of those without a response, as one."""

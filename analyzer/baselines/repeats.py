@@ -8,10 +8,11 @@ has the same target, credentials and body (`features.asked`).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import log2
-from typing import NamedTuple, TypeVar
+from types import MappingProxyType
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -172,6 +173,22 @@ class _Endpoint:
     others: int = 0
     shared: int = 0
 
+    def learn(self, known: "Learned") -> None:
+        """Add what was learned before."""
+        self.again += known.again
+        self.alike += known.alike
+        self.others += known.others
+        self.shared += known.shared
+
+
+class Learned(Protocol):
+    """What was learned of an endpoint before."""
+
+    again: int
+    alike: int
+    others: int
+    shared: int
+
 
 @dataclass(slots=True)
 class Repeats:
@@ -184,8 +201,13 @@ class Repeats:
     key_of: dict[Id, _Key] = field(default_factory=dict)
 
     @classmethod
-    def around(cls, tables: Tables, rows: Iterable[Row]) -> "Repeats":
-        """Count the exchanges of the endpoints of these."""
+    def around(
+        cls,
+        tables: Tables,
+        rows: Iterable[Row],
+        usual: "Mapping[int, Learned]" = MappingProxyType({}),
+    ) -> "Repeats":
+        """Count the exchanges of the endpoints of these, with what is `usual` already."""
         out = cls(tables)
         out.given = {out._key(row): {} for row in rows if row["request_sum"]}
         endpoints = np.array(sorted({key[1] for key in out.given}), dtype=np.int64)
@@ -207,6 +229,9 @@ class Repeats:
                     out.key_of[row.id] = key
         given = _joined(parts)
         out.endpoints = dict(_endpoints(given, np.array(targets_of, dtype=np.int64)))
+        for number, one in out.endpoints.items():
+            if number in usual:
+                one.learn(usual[number])
         return out
 
     def _key(self, row: Row) -> _Key:
@@ -262,6 +287,19 @@ class Repeats:
             return False
         changes = (known.again - known.alike + EITHER) / (known.again + 2 * EITHER)
         return (known.others - known.shared) / known.others > 2 * changes
+
+
+def asked_again(tables: Tables) -> dict[int, tuple[int, int, int, int]]:
+    """By endpoint `again`, `alike`, `others` and `shared` of all exchanges (see `_Endpoint`)."""
+    parts, targets_of = [], []
+    for chunk, targets in tables.judged():
+        at = np.flatnonzero(_usable(chunk))
+        parts.append(_columns(tables, chunk[at]))
+        targets_of += [hash(targets[i]) for i in at.tolist()]
+    if not targets_of:
+        return {}
+    found = _endpoints(_joined(parts), np.array(targets_of, dtype=np.int64))
+    return {number: (one.again, one.alike, one.others, one.shared) for number, one in found}
 
 
 def _said_in(row: Row) -> int:

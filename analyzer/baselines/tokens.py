@@ -10,9 +10,11 @@ Source: the m- and u-probabilities of Fellegi and Sunter (1969); issue 11.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import log2
+from types import MappingProxyType
+from typing import Protocol
 
 from analyzer.features.echoes import Position, Rule, Rules
 
@@ -53,6 +55,16 @@ class Rate:
         return (self.hits + EITHER) / (asked + 2 * EITHER)
 
 
+class Learned(Protocol):
+    """What was learned of a place before."""
+
+    asked: int
+    hits: int
+
+    @property
+    def distinct(self) -> int: ...
+
+
 @dataclass(slots=True)
 class Echoes:
     """The rates of all endpoints, and which exchanges lack what is otherwise repeated."""
@@ -62,9 +74,13 @@ class Echoes:
 
     @classmethod
     def of(
-        cls, rules: Rules, endpoint_of: Sequence[int], counts: Callable[[int], float]
+        cls,
+        rules: Rules,
+        endpoint_of: Sequence[int],
+        counts: Callable[[int], float],
+        known: Mapping[tuple[int, str], Learned] = MappingProxyType({}),
     ) -> "Echoes":
-        """Join the rules of each endpoint's routes.
+        """Join the rules of each endpoint's routes, and what is `known` already of their places.
 
         `counts` tells of a connection's number whether its exchanges count: each connection is
         judged at one place only, however many saw it. -1 stands for the share of all that do.
@@ -77,14 +93,23 @@ class Echoes:
             hits[key] += rule.hits
         share = counts(-1)
         out = cls()
+        for key in known:
+            joined[key]  # also those of which the capture has no token
         for key, rule in sorted(joined.items(), key=_by_key):
-            if not rule.varies:
+            before = known.get(key)
+            if not rule.varies and (before is None or before.distinct < 2):
                 continue  # one and the same for all: it tells none from another
             endpoint, place = key
             at = [position for position in rule.misses if counts(position[0])]
             asked = int(rule.asked * share)
             repeated = min(asked, int(hits[key] * share)) if rule.dead else asked - len(at)
             rate = Rate(asked, max(0, repeated), rule.distinct)
+            if before is not None:
+                rate = Rate(
+                    rate.asked + before.asked,
+                    rate.hits + before.hits,
+                    max(rate.distinct, before.distinct),
+                )
             out.rates.setdefault(endpoint, {})[place] = rate
             if at and lacking(rate, but=1) >= ODD:
                 for position in at:

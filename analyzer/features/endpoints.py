@@ -9,6 +9,7 @@ operations of one path (`features/operations.py`) are of several endpoints.
 
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from typing import NamedTuple
 
 from analyzer import limits
@@ -186,8 +187,14 @@ def typed(segment: str) -> str:
     return segment
 
 
-def endpoints(routes: list[Route], requests: list[int]) -> list[Endpoint]:
+def endpoints(
+    routes: list[Route],
+    requests: list[int],
+    known: Callable[[Route], "Endpoint | None"] | None = None,
+) -> list[Endpoint]:
     """The endpoint of every route; `requests` counts the requests of each.
+
+    Those that are `known` beforehand come first, and are no others' family.
 
     Under one parent (method and the segments before, whatever the host is called), ten or more
     distinct names of which most were asked for only now and then, and which are followed by the
@@ -196,13 +203,18 @@ def endpoints(routes: list[Route], requests: list[int]) -> list[Endpoint]:
     and has a digit or may be base64url, is an id where others beside it are. The same holds for the
     operations of one path, of which an API has as many as names at the top.
     """
+    settled: dict[int, Endpoint] = {}
+    for n, route in enumerate(routes if known is not None else ()):
+        found_already = known(route) if known is not None else None
+        if found_already is not None:
+            settled[n] = found_already
     templates = [route.path.split("/") for route in routes]
     deepest = max((len(t) for t in templates), default=0)
     for depth in range(1, deepest):
         families: dict[Family, list[int]] = defaultdict(list)
         of_ids: set[Family] = set()
         for number, (route, parts) in enumerate(zip(routes, templates, strict=True)):
-            if depth >= len(parts) or not parts[depth]:
+            if depth >= len(parts) or not parts[depth] or number in settled:
                 continue
             before, after = tuple(parts[:depth]), tuple(parts[depth + 1 :])
             family = route.method, route.operation, before, after
@@ -228,12 +240,12 @@ def endpoints(routes: list[Route], requests: list[int]) -> list[Endpoint]:
                         templates[n][depth] = _ID if family in of_ids else "{name}"
                     break
     found = [
-        Endpoint(route.method, route.host, "/".join(parts), route.operation)
-        for route, parts in zip(routes, templates, strict=True)
+        settled.get(n) or Endpoint(route.method, route.host, "/".join(parts), route.operation)
+        for n, (route, parts) in enumerate(zip(routes, templates, strict=True))
     ]
     by_path: dict[Endpoint, list[int]] = defaultdict(list)
     for number, endpoint in enumerate(found):
-        if endpoint.operation:
+        if endpoint.operation and number not in settled:
             by_path[endpoint._replace(operation="")].append(number)
     for numbers in by_path.values():
         operations = {found[n].operation for n in numbers}
@@ -244,6 +256,13 @@ def endpoints(routes: list[Route], requests: list[int]) -> list[Endpoint]:
                 kept = parameter + equals if parameter.startswith("?") else ""
                 found[n] = found[n]._replace(operation=kept + "{name}")
     return found
+
+
+def is_like_value(segment: str) -> bool:
+    """Whether a segment may be the value of a variable, by what it is made of."""
+    if segment.startswith("{"):
+        return True
+    return _is_value(segment) or _MIXED.match(segment) is not None
 
 
 def _is_value(segment: str) -> bool:

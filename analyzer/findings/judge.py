@@ -17,13 +17,14 @@ from analyzer.baselines.form_model import Counted, FormModel
 from analyzer.baselines.habits import habits
 from analyzer.baselines.identities import Identities
 from analyzer.baselines.pace import Pace
+from analyzer.baselines.prior import Prior
 from analyzer.baselines.rates import Rates
 from analyzer.baselines.repeats import Repeats, suspicious
 from analyzer.baselines.summaries import summaries
 from analyzer.baselines.tokens import Echoes
 from analyzer.correlate.history import History, histories
 from analyzer.correlate.pool import Pool
-from analyzer.correlate.view import ERROR, NOT_MODIFIED, Counts, Id, Row, Tables
+from analyzer.correlate.view import ERROR, NOT_MODIFIED, Counts, Id, Key, Row, Tables
 from analyzer.features.shapes import UNKNOWN_FORM
 from analyzer.findings import broken, reuse, starvation, telling, unread
 from analyzer.findings.candidates import Candidates, candidates
@@ -53,16 +54,23 @@ _OPEN_AT_END, _EXTRA_BYTES = int(Flag.OPEN_AT_END), int(Flag.EXTRA_BYTES)
 _AFTER_INTERIM = int(Flag.AFTER_INTERIM)
 
 
-def judge(tables: Tables, look: Look | None = None, read: Read | None = None) -> Judgement:
+def judge(
+    tables: Tables,
+    look: Look | None = None,
+    read: Read | None = None,
+    prior: Prior | None = None,
+) -> Judgement:
     """Judge all exchanges; `look` gives a closer look at the few connections that matter, and
-    `read` single messages.
+    `read` single messages. `prior` is what is known beforehand (see `baselines.prior`).
     """
+    prior = prior or Prior()
+    usual = prior.usual
     counts = tables.counts()
-    forms = FormModel(tables.forms, _counted(tables, counts))
-    echoes = _echoes(tables, counts)
-    pace = Pace.of(tables)
-    asking = reuse.Habits.of(tables)
-    demands = Demands(counts.kept, counts.broken)
+    forms = FormModel(tables.forms, _counted(tables, counts, prior))
+    echoes = _echoes(tables, counts, prior)
+    pace = Pace.of(tables, usual)
+    asking = reuse.Habits.of(tables, (prior.requests, prior.early))
+    demands = _demands(counts, prior)
     habitual = demands.habitual()
     identities = Identities.of(tables)
     given = np.union1d(suspicious(tables), np.array([*identities.showing], dtype=np.int64))
@@ -72,19 +80,20 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
         tables,
         forms,
         echoes,
-        Rates.of(tables),
+        Rates.of(tables, usual, prior.span),
         messages,
         {},
-        Repeats.around(tables, odd.suspects),
+        Repeats.around(tables, odd.suspects, usual),
         identities,
         demands,
+        {key: tokens.usual for key, tokens in prior.tokens() if tokens.examples},
     )
     found = candidates(tables, weigher, odd)
     shown = leaks(tables, identities, odd.suspects)
     behind_bodies = unread.suspects(tables, counts)
     also = [row for row, _ in behind_bodies]
     also += [row for leak in shown for row in (leak.row, leak.owner) if row is not None]
-    _look_closer(weigher, found, odd, also)
+    _look_closer(weigher, found, odd, also, prior)
     repeated = [one for pair in behind_bodies if (one := unread.shown(messages, *pair))]
     odd.add(one.row for one in repeated)
     verdicts = decide(tables, weigher, odd, found, asking, shown, repeated)
@@ -101,7 +110,7 @@ def judge(tables: Tables, look: Look | None = None, read: Read | None = None) ->
     case = Case(
         tables,
         weigher.messages,
-        habits(tables, {row["connection"] for row in odd.rows}, counts.late),
+        habits(tables, {row["connection"] for row in odd.rows}, counts.late, prior.closes),
         pace,
         outstanding(tables, [swap.recipient for swap in verdicts.swaps][:MOST_LOOKED_AT]),
         *_starved(weigher, odd, verdicts),
@@ -227,30 +236,53 @@ def _undecided(tables: Tables, row: Row, out: Judgement) -> None:
 # --- learning, and looking -----------------------------------------------------------------
 
 
-def _counted(tables: Tables, counts: Counts) -> Counted:
+def _counted(tables: Tables, counts: Counts, prior: Prior) -> Counted:
     """What forms are learned from: responses that tell of no error and could be looked into."""
+    every = Counter({key: count - counts.early[key] for key, count in counts.keys.items()})
+    learned: Counter[Key] = Counter()
+    for of, code, number, many in prior.forms:
+        learned[of, code, number] += many
     chosen = sorted(
-        (*key, count - counts.early[key])
-        for key, count in counts.keys.items()
+        (*key, every[key] + learned[key], learned[key])
+        for key in every.keys() | learned.keys()
         if key[1] < ERROR and key[1] != NOT_MODIFIED and key[2] != UNKNOWN_FORM
     )
-    columns = np.array(chosen, dtype=np.int64).reshape(-1, 4).T
+    columns = np.array(chosen, dtype=np.int64).reshape(-1, 5).T
     variants = tables.variants
-    variant, status, form, count = columns
-    return Counted(variant, status, form, count, variants.endpoint, variants.neighbours)
+    variant, status, form, count, before = columns
+    return Counted(
+        variant,
+        status,
+        form,
+        count,
+        variants.endpoint,
+        variants.neighbours,
+        before if learned else None,
+    )
 
 
-def _echoes(tables: Tables, counts: Counts) -> Echoes:
+def _demands(counts: Counts, prior: Prior) -> Demands:
+    """How far the protocol's demands are heeded, here and as was learned before."""
+    kept, broken = counts.kept.copy(), counts.broken.copy()
+    for number, usual in prior.usual.items():
+        kept[number] += usual.kept
+        broken[number] += usual.broken
+    return Demands(kept, broken)
+
+
+def _echoes(tables: Tables, counts: Counts, prior: Prior) -> Echoes:
     """What tokens the endpoints' responses repeat, each connection counted once."""
     judged = counts.outcomes.total() / max(1, tables.exchanges.length)
 
     def counted(connection: int) -> float:
         return judged if connection < 0 else float(tables.joined.judged[connection])
 
-    return Echoes.of(tables.echoes, tables.endpoint_of.tolist(), counted)
+    return Echoes.of(tables.echoes, tables.endpoint_of.tolist(), counted, dict(prior.tokens()))
 
 
-def _look_closer(weigher: Weigher, found: Candidates, odd: Odd, also: list[Row]) -> None:
+def _look_closer(
+    weigher: Weigher, found: Candidates, odd: Odd, also: list[Row], prior: Prior
+) -> None:
     """Look at the connections of all that may become a finding, and of examples beside them.
 
     `also` are others that may become one.
@@ -271,7 +303,7 @@ def _look_closer(weigher: Weigher, found: Candidates, odd: Odd, also: list[Row])
     beside = [row for some in every for row in some]
     weigher.messages.take(rows, [*silent[:MOST_LOOKED_AT], *also], beside)
     weigher.named.update(_named(weigher, rows))
-    weigher.repeats = Repeats.around(tables, rows)
+    weigher.repeats = Repeats.around(tables, rows, prior.usual)
 
 
 def _lacking(weigher: Weigher, odd: Odd, endpoints: set[int]) -> dict[int, list[Row]]:

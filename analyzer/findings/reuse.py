@@ -43,10 +43,11 @@ class Habits:
     asked: npt.NDArray[np.float64]
     early: npt.NDArray[np.float64]  # while another was outstanding
     together: npt.NDArray[np.float64]  # of those the ones sent together with the one before
+    before: tuple[int, int] = 0, 0  # requests that were learned from before, and early ones
 
     @classmethod
-    def of(cls, tables: Tables) -> "Habits":
-        """Count all judged requests."""
+    def of(cls, tables: Tables, before: tuple[int, int] = (0, 0)) -> "Habits":
+        """Count all judged requests; `before` are those learned from other captures."""
         many = len(tables.addresses)
         asked, early = np.zeros(many), np.zeros(many)
         for rows, _ in tables.judged():
@@ -56,7 +57,7 @@ class Habits:
             meant = rows["flags"] & (_PIPELINED | _AFTER_INTERIM) == _PIPELINED
             early += np.bincount(client[meant], minlength=many)
         client = tables.connections["client"].astype(np.int64)
-        return cls(client, asked, early, np.zeros(many))
+        return cls(client, asked, early, np.zeros(many), before)
 
     def serial(self) -> npt.NDArray[np.bool_]:
         """For every connection whether its client asks one at a time as a rule."""
@@ -78,7 +79,9 @@ class Habits:
 
     def _share(self, early: npt.NDArray[np.float64], but: float) -> npt.NDArray[np.float64]:
         """The share of early requests, `but` the one in question."""
-        every = (max(0.0, early.sum() - but) + EARLY) / (self.asked.sum() + REQUESTS)
+        requests, known = self.before
+        every = max(0.0, early.sum() - but) + known + EARLY
+        every /= self.asked.sum() + requests + REQUESTS
         own = np.maximum(early - but, 0.0) + BORROWED * every
         share: npt.NDArray[np.float64] = own / (np.maximum(self.asked - but, 0.0) + BORROWED)
         return share

@@ -159,8 +159,9 @@ def odd_forms(forms: FormModel) -> set[Key]:
     """The (variant, status, form) that are unlike what their endpoints answer otherwise."""
     counted = forms.counted
     bits = forms.odd_bits()
+    bits = np.where(counted.here > 0, bits, 0.0)
     order = np.argsort(-bits, kind="stable")
-    many = np.cumsum(counted.count[order])
+    many = np.cumsum(counted.here[order])
     slightly = bits >= bits[order[many <= MOST_SLIGHTLY_ODD]].min(initial=np.inf)
     at = np.flatnonzero((bits >= ODD) | ((bits >= SLIGHTLY_ODD) & slightly))
     columns = (counted.variant[at], counted.status[at], counted.form[at])

@@ -23,7 +23,7 @@ Source: Fellegi and Sunter (1969); issue 11.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from math import log2
@@ -120,6 +120,8 @@ class Weigher:
     repeats: Repeats
     identities: Identities
     demands: Demands = field(default_factory=Demands)
+    # Where responses have the tokens of a place, as was learned before.
+    usual_before: Mapping[tuple[int, str], frozenset[str]] = field(default_factory=dict)
     # How many requests of an endpoint name a value in their targets.
     named: Counter[tuple[int, bytes]] = field(default_factory=Counter)
     lacking_ones: dict[int, list[Row]] = field(default_factory=dict)
@@ -211,9 +213,13 @@ class Weigher:
                 FORM,
                 bits,
                 f"the shape of the response in frame {self.tables.came(response)} {how} {endpoint} "
-                f"answers otherwise ({known} responses)",
+                f"answers otherwise ({known} responses{self._learned(request)})",
                 (self.tables.came(response),),
             )
+
+    def _learned(self, request: Row) -> str:
+        before = self.forms.known_before(self.tables.variant(request))
+        return f", {before} of them in the baseline" if before else ""
 
     # --- tokens ----------------------------------------------------------------------------
 
@@ -340,15 +346,12 @@ class Weigher:
         """Where the endpoint's ordinary responses have the token of `place`: in all examples."""
         key = (endpoint, place)
         if key not in self._usual:
-            common: set[str] | None = None
+            learned = self.usual_before.get(key)
+            common: frozenset[str] | set[str] | None = learned
             for row in self.examples.get(endpoint, ()):
-                asked, said = self.messages.tokens(row), self.messages.said(row)
-                if said is None or place not in asked:
-                    continue
-                token, body = asked[place], forms.value(said.media_type, said.body)
-                # A list that names others as well says nothing of whom it is for.
-                found = _where(token, said, body) - echoes.lists_of_others(token, body)
-                common = found if common is None else common & found
+                found = stands(place, self.messages.tokens(row), self.messages.said(row))
+                if found is not None:
+                    common = found if common is None else common & found
             self._usual[key] = frozenset(common or ())
         return self._usual[key]
 
@@ -577,6 +580,15 @@ class Weigher:
         apart = [(mine[p], theirs[p]) for p in mine if p in theirs and mine[p] != theirs[p]]
         apart = [(a, b) for a, b in apart if not (_is_request_id(a) and _is_request_id(b))]
         return bool(apart) and all(spelt(a, b) for a, b in apart)
+
+
+def stands(place: str, asked: Mapping[str, bytes], said: Said | None) -> set[str] | None:
+    """Where a response has what its request names at a place; None where that cannot be said."""
+    if said is None or place not in asked:
+        return None
+    token, body = asked[place], forms.value(said.media_type, said.body)
+    # A list that names others as well says nothing of whom it is for.
+    return _where(token, said, body) - echoes.lists_of_others(token, body)
 
 
 def _overlap(one: Row, other: Row) -> bool:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from analyzer.baselines.prior import Prior
 from analyzer.findings.judge import _counted
 from tests.builder import SECOND, START, as_json, in_time, request, response
 from tests.findings.stable import epilogue, ordinary, talk
@@ -27,7 +28,7 @@ def test_the_one_that_is_sent_whole_is_nothing_odd(tmp_path: Path, at: int) -> N
         parts.append(one.close().frames)
     report = scanned(tmp_path, in_time(*parts, ordinary(18), epilogue()))
     judgement = report.judgement
-    counted = _counted(report.tables, report.tables.counts())
+    counted = _counted(report.tables, report.tables.counts(), Prior())
     assert set(counted.status.tolist()) == {200}
     assert judgement.requests == 97
     assert judgement.findings == []
