@@ -7,10 +7,14 @@ the requests that were asked after.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from analyzer import dossier, pipeline
+from analyzer.baselines import saved
+from analyzer.baselines.learned import Learned
 from analyzer.baselines.pace import Pace
 from analyzer.correlate.model import Request
 from analyzer.correlate.view import Row, Tables
@@ -18,6 +22,7 @@ from analyzer.explain.incidents import Incident
 from analyzer.explain.words import asked as words_of
 from analyzer.findings.capture_limits import limited, why
 from analyzer.findings.model import Finding
+from analyzer.report import files
 from analyzer.sockets import Snapshot
 from analyzer.tables import Array, Flag, Outcome
 
@@ -106,12 +111,12 @@ class Kept:
     suspect: Suspect
 
 
-def judge(paths: Sequence[str], after: Sequence[Asked] = ()) -> Round:
-    """Judge the captures at `paths`; `after` are requests whose fates are wanted.
+def judge(paths: Sequence[str], after: Sequence[Asked] = (), baseline: str = "") -> Round:
+    """Judge the captures at `paths`, and by what is in the file `baseline`, if there is one.
 
-    Raises InputError when they cannot be read.
+    `after` are requests whose fates are wanted. Raises InputError when they cannot be read.
     """
-    examination = pipeline.examine(list(paths))
+    examination = pipeline.examine(list(paths), known=known(baseline))
     report = examination.report
     tables = report.tables
     times = [(c.first, c.last) for c in report.captures if c.first is not None]
@@ -153,14 +158,56 @@ def _longest(tables: Tables) -> dict[str, tuple[int, int]]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """How many exchanges were learned from, and how many the baseline now has."""
+
+    new: int
+    all: int
+
+
+def known(baseline: str) -> pipeline.Known | None:
+    """What a baseline has; None: there is no such file. Raises InputError where it makes no sense.
+
+    It is read anew when it has changed.
+    """
+    try:
+        told = Path(baseline).stat() if baseline else None
+    except OSError:
+        told = None
+    return _read(baseline, told.st_mtime_ns, told.st_size) if told is not None else None
+
+
+@lru_cache(maxsize=1)
+def _read(baseline: str, _time: int, _size: int) -> pipeline.Known:
+    return pipeline.Known((saved.from_json(Path(baseline).read_bytes(), baseline),))
+
+
+def learn(paths: Sequence[str], baseline: str) -> Learnt:
+    """Add what is usual in the captures at `paths` to a baseline.
+
+    Each is to be learned from once. Raises InputError when one cannot be read or written.
+    """
+    before = known(baseline)
+    found = pipeline.examine(list(paths), known=before).learned()
+    every = [*(before.learned if before is not None else ()), found]
+    together = Learned.merged(every)
+    files.write(baseline, lambda file: file.write(saved.to_json(together)), force=True)
+    return Learnt(found.exchanges, together.exchanges)
+
+
 def keep(
-    paths: Sequence[str], folder: str, incidents: Sequence[str], sockets: Sequence[Snapshot]
+    paths: Sequence[str],
+    folder: str,
+    incidents: Sequence[str],
+    sockets: Sequence[Snapshot],
+    baseline: str = "",
 ) -> list[Kept]:
     """Write the evidence of those incidents, as far as the captures have them.
 
     Raises InputError when it cannot be written.
     """
-    examination = pipeline.examine(list(paths), sockets=sockets)
+    examination = pipeline.examine(list(paths), sockets=sockets, known=known(baseline))
     found = {one.id: one for one in examination.incidents() if one.id in set(incidents)}
     written = dossier.write(examination, folder, force=True, only=set(found))
     return [

@@ -3,6 +3,7 @@
     DIR/ring/               packets, bounded
     DIR/incidents/          evidence: incident-ID.pcapng and incident-ID.json
     DIR/incidents.jsonl     a line for each incident
+    DIR/baseline.json       what is usual, as `learn` writes it
     DIR/state.json          what was learned and told, for the next start
     DIR/status.json         how it is, every few seconds
 
@@ -13,7 +14,7 @@ import fcntl
 import os
 import time
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,21 @@ from analyzer.watch.ring import Loss, Losses, Say
 
 VERSION = 1  # of the state
 MOST_STATE = 64 << 20  # bytes that are read
+
+
+@dataclass(slots=True)
+class State:
+    """What is known from one start to the next.
+
+    `written`: when that was (ns since 1970; 0: never). `file` is the number of the last file of the
+    ring that was learned from.
+    """
+
+    learned: Learned = field(default_factory=Learned)
+    losses: Losses = field(default_factory=Losses)
+    reported: dict[str, str] = field(default_factory=dict)
+    written: int = 0
+    file: int = -1
 
 
 class Store:
@@ -49,6 +65,11 @@ class Store:
     def lines(self) -> Path:
         """The file with a line for each incident."""
         return self.folder / "incidents.jsonl"
+
+    @property
+    def baseline(self) -> Path:
+        """The file of what is usual."""
+        return self.folder / "baseline.json"
 
     def claim(self) -> None:
         """Make the folder if need be, and have it for this process alone.
@@ -79,8 +100,8 @@ class Store:
 
     # --- state -------------------------------------------------------------------------------
 
-    def read(self, say: Say) -> tuple[Learned, Losses, dict[str, str], int]:
-        """What was learned and lost, what was told, and when this was written (ns; 0: never).
+    def read(self, say: Say) -> State:
+        """What was known when this was last written.
 
         One that makes no sense is moved aside, and the watch begins anew: it is there to go on.
         """
@@ -93,7 +114,7 @@ class Store:
             learned = Learned({str(k): [int(a), int(b)] for k, (a, b) in told["longest"].items()})
             losses = Losses([Loss(**one) for one in told["losses"]])
             reported = {str(k): str(v) for k, v in told["reported"].items()}
-            return learned, losses, reported, int(told["written"])
+            return State(learned, losses, reported, int(told["written"]), int(told["file"]))
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -103,16 +124,17 @@ class Store:
             with suppress(OSError):
                 path.replace(aside)
             say(f"{path}: no state of this version; moved to {aside.name}, to learn anew")
-        return Learned(), Losses(), {}, 0
+        return State()
 
-    def write(self, alarms: Alarms) -> str:
-        """Write what is known; returns what went wrong, or ""."""
+    def write(self, alarms: Alarms, file: int) -> str:
+        """Write what is known; returns what went wrong, or "". `file` is as in `State`."""
         told = {
             "version": VERSION,
             "written": time.time_ns(),
             "longest": alarms.learned.longest,
             "losses": [asdict(one) for one in alarms.losses.all],
             "reported": alarms.reported,
+            "file": file,
         }
         return self._put("state.json", orjson.dumps(well_formed(told)))
 

@@ -13,24 +13,27 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+from analyzer.baselines import saved
 from analyzer.errors import InputError
 from analyzer.report.escape import rfc3339
 from analyzer.sockets import Snapshot, Standing, closed_since
 from analyzer.watch import asking, kernel, windows
+from analyzer.watch import ring as rings
 from analyzer.watch.alarms import Alarm, Alarms, Event, What
 from analyzer.watch.asking import Scope, Wanted
 from analyzer.watch.hooks import Hooks
-from analyzer.watch.judging import Asked, Kept, Round
+from analyzer.watch.judging import Asked, Kept, Learnt, Round
 from analyzer.watch.recorder import Feed, Recorder, StandardInput
 from analyzer.watch.ring import Bounds, Loss, Ring, Say
 from analyzer.watch.store import Store
 from analyzer.watch.windows import ForeignRing, Window
-from analyzer.watch.worker import Failed, Glance, Judge, Keep, Worker
+from analyzer.watch.worker import Answer, Failed, Glance, Judge, Keep, Learn, Worker
 
 TICK = 0.2  # seconds
 EVERY = 1.0  # seconds between two rounds, at least
 SHARE = 0.15  # of the time, at most, that rounds take, and that glances take
 ALARMED = 0.5  # while an alarm is open
+LEARN_EVERY = 10.0  # seconds between two looks whether there is anything to learn from
 SHORT = 0.4  # seconds; while rounds take less, nothing is gained by glances
 ASK_EVERY = 1.0  # seconds between two looks at the sockets of an alarm
 STATUS_EVERY = 5.0
@@ -73,6 +76,7 @@ class Counts:
     undecided: int = 0
     frames: int = 0  # in the last window
     judged: int = 0
+    learned: int = 0  # exchanges
 
 
 class Watch:
@@ -98,6 +102,8 @@ class Watch:
         self._given = self._known = (0, 0)
         self._next_round = self._next_glance = 0.0
         self._took = 0.0  # seconds, of the last round
+        self._file = -1  # the number of the last file that was learned from
+        self._learning: list[rings.Kept] = []
         self._due: dict[str, float] = {}
         self._clock = time.time() - time.monotonic()
         self._problems: set[str] = set()
@@ -130,10 +136,12 @@ class Watch:
 
     def _begin(self) -> None:
         settings = self.settings
-        learned, losses, reported, written = self.store.read(self.say)
-        self.alarms = Alarms(learned, losses)
-        self.alarms.reported = reported
-        self.losses = losses
+        state = self.store.read(self.say)
+        losses = self.losses = state.losses
+        self.alarms = Alarms(state.learned, losses)
+        self.alarms.reported = state.reported
+        self._file = state.file
+        self._mend_baseline()
         if settings.sockets and not kernel.available():
             self.say("who holds a socket is not asked: pip install 'wrangler-forensics[watch]'")
             self.settings = settings = replace(settings, sockets=False)
@@ -161,7 +169,7 @@ class Watch:
                 )
             left = max((one.path.stat().st_mtime_ns for one in ring.files()), default=0)
             self.feed.begin()
-            until = max(written, left)
+            until = max(state.written, left)
             if until and not settings.standard_input:
                 losses.add(Loss(until, time.time_ns(), "no watch was running"))
         if settings.metrics is not None:
@@ -169,6 +177,17 @@ class Watch:
 
             metrics.serve(self, *settings.metrics)
         self.say(f"watching {self._source()}; {self.store.folder} keeps what matters")
+
+    def _mend_baseline(self) -> None:
+        """Move a baseline aside that makes no sense: the watch is there to go on."""
+        path = self.store.baseline
+        try:
+            if path.exists():
+                saved.from_json(path.read_bytes(), str(path))
+        except (InputError, OSError) as error:
+            path.replace(path.with_suffix(".json.unread"))
+            self._file = -1
+            self.say(f"{error}; moved aside, to learn anew")
 
     def _source(self) -> str:
         settings = self.settings
@@ -202,7 +221,7 @@ class Watch:
         if self._is_due("status", STATUS_EVERY):
             self._problem(self.store.write_status(self.status()))
         if self._is_due("state", STATE_EVERY):
-            self._problem(self.store.write(self.alarms))
+            self._problem(self.store.write(self.alarms, self._file))
 
     def _finish(self) -> None:
         """Take what is under way, judge it all once more, and write what is known."""
@@ -222,7 +241,7 @@ class Watch:
         for event, _ in self._settled:
             self._record(event, None, "the watch ended before its evidence was written")
         self.hooks.finish()
-        self._problem(self.store.write(self.alarms))
+        self._problem(self.store.write(self.alarms, self._file))
         self._problem(self.store.write_status(self.status(ended=True)))
         self.say("the watch has ended")
 
@@ -310,12 +329,24 @@ class Watch:
                     str(self.store.incidents),
                     (suspect.incident,),
                     tuple(event.alarm.sockets),
+                    str(self.store.baseline),
                 )
             )
         elif rounds and time.monotonic() >= self._next_round and self._has_grown():
             self._give_round()
         elif rounds and self._took > SHORT and time.monotonic() >= self._next_glance:
             self._give_glance()
+        elif rounds and not self.alarms.open and self._is_due("learn", LEARN_EVERY):
+            self._give_to_learn()
+
+    def _give_to_learn(self) -> None:
+        every = self.ring.files()
+        window = self.window.choose(every)
+        if window:
+            self._learning = windows.to_learn(every, window[0].number, self._file)
+            if self._learning:
+                paths = tuple(str(one.path) for one in self._learning)
+                self.worker.give(Learn(paths, str(self.store.baseline)))
 
     def _give_glance(self) -> None:
         short = Window(self.window.floor, windows.GLANCE_TIME, windows.GLANCE_BYTES)
@@ -345,7 +376,7 @@ class Watch:
         paths = self._paths()
         if paths:
             self._asked = self.alarms.asked_after()
-            self.worker.give(Judge(tuple(paths), self._asked))
+            self.worker.give(Judge(tuple(paths), self._asked, str(self.store.baseline)))
 
     def _take_answer(self) -> None:
         task = self.worker.task
@@ -360,6 +391,15 @@ class Watch:
             if isinstance(told, Round):
                 seen = max(told.last, self._given[0] - int(LAG * _NS))
                 self._tell(self.alarms.glance(told, seen))
+            return
+        if isinstance(task, Learn):
+            # Whatever came of it, these are not tried again: they may be what it failed at.
+            self._file = self._learning[-1].number
+            if isinstance(told, Learnt):
+                self.counts.learned += told.new
+            elif isinstance(told, Failed):
+                self.say(f"{len(task.paths)} files could not be learned from: {told.why}")
+            self._problem(self.store.write(self.alarms, self._file))
             return
         self._next_round, self._took = again, took
         if isinstance(told, Round):
@@ -441,7 +481,7 @@ class Watch:
 
     # --- incidents ---------------------------------------------------------------------------
 
-    def _take_kept(self, told: list[Kept] | Failed | Round) -> None:
+    def _take_kept(self, told: Answer) -> None:
         event, left = self._settled.popleft()
         self._keeping = None
         incident = event.alarm.suspect.incident if event.alarm.suspect else ""
@@ -484,7 +524,7 @@ class Watch:
             "without_evidence": why or None,
         }
         self._problem(self.store.add(line))
-        self._problem(self.store.write(self.alarms))
+        self._problem(self.store.write(self.alarms, self._file))
         begin = f"incident {suspect.incident}"
         if event.why:
             self.say(f"{begin} is {event.why}: {suspect.title}")

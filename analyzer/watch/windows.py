@@ -53,6 +53,23 @@ class Window:
         return chosen[::-1]
 
 
+def to_learn(every: Sequence[Kept], first: int, learned: int) -> list[Kept]:
+    """The files to learn from: those before the window's `first`, and after the one `learned` last.
+
+    None while they are few. What is judged is not learned at once: it would speak for itself.
+    """
+    left = [one for one in every if learned < one.number < first]
+    chosen: list[Kept] = []
+    size = 0
+    for one in left:
+        if chosen and size + one.size > BYTES:
+            return chosen
+        chosen.append(one)
+        size += one.size
+    old = bool(chosen) and time.monotonic() - chosen[0].ended > 2 * TIME
+    return chosen if size > BYTES // 2 or old else []
+
+
 @dataclass(slots=True)
 class ForeignRing:
     """Files that somebody else fills and deletes: never written to, and not bounded by this."""

@@ -18,7 +18,7 @@ from analyzer.limits import changed as changed_limits
 from analyzer.pipeline import PROCESSES, prepare
 from analyzer.sockets import Snapshot
 from analyzer.watch import judging
-from analyzer.watch.judging import Asked, Kept, Round
+from analyzer.watch.judging import Asked, Kept, Learnt, Round
 
 MOST_TASKS = 500  # for one process: whatever it gathers ends with it
 LONGEST = 300.0  # seconds that a task may take
@@ -31,6 +31,7 @@ class Judge:
 
     paths: tuple[str, ...]
     after: tuple[Asked, ...] = ()
+    baseline: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,15 @@ class Keep:
     folder: str
     incidents: tuple[str, ...]
     sockets: tuple[Snapshot, ...] = ()
+    baseline: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Learn:
+    """Add what is usual in files to a baseline."""
+
+    paths: tuple[str, ...]
+    baseline: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +68,20 @@ class Failed:
     gone: bool = False
 
 
-Task = Judge | Glance | Keep
-Answer = Round | list[Kept] | Failed
+Task = Judge | Glance | Keep | Learn
+Answer = Round | list[Kept] | Learnt | Failed
 
 
 def do(task: Task) -> Answer:
     """Do a task, whatever comes of it."""
     try:
         if isinstance(task, Judge):
-            return judging.judge(task.paths, task.after)
+            return judging.judge(task.paths, task.after, task.baseline)
         if isinstance(task, Glance):
             return judging.glance(task.paths)
-        return judging.keep(task.paths, task.folder, task.incidents, task.sockets)
+        if isinstance(task, Learn):
+            return judging.learn(task.paths, task.baseline)
+        return judging.keep(task.paths, task.folder, task.incidents, task.sockets, task.baseline)
     except InputError as error:
         return Failed("; ".join(map(str, error.args)))
     except OSError as error:

@@ -11,6 +11,7 @@ import pytest
 
 from analyzer.errors import InputError
 from analyzer.watch import hooks as hooking
+from analyzer.watch import judging, windows
 from analyzer.watch import settings as typed
 from analyzer.watch import worker as working
 from analyzer.watch.alarms import Alarms, Learned
@@ -18,9 +19,9 @@ from analyzer.watch.hooks import Hooks
 from analyzer.watch.judging import Kept as Evidence
 from analyzer.watch.judging import Round
 from analyzer.watch.ring import Bounds, Kept, Loss, Losses
-from analyzer.watch.store import Store
-from analyzer.watch.windows import ForeignRing, Window
-from analyzer.watch.worker import Failed, Glance, Judge, Keep, Worker
+from analyzer.watch.store import State, Store
+from analyzer.watch.windows import ForeignRing, Window, to_learn
+from analyzer.watch.worker import Failed, Glance, Judge, Keep, Learn, Worker
 from tests.builder import in_time, pcap
 from tests.findings.stable import epilogue, ordinary, swap
 from tests.watch.test_recorder import until
@@ -90,6 +91,36 @@ def test_another_process_judges_and_keeps_and_may_be_killed(tmp_path: Path) -> N
     assert worker.pid is None
 
 
+def test_what_is_usual_is_learned_once_and_judged_by(tmp_path: Path) -> None:
+    before, after = tmp_path / "before.pcap", tmp_path / "after.pcap"
+    before.write_bytes(pcap(ordinary(40)))
+    after.write_bytes(pcap(in_time(*(one.frames for one in swap()), epilogue())))
+    baseline = str(tmp_path / "baseline.json")
+    alone = judging.judge([str(after)], baseline=baseline)
+    told = working.do(Learn((str(before),), baseline))
+    assert told == judging.Learnt(80, 80)
+    kinds = [
+        [one.kind for one in found.suspects]
+        for found in (alone, judging.judge([str(after)], baseline=baseline))
+    ]
+    # Nobody knows from the incident alone what the two endpoints are like.
+    assert kinds == [["unanswered"], ["misdelivered"]]
+    assert working.do(Learn((str(before),), baseline)) == judging.Learnt(80, 160)
+    Path(baseline).write_text("{}")
+    assert isinstance(working.do(Judge((str(after),), (), baseline)), Failed)
+
+
+def test_what_has_left_the_window_is_learned_from() -> None:
+    big = windows.BYTES // 4
+    every = files(big, big, big, big, big, big, big)
+    assert [one.number for one in to_learn(every, 6, -1)] == [0, 1, 2, 3]
+    assert [one.number for one in to_learn(every, 6, 2)] == [3, 4, 5]
+    assert to_learn(every, 6, 3) == []  # few, and new
+    assert to_learn(every, 0, -1) == []
+    old = files(5, 5, 5, apart=1_000.0)
+    assert [one.number for one in to_learn(old, 2, -1)] == [0, 1]
+
+
 def test_one_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(working, "LONGEST", 0.0)
     worker = Worker()
@@ -120,14 +151,15 @@ def test_the_state_comes_back_and_nonsense_is_moved_aside(tmp_path: Path) -> Non
     store = Store(str(tmp_path))
     alarms = Alarms(Learned({"GET /a": [5, 7]}), Losses([Loss(1, 2, "full", 3)]))
     alarms.reported = {"f1": "i1"}
-    assert store.write(alarms) == ""
-    learned, losses, reported, written = store.read(said.append)
-    assert (learned, losses, reported) == (alarms.learned, alarms.losses, alarms.reported)
-    assert abs(written - time.time_ns()) < 60 * 10**9
+    assert store.write(alarms, 12) == ""
+    state = store.read(said.append)
+    assert state.learned == alarms.learned
+    assert (state.losses, state.reported, state.file) == (alarms.losses, alarms.reported, 12)
+    assert abs(state.written - time.time_ns()) < 60 * 10**9
     assert said == []
     for nonsense in (b"", b"[]", b'{"version": 99}', b'{"version": 1}'):
         (tmp_path / "state.json").write_bytes(nonsense)
-        assert store.read(said.append)[3] == 0
+        assert store.read(said.append) == State()
         assert (tmp_path / "state.json.unread").read_bytes() == nonsense
     assert len(said) == 4
 
