@@ -188,6 +188,8 @@ class Alarms:
                 continue
             if any(alarm.has(one) for alarm in self.open) or any(map(one.is_same, self._told)):
                 continue
+            if self.losses.between(one.time, now) is not None:
+                continue  # its answer may be what was lost
             usual = self.learned.longest.get(one.endpoint, [0, 0])
             waited = (now - one.time) / 1e9
             text = f"{one.text} of {one.client} has waited for {waited:.3f} s"

@@ -137,6 +137,13 @@ def test_where_packets_may_be_missing_it_is_undecided(
     assert played.events[-1].why.startswith("undecided: the kernel dropped") is undecided
 
 
+def test_an_answer_that_may_have_been_lost_is_not_overdue() -> None:
+    played = Played()
+    played.losses.add(Loss(START + SECOND, START + 2 * SECOND, "tcpdump was not running"))
+    assert played.round(9, replace(NOTHING, waiting=(asked(1), asked(2, at=3)))) == ["alarm"]
+    assert played.events[-1].alarm.asked == [asked(2, at=3)]
+
+
 def test_alarms_of_one_incident_become_one() -> None:
     played = Played()
     both = asked(1), asked(2)
