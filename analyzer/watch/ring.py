@@ -21,6 +21,8 @@ _NAME = re.compile(r"ring-(\d{8,})-\d{8}T\d{6}Z\.pcap(?:ng)?")
 MOST_IN_FILE = 64 << 20  # bytes
 LEAST_IN_FILE = 1 << 20
 PARTS = 32  # files at least that a ring is made of, so that forgetting one forgets little
+# Bytes that are left free on the disk, or an eighth of it: an incident's evidence has to fit.
+RESERVE = 64 << 20
 LONGEST_FILE = 20.0  # seconds that one file is written to
 
 Say = Callable[[str], None]
@@ -98,6 +100,7 @@ class Ring:
         self._file: int | None = None
         self._preface = b""
         self._full_since = 0
+        self._tight = False  # it was said that the disk is nearly full
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -167,7 +170,22 @@ class Ring:
         oldest = self._kept[0]
         if self._file is not None and len(self._kept) == 1:
             return False
-        return self.size > self.bounds.size or time.monotonic() - oldest.ended > self.bounds.time
+        if self.size > self.bounds.size or time.monotonic() - oldest.ended > self.bounds.time:
+            return True
+        return len(self._kept) > 1 and self._is_tight()
+
+    def _is_tight(self) -> bool:
+        """Whether others need what is left of the disk more than the ring does."""
+        try:
+            disk = os.statvfs(self.folder)
+        except OSError:
+            return False
+        least = min(RESERVE, disk.f_blocks * disk.f_frsize // 8)
+        tight = disk.f_bavail * disk.f_frsize < least
+        if tight and not self._tight:
+            self.say(f"{self.folder}: the disk is nearly full: less is kept than --keep-size says")
+            self._tight = True
+        return tight
 
     def _forget_oldest(self) -> bool:
         oldest = self._kept[0]
