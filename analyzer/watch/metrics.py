@@ -25,6 +25,7 @@ TABLE: dict[str, tuple[str, bool, str]] = {
     "alarms_left_out": ("alarms_left_out", True, "Alarms there was no room for"),
     "findings_that_went_on": ("continued_findings", True, "Findings of incidents told before"),
     "ring_bytes": ("ring_bytes", False, "Bytes in the ring"),
+    "evidence_bytes": ("evidence_bytes", False, "Bytes of evidence that are kept"),
     "ring_seconds": ("ring_age_seconds", False, "Seconds that the ring goes back"),
     "seconds_since_last_frame": ("lag_seconds", False, "Seconds since the last judged packet"),
     "seconds_of_last_round": ("round_seconds", False, "Seconds that the last round took"),

@@ -71,6 +71,16 @@ class Store:
         """The file of what is usual."""
         return self.folder / "baseline.json"
 
+    @property
+    def evidence(self) -> int:
+        """Bytes of evidence that are kept."""
+        total = 0
+        with suppress(OSError):
+            for path in self.incidents.iterdir():
+                with suppress(OSError):
+                    total += path.stat().st_size
+        return total
+
     def claim(self) -> None:
         """Make the folder if need be, and have it for this process alone.
 

@@ -320,6 +320,10 @@ class Watch:
             event, left = self._settled[0]
             suspect = event.alarm.suspect
             assert suspect is not None
+            if self.store.evidence > self.settings.bounds.size:
+                self._settled.popleft()
+                self._record(event, None, "evidence takes more than --keep-size already")
+                return
             self._settled[0] = (event, left - 1)
             self._keeping = event
             # Whatever happened while the worker was busy, this window has it still.
@@ -579,6 +583,7 @@ class Watch:
             "restarts_of_recorder": feed.restarts if feed is not None else 0,
             "packets_dropped_by_kernel": feed.dropped if feed is not None else None,
             "ring_bytes": self.ring.size,
+            "evidence_bytes": self.store.evidence,
             "ring_seconds": round(self.ring.age, 1),
             "bytes_recorded": self.ring.written if isinstance(self.ring, Ring) else None,
             "last_frame": rfc3339(self.last) if self.last else None,

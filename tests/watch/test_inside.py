@@ -1,4 +1,4 @@
-"""The clock may be set while a watch goes on: nothing before that is judged with what comes."""
+"""A watch from the inside: when the clock is set, and when there is too much evidence."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from analyzer.watch import watching
 from analyzer.watch.recorder import Recorder
 from analyzer.watch.ring import Bounds, Ring
 from analyzer.watch.watching import Settings, Watch
-from tests.watch.test_alarms import NOTHING, asked
+from tests.watch.test_alarms import NOTHING, SECOND, START, asked, suspect
 from tests.watch.test_ring import piece
 
 HOUR = 3_600.0
@@ -75,3 +75,18 @@ def test_what_came_before_is_not_judged_with_what_comes(
     assert told.count("the clock was set") == 2
     assert "withdrawn: undecided: the clock was set" in told
     assert len(watch.ring.files()) == 2  # and nothing was deleted
+
+
+def test_evidence_is_bounded_and_a_line_is_written_all_the_same(watch: Watch) -> None:
+    assert isinstance(watch.ring, Ring)
+    watch.ring.write(piece(1))
+    with (watch.store.incidents / "incident-00000000.pcapng").open("wb") as big:
+        big.truncate(9 << 20)
+    told = replace(NOTHING, suspects=(suspect(asked(1)),))
+    watch._tell(watch.alarms.take(told, (), START + 4 * SECOND))
+    watch._tell(watch.alarms.take(told, (), START + 60 * SECOND))
+    watch._give_task()
+    assert not watch.worker.busy
+    (line,) = watch.store.told()
+    assert (line["verdict"], line["evidence"]) == ("finding", None)
+    assert "--keep-size" in line["without_evidence"]
