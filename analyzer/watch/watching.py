@@ -106,7 +106,7 @@ class Watch:
         self._learning: list[rings.Kept] = []
         self._due: dict[str, float] = {}
         self._clock = time.time() - time.monotonic()
-        self._problems: set[str] = set()
+        self._problems: dict[str, str] = {}
 
     def say(self, text: str) -> None:
         """Say it, with the time."""
@@ -219,9 +219,9 @@ class Watch:
             if isinstance(self.ring, Ring):
                 self.ring.forget()
         if self._is_due("status", STATUS_EVERY):
-            self._problem(self.store.write_status(self.status()))
+            self._problem("status", self.store.write_status(self.status()))
         if self._is_due("state", STATE_EVERY):
-            self._problem(self.store.write(self.alarms, self._file))
+            self._problem("state", self.store.write(self.alarms, self._file))
 
     def _finish(self) -> None:
         """Take what is under way, judge it all once more, and write what is known."""
@@ -241,8 +241,8 @@ class Watch:
         for event, _ in self._settled:
             self._record(event, None, "the watch ended before its evidence was written")
         self.hooks.finish()
-        self._problem(self.store.write(self.alarms, self._file))
-        self._problem(self.store.write_status(self.status(ended=True)))
+        self._problem("state", self.store.write(self.alarms, self._file))
+        self._problem("status", self.store.write_status(self.status(ended=True)))
         self.say("the watch has ended")
 
     def _drain(self, deadline: float) -> None:
@@ -257,13 +257,11 @@ class Watch:
         self._due[name] = now + seconds
         return True
 
-    def _problem(self, text: str) -> None:
-        """Say what went wrong with a file; the same again only when it had gone well meanwhile."""
-        if text and text not in self._problems:
+    def _problem(self, of: str, text: str) -> None:
+        """Say what went wrong with something; the same again only when it went well meanwhile."""
+        if text and self._problems.get(of) != text:
             self.say(text)
-            self._problems.add(text)
-        elif not text:
-            self._problems.clear()
+        self._problems[of] = text
 
     # --- time --------------------------------------------------------------------------------
 
@@ -403,7 +401,7 @@ class Watch:
                 self.counts.learned += told.new
             elif isinstance(told, Failed):
                 self.say(f"{len(task.paths)} files could not be learned from: {told.why}")
-            self._problem(self.store.write(self.alarms, self._file))
+            self._problem("state", self.store.write(self.alarms, self._file))
             return
         self._next_round, self._took = again, took
         if isinstance(told, Round):
@@ -470,7 +468,11 @@ class Watch:
         try:
             snapshot = asking.ask(wanted, self.settings.scope, moment)
         except InputError as error:
-            self._problem(str(error))
+            self._problem("sockets", str(error))
+            return
+        except Exception as error:
+            # Our bug. Recording goes on, and it is said.
+            self._problem("sockets", f"who holds a socket is not known: {error!r}")
             return
         earlier = alarm.sockets
         again = bool(only_changes and earlier and _same(earlier[-1], snapshot))
@@ -527,8 +529,8 @@ class Watch:
             },
             "without_evidence": why or None,
         }
-        self._problem(self.store.add(line))
-        self._problem(self.store.write(self.alarms, self._file))
+        self._problem("incidents", self.store.add(line))
+        self._problem("state", self.store.write(self.alarms, self._file))
         begin = f"incident {suspect.incident}"
         if event.why:
             self.say(f"{begin} is {event.why}: {suspect.title}")
