@@ -79,12 +79,16 @@ def _children(pid: int) -> list[int]:
 
 
 def _name(pid: int) -> str:
-    """`tcpdump`, or `judge` for what is Python."""
+    """`tcpdump`, or `judge` for the process that judges."""
     try:
         name = Path(f"/proc/{pid}/comm").read_text().strip()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return ""
-    return "judge" if name.startswith("python") else name
+    if not name.startswith("python"):
+        return name
+    # Beside it is a small one of Python's own.
+    return "tracker" if b"resource_tracker" in command else "judge"
 
 
 def _used(pid: int) -> tuple[float, int] | None:

@@ -74,17 +74,18 @@ def show(
             for number, one in enumerate(scenario.clients, 1)
         ]
         timeline = recording.agenda(run, [], start)
+        output = directory / "watch.out"
         told = 0
         until = 0.0
         while not until or time.time() < until:
             while timeline and timeline[0][0] <= time.time():
                 timeline.pop(0)[1]()
-            lines = run.processes.text("watch").splitlines()
+            lines = output.read_text().splitlines()
             for line in lines[told:]:
                 say(line)
             told = len(lines)
             if watch.poll() is not None:
-                raise RecordingFailed(f"the watch ended: {lines[-3:]}")
+                raise RecordingFailed(f"the watch ended: {run.processes.text('watch')[-800:]}")
             meanwhile(watch.pid, kept)
             if not until and not timeline and all(one.poll() is not None for one in clients):
                 until = time.time() + AFTER
@@ -92,7 +93,7 @@ def show(
         # `ip netns exec` has become the watch: it has its pid.
         watch.send_signal(signal.SIGTERM)
         watch.wait(ENDING)
-        lines = run.processes.text("watch").splitlines()
+        lines = run.processes.text("watch").splitlines()  # with what it complained of
         for line in lines[told:]:
             say(line)
         path = kept / "incidents.jsonl"
