@@ -18,6 +18,7 @@ TABLE: dict[str, tuple[str, bool, str]] = {
     "deaths_of_judge": ("judge_deaths", True, "Ends of the judging process that nobody wanted"),
     "rounds": ("rounds", True, "Windows judged"),
     "failed_rounds": ("failed_rounds", True, "Windows that could not be judged"),
+    "skipped": ("skipped_files", True, "Files of the ring that no round has judged"),
     "alarms": ("alarms", True, "Alarms raised"),
     "withdrawn": ("withdrawn_alarms", True, "Alarms withdrawn"),
     "incidents": ("incidents", True, "Incidents found"),

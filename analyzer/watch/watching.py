@@ -33,6 +33,7 @@ TICK = 0.2  # seconds
 EVERY = 1.0  # seconds between two rounds, at least
 SHARE = 0.15  # of the time, at most, that rounds take, and that glances take
 ALARMED = 0.5  # while an alarm is open
+OVERLAP = 20.0  # seconds of what the last round has judged that the next one judges again
 LEARN_EVERY = 10.0  # seconds between two looks whether there is anything to learn from
 SHORT = 0.4  # seconds; while rounds take less, nothing is gained by glances
 ASK_EVERY = 1.0  # seconds between two looks at the sockets of an alarm
@@ -77,6 +78,7 @@ class Counts:
     frames: int = 0  # in the last window
     judged: int = 0
     learned: int = 0  # exchanges
+    skipped: int = 0  # files that no round has judged
 
 
 class Watch:
@@ -102,6 +104,8 @@ class Watch:
         self._given = self._known = (0, 0)
         self._next_round = self._next_glance = 0.0
         self._took = 0.0  # seconds, of the last round
+        self._round = 0.0  # when that was given, by the monotonic clock; 0: there was none
+        self._through = -1  # the number of the last file that it had
         self._file = -1  # the number of the last file that was learned from
         self._learning: list[rings.Kept] = []
         self._due: dict[str, float] = {}
@@ -266,6 +270,11 @@ class Watch:
     # --- time --------------------------------------------------------------------------------
 
     @property
+    def _is_own(self) -> bool:
+        """Whether the ring is this watch's: its files are numbered one by one."""
+        return isinstance(self.ring, Ring)
+
+    @property
     def _is_live(self) -> bool:
         """Whether the packets are captured here and now: this host's clock is theirs."""
         return isinstance(self.feed, Recorder)
@@ -305,11 +314,16 @@ class Watch:
 
     # --- rounds ------------------------------------------------------------------------------
 
-    def _paths(self) -> list[str]:
-        held = None
+    def _chosen(self) -> list[rings.Kept]:
+        """The files of the next round: none of what no round has judged is left out."""
+        held = time.monotonic() - self._round + OVERLAP if self._round else 0.0
         if self.alarms.open:
-            held = max(0, self._now() - min(alarm.since for alarm in self.alarms.open)) / _NS
-        return [str(one.path) for one in self.window.choose(self.ring.files(), held)]
+            since = min(alarm.since for alarm in self.alarms.open)
+            held = max(held, (self._now() - since) / _NS)
+        return self.window.choose(self.ring.files(), held)
+
+    def _paths(self) -> list[str]:
+        return [str(one.path) for one in self._chosen()]
 
     def _give_task(self, *, rounds: bool = True) -> None:
         if self.worker.busy:
@@ -375,8 +389,14 @@ class Watch:
     def _give_round(self) -> None:
         written = self.ring.written if isinstance(self.ring, Ring) else 0
         self._given = time.time_ns(), written
-        paths = self._paths()
-        if paths:
+        chosen = self._chosen()
+        paths = [str(one.path) for one in chosen]
+        if chosen:
+            skipped = chosen[0].number - self._through
+            if self._through >= self.window.floor and skipped > 0 and self._is_own:
+                self.counts.skipped += skipped
+                self.say(f"{skipped} files were never judged: this host is too slow, or too busy")
+            self._through, self._round = chosen[-1].number, time.monotonic()
             self._asked = self.alarms.asked_after()
             self.worker.give(Judge(tuple(paths), self._asked, str(self.store.baseline)))
 
@@ -387,7 +407,11 @@ class Watch:
             return
         took = self.worker.took
         share = ALARMED if self.alarms.open else SHARE
-        again = time.monotonic() + max(EVERY, took * (1 - share) / share)
+        pause = took * (1 - share) / share
+        if isinstance(task, Judge) and isinstance(told, Round):
+            # However slow the rounds are, the next one has to be there before its window has gone.
+            pause = min(pause, (told.last - told.first) / _NS / 2)
+        again = time.monotonic() + max(EVERY, pause)
         if isinstance(task, Glance):
             self._next_glance = again
             if isinstance(told, Round):

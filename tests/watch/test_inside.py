@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.watch import watching
+from analyzer.watch import watching, windows
 from analyzer.watch.recorder import Recorder
 from analyzer.watch.ring import Bounds, Ring
 from analyzer.watch.watching import Settings, Watch
+from analyzer.watch.worker import Judge
 from tests.watch.test_alarms import NOTHING, SECOND, START, asked, suspect
 from tests.watch.test_ring import piece
 
@@ -75,6 +76,42 @@ def test_what_came_before_is_not_judged_with_what_comes(
     assert told.count("the clock was set") == 2
     assert "withdrawn: undecided: the clock was set" in told
     assert len(watch.ring.files()) == 2  # and nothing was deleted
+
+
+def test_no_file_is_left_out_between_two_rounds(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(watch.ring, Ring)
+    given: list[list[int]] = []
+
+    def take(task: Judge) -> None:
+        given.append([int(Path(one).name.split("-")[1]) for one in task.paths])
+
+    monkeypatch.setattr(watch.worker, "give", take)
+    monkeypatch.setattr(watching, "OVERLAP", 0.0)
+    watch.window.bytes, watch.window.time = 1, 0.0  # so small that it holds one file
+
+    def pass_by(files: int) -> None:
+        for _ in range(files):
+            watch.ring.write(piece(1))  # type: ignore[union-attr]
+            watch.ring.close()  # type: ignore[union-attr]
+            time.sleep(0.002)
+
+    pass_by(2)
+    watch._give_round()
+    monkeypatch.setattr(windows, "HELD", 1 << 40)
+    monkeypatch.setattr(windows, "BEFORE", 0.003)
+    pass_by(5)
+    watch._give_round()
+    assert given[0] == [2]
+    assert given[1] == list(range(given[1][0], 8)) and given[1][0] in (2, 3)
+    assert watch.counts.skipped == max(0, given[1][0] - 2)
+    monkeypatch.setattr(windows, "HELD", 0)
+    pass_by(3)
+    watch._give_round()
+    assert given[2] == [10]
+    assert watch.counts.skipped >= 3
+    assert "never judged" in watch.said[-1]  # type: ignore[attr-defined]
 
 
 def test_evidence_is_bounded_and_a_line_is_written_all_the_same(watch: Watch) -> None:
