@@ -23,7 +23,7 @@ from captures.lab.scenario import Variant
 from captures.lab.topology import Topology
 
 AFTER = 12.0  # seconds that the watch has for the last incident, after the clients have ended
-ENDING = 60.0  # seconds that it may take to end
+ENDING = 120.0  # seconds that it may take to end
 
 
 @dataclass(frozen=True, slots=True)
