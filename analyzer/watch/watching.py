@@ -106,6 +106,7 @@ class Watch:
         self._took = 0.0  # seconds, of the last round
         self._round = 0.0  # when that was given, by the monotonic clock; 0: there was none
         self._through = -1  # the number of the last file that it had
+        self._covers = (-1, 0.0)  # both of the round under way: one that fails has judged nothing
         self._file = -1  # the number of the last file that was learned from
         self._learning: list[rings.Kept] = []
         self._due: dict[str, float] = {}
@@ -396,7 +397,7 @@ class Watch:
             if self._through >= self.window.floor and skipped > 0 and self._is_own:
                 self.counts.skipped += skipped
                 self.say(f"{skipped} files were never judged: this host is too slow, or too busy")
-            self._through, self._round = chosen[-1].number, time.monotonic()
+            self._covers = chosen[-1].number, time.monotonic()
             self._asked = self.alarms.asked_after()
             self.worker.give(Judge(tuple(paths), self._asked, str(self.store.baseline)))
 
@@ -431,6 +432,7 @@ class Watch:
         if isinstance(told, Round):
             self.counts.rounds += 1
             self._known = self._given
+            self._through, self._round = self._covers
             self.counts.frames, self.counts.judged = told.frames, told.judged
             self.last = told.last
             self.unjudged = told.unjudged

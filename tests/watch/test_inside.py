@@ -11,7 +11,7 @@ from analyzer.watch import watching, windows
 from analyzer.watch.recorder import Recorder
 from analyzer.watch.ring import Bounds, Ring
 from analyzer.watch.watching import Settings, Watch
-from analyzer.watch.worker import Judge
+from analyzer.watch.worker import Failed, Judge
 from tests.watch.test_alarms import NOTHING, SECOND, START, asked, suspect
 from tests.watch.test_ring import piece
 
@@ -85,6 +85,7 @@ def test_no_file_is_left_out_between_two_rounds(
     given: list[list[int]] = []
 
     def take(task: Judge) -> None:
+        watch._through, watch._round = watch._covers
         given.append([int(Path(one).name.split("-")[1]) for one in task.paths])
 
     monkeypatch.setattr(watch.worker, "give", take)
@@ -112,6 +113,24 @@ def test_no_file_is_left_out_between_two_rounds(
     assert given[2] == [10]
     assert watch.counts.skipped >= 3
     assert "never judged" in watch.said[-1]  # type: ignore[attr-defined]
+
+
+def test_what_a_round_failed_at_is_in_the_next_one(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(watch.ring, Ring)
+    answers: list[object] = [Failed("killed", gone=True), replace(NOTHING, last=1), None]
+    monkeypatch.setattr(watch.worker, "give", lambda task: None)
+    monkeypatch.setattr(watch.worker, "answer", lambda: answers.pop(0))
+    monkeypatch.setattr(watch.worker, "_task", Judge(()))
+    covered = []
+    for _ in range(2):
+        watch.ring.write(piece(1))
+        watch.ring.close()
+        watch._give_round()
+        watch._take_answer()
+        covered.append(watch._through)
+    assert covered == [-1, 2]
 
 
 def test_evidence_is_bounded_and_a_line_is_written_all_the_same(watch: Watch) -> None:
