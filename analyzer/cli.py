@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from analyzer.report.paste import Commands
     from analyzer.report.result import Report
     from analyzer.stopping import Pace
+    from analyzer.watch.watching import Settings
 
 NOTHING_FOUND, FOUND, NOT_DONE, NOT_JUDGED = 0, 1, 2, 3
 STANDARD_STREAM = "-"
@@ -464,6 +465,137 @@ def _known(baselines: tuple[str, ...], documents: tuple[str, ...]) -> "Known | N
     return pipeline.known_from(baselines, documents)
 
 
+@main.command()
+@click.argument("source", required=False, metavar="[-]")
+@click.option(
+    "--keep",
+    "folder",
+    required=True,
+    type=_PATH,
+    metavar="DIR",
+    help="Where packets, evidence and state are kept; the folder is this watch's own.",
+)
+@click.option(
+    "-i",
+    "--interface",
+    metavar="INTERFACE",
+    help="Which interface to capture on.  [default: any]",
+)
+@click.option("--ring", type=_PATH, metavar="DIR", help="Read the files that somebody else fills.")
+@click.option("--filter", "expression", default="", metavar="FILTER", help="Capture these alone.")
+@click.option("--recorder", metavar="PROGRAM", help="tcpdump or dumpcap, or a path of one of them.")
+@click.option(
+    "--keep-size", default="2G", show_default=True, metavar="SIZE", help="Bytes of packets to keep."
+)
+@click.option(
+    "--keep-time", default="3d", show_default=True, metavar="TIME", help="How long to keep them."
+)
+@click.option("--pid", type=click.IntRange(min=1), help="Ask for sockets in its network alone.")
+@click.option("--container", metavar="ID", help="The same, of a container; the id's beginning.")
+@click.option("--no-sockets", is_flag=True, help="Never ask who holds a socket.")
+@click.option(
+    "--on-alarm",
+    metavar="COMMAND",
+    help="Run this in a shell at each alarm, and at its end; it reads the incident as JSON.",
+)
+@click.option(
+    "--metrics", metavar="[HOST:]PORT", help="Serve metrics for Prometheus.  [host: 127.0.0.1]"
+)
+@click.option("--status", is_flag=True, help="Say how the watch is that keeps DIR, and end.")
+@_LIMIT
+def watch(
+    source: str | None,
+    folder: str,
+    interface: str | None,
+    ring: str | None,
+    expression: str,
+    recorder: str | None,
+    keep_size: str,
+    keep_time: str,
+    pid: int | None,
+    container: str | None,
+    no_sockets: bool,
+    on_alarm: str | None,
+    metrics: str | None,
+    status: bool,
+    limit: tuple[str, ...],
+) -> None:
+    """Record, and judge what passes until it happens; then keep the evidence.
+
+    Packets go round in a bounded ring. A request that waits longer than its endpoint ever takes, or
+    a response that looks like another's, is an alarm at once: the kernel is asked which process
+    holds the connection. When it is over it is an incident, kept with its packets, or the alarm is
+    withdrawn with its reason.
+
+    With '-' a capture comes on standard input, with --ring the files of another program are read.
+
+    Ctrl-C or SIGTERM ends it; the next start goes on with what is kept. Exit status: 0 nothing was
+    found, 1 at least one incident was kept, 2 it could not be done.
+    """
+    from analyzer.watch import settings
+
+    with _told():
+        if status:
+            _say(settings.status(folder).encode())
+            sys.exit(NOTHING_FOUND)
+        chosen = settings.settings(
+            source=source,
+            folder=folder,
+            interface=interface,
+            ring=ring,
+            expression=expression,
+            recorder=recorder,
+            keep_size=keep_size,
+            keep_time=keep_time,
+            pid=pid,
+            container=container,
+            sockets=not no_sockets,
+            on_alarm=on_alarm,
+            metrics=metrics,
+        )
+        from analyzer import limits
+
+        limits.use(limits.parsed(limit))
+        sys.exit(FOUND if _watch(chosen) else NOTHING_FOUND)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What a person did wrong is told in a line, and the status is 2."""
+    try:
+        yield
+    except InputError as error:
+        for line in error.args:
+            _complain(line)
+    except OSError as error:
+        if error.filename is None:
+            traceback.print_exc()
+        else:
+            _complain(f"{error.filename}: {error.strerror}")
+    except Exception:
+        # Our bug. Python's own status for it is 1, which here would mean an incident.
+        traceback.print_exc()
+    else:
+        return
+    sys.exit(NOT_DONE)
+
+
+def _watch(chosen: "Settings") -> int:
+    """Watch until a signal comes, or the input ends; how many incidents were kept."""
+    from analyzer.report.escape import visible
+    from analyzer.watch.watching import Watch
+
+    here = Watch(chosen, lambda text: click.echo(visible(text)))
+
+    def stop(_number: int, _frame: object) -> None:
+        here.stop()
+
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
+    return here.run()
+
+
 def _say_brief(examination: "Examination", chosen: "Incident") -> None:
     from analyzer.report import verdict
 
@@ -581,11 +713,12 @@ def _check(
     from analyzer import limits
 
     limits.use(limits.parsed(limit))
-    from analyzer import pipeline
+    from analyzer import dossier, pipeline
     from analyzer.report.outputs import check
 
     try:
         inputs = pipeline.inputs(list(captures)) if captures else []
+        inputs += dossier.beside(inputs)
     except InputError:
         inputs = list(captures)  # what is the matter with them is told when they are to be read
     check(outputs, inputs, beside)
@@ -625,12 +758,15 @@ def _examine(
 ) -> "Examination":
     import gc
 
-    from analyzer import pipeline
+    from analyzer import dossier, pipeline
 
+    sockets = dossier.sockets_in(dossier.beside(pipeline.inputs(captures)))
     # Nothing built here has cycles that matter, and looking for some takes a tenth of the time.
     gc.disable()
     with _progress(captures) as advance:
-        return pipeline.examine(captures, progress=advance, jobs=jobs, pace=pace, known=known)
+        return pipeline.examine(
+            captures, progress=advance, jobs=jobs, pace=pace, known=known, sockets=sockets
+        )
 
 
 class _Silent:

@@ -4,12 +4,15 @@ Law: who scans the pcapng comes to the same incident. So ordinary exchanges go i
 as that takes; the file is scanned to find out, and says what came of it.
 """
 
+import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath
 from typing import IO, Any
+
+import orjson
 
 from analyzer import __version__, pipeline
 from analyzer.capture.frames import Capture
@@ -24,11 +27,14 @@ from analyzer.report import evidence, files, outputs
 from analyzer.report.escape import as_json
 from analyzer.report.result import as_dict
 from analyzer.second_pass import Copied, Packet, Reread, merged
+from analyzer.sockets import Snapshot, from_dict
 
 MOST_INCIDENTS = 50  # written; the worst
 MOST_BYTES = 256 << 20  # of packets in one file
 # How many ordinary connections go in, at first and when that was not enough.
 COMPANY = (48, 512, 8_192)
+MOST_FACTS = 64 << 20  # bytes of facts that are read
+_PACKETS = re.compile(r"incident-[0-9a-f]{8}\.pcapng")
 MOST_SEARCHED = 8_192  # ordinary connections that are tried so, of all incidents together
 
 SAME_MOMENT = 1_000_000_000  # ns between two sightings of one request
@@ -51,15 +57,20 @@ def paths(folder: str, incidents: Sequence[Incident]) -> list[tuple[Incident, st
     return [(i, f"{stem}.pcapng", f"{stem}.json") for i, stem in stems]
 
 
-def write(examination: Examination, folder: str, *, force: bool) -> list[Written]:
-    """Write the evidence of all incidents to `folder`, which is made if need be.
+def write(
+    examination: Examination, folder: str, *, force: bool, only: Container[str] | None = None
+) -> list[Written]:
+    """Write the evidence of all incidents, or of those with the ids `only`, to `folder`.
+
+    It is made if need be.
 
     Raises InputError when a file exists and may not be replaced, is one of the captures, or cannot
     be written.
     """
     if examination.spool is not None and examination.spool.lost:
         raise InputError("standard input could not be kept (TMPDIR is full?): no evidence written")
-    wanted = paths(folder, examination.incidents())
+    chosen = [i for i in examination.incidents() if only is None or i.id in only]
+    wanted = paths(folder, chosen)
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -87,12 +98,12 @@ def write(examination: Examination, folder: str, *, force: bool) -> list[Written
             if any(n not in copies for n in cast.own):
                 # There was no room for all incidents at once.
                 mine = examination.copy([*cast.own, *cast.along(most)], MOST_BYTES)
-            content, name = _content(scene, story, cast, mine, most)
+            content, name = _content(scene, story, cast, mine, most, examination.sockets)
             if not name and cast.has_more(most) and len(later) < MOST_SEARCHED // next_most:
                 later.append(number)
                 continue
             files.write(packets, partial(_put, content), force=force)
-            its = as_json(_facts(report, story, packets, name))
+            its = as_json(_facts(report, story, packets, name, examination.sockets))
             files.write(facts, partial(_put, its), force=force)
             found[number] = Written(incident.id, packets, name)
         left = later
@@ -105,7 +116,13 @@ def _put(content: bytes, file: IO[bytes]) -> None:
     file.write(content)
 
 
-def _facts(report: dict[str, Any], story: Story, packets: str, found: str) -> dict[str, Any]:
+def _facts(
+    report: dict[str, Any],
+    story: Story,
+    packets: str,
+    found: str,
+    sockets: Sequence[Snapshot],
+) -> dict[str, Any]:
     """What goes beside the packets, from the report as JSON types."""
     name = PurePath(packets).name
     return {
@@ -116,7 +133,38 @@ def _facts(report: dict[str, Any], story: Story, packets: str, found: str) -> di
         "captures": report["captures"],
         "packets": {"file": name, "found_as": found or None},
         "summary": list(story.summary),
+        **({"sockets": [one.as_dict() for one in sockets]} if sockets else {}),
     }
+
+
+def beside(captures: Iterable[str]) -> list[str]:
+    """The files of facts that lie beside captures which are an incident's packets."""
+    found = []
+    for capture in captures:
+        packets = PurePath(capture)
+        if _PACKETS.fullmatch(packets.name):
+            facts = Path(packets.with_suffix(".json"))
+            if facts.is_file():
+                found.append(str(facts))
+    return found
+
+
+def sockets_in(facts: Iterable[str]) -> list[Snapshot]:
+    """What the kernel told of the incidents' connections, as such files have it.
+
+    Raises InputError where one cannot be read.
+    """
+    found = []
+    for path in facts:
+        try:
+            with Path(path).open("rb") as file:
+                told = orjson.loads(file.read(MOST_FACTS))
+            found += [from_dict(one) for one in told.get("sockets", ())]
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}") from None
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise InputError(f"{path}: not an incident's facts; move it away to go on") from None
+    return found
 
 
 # --- who is in it --------------------------------------------------------------------------
@@ -159,7 +207,12 @@ def _cast(scene: Scene) -> _Cast:
 
 
 def _content(
-    scene: Scene, story: Story, cast: _Cast, copies: dict[int, list[Copied]], most: int
+    scene: Scene,
+    story: Story,
+    cast: _Cast,
+    copies: dict[int, list[Copied]],
+    most: int,
+    sockets: Sequence[Snapshot],
 ) -> tuple[bytes, str]:
     """The pcapng, and the incident as which a scan of it finds the same; "": it does not."""
     numbers = [*cast.own, *cast.along(most)]
@@ -167,7 +220,8 @@ def _content(
     about = _about(story, scene.captures, len(cast.own), len(cast.ordinary(most)))
     found = ""
     if all(n in copies for n in cast.own):
-        found = _found_as(_pcapng(about, scene, story, packets), scene.incident)
+        content = _pcapng(about, scene, story, packets)
+        found = _found_as(content, scene.incident, sockets)
     return _pcapng(f"{about}\n{_result(story.id, found)}", scene, story, packets), found
 
 
@@ -198,12 +252,12 @@ def _result(name: str, found: str) -> str:
     )
 
 
-def _found_as(content: bytes, incident: Incident) -> str:
+def _found_as(content: bytes, incident: Incident, sockets: Sequence[Snapshot]) -> str:
     """The incident of the same findings that a scan finds, "" if there is none."""
     with tempfile.NamedTemporaryFile(suffix=".pcapng") as file:
         file.write(content)
         file.flush()
-        again = pipeline.examine([file.name]).incidents()
+        again = pipeline.examine([file.name], sockets=sockets).incidents()
     gist = sorted(map(_gist, incident.findings))
     same = [i for i in again if sorted(map(_gist, i.findings)) == gist and _near(i, incident)]
     return same[0].id if same else ""

@@ -42,6 +42,7 @@ from analyzer.features.endpoints import Endpoint, Route
 from analyzer.features.endpoints import endpoints as resolve
 from analyzer.features.shapes import UNKNOWN_FORM, Form, text
 from analyzer.features.templates import Templates
+from analyzer.findings.held import by_sockets
 from analyzer.findings.judge import judge
 from analyzer.findings.learning import learn
 from analyzer.findings.model import Finding
@@ -68,6 +69,7 @@ from analyzer.second_pass import (
     Watch,
     wanted,
 )
+from analyzer.sockets import Snapshot
 from analyzer.stopping import Pace
 from analyzer.tables import MOST_REFUSALS
 from analyzer.tcp.blocks import Arranged, Rows, arrange, share
@@ -143,7 +145,7 @@ def extract(
     pace = pace or Pace()
     pace.share(PROCESSES)
     with ProcessPoolExecutor(
-        jobs - 1, mp_context=PROCESSES, initializer=_prepare, initargs=(pace, changed_limits())
+        jobs - 1, mp_context=PROCESSES, initializer=prepare, initargs=(pace, changed_limits())
     ) as pool:
         others = [pool.submit(_extract_part, paths, part, jobs, block) for part in range(1, jobs)]
         try:
@@ -166,7 +168,7 @@ def extract(
 _pace: Pace | None = None  # of this process, where it is one of several
 
 
-def _prepare(pace: Pace | None, changed: dict[str, int]) -> None:
+def prepare(pace: Pace | None, changed: dict[str, int]) -> None:
     """Prepare a process: it ends when the one that started it says so, or is no more, not on a
     signal to all.
     """
@@ -497,7 +499,8 @@ Windows = dict[int, tuple[int, int]]  # connections, and from when to when to lo
 class Examination:
     """A report, and what it takes to read some of its connections again.
 
-    `look` is the second look at connections, with times by the reference clock.
+    `look` is the second look at connections, with times by the reference clock. `sockets` is what
+    was known of them beside the captures.
     """
 
     report: Report
@@ -505,6 +508,7 @@ class Examination:
     spool: files.Spool | None
     look: Callable[[Windows], dict[int, Reread]]
     read: Callable[[dict[Place, int]], dict[Place, Message]]
+    sockets: tuple[Snapshot, ...] = ()
 
     def learned(self) -> Learned:
         """What is usual in the captures, for other captures to be judged with."""
@@ -594,10 +598,12 @@ def examine(
     jobs: int = 1,
     pace: Pace | None = None,
     known: Known | None = None,
+    sockets: Sequence[Snapshot] = (),
 ) -> Examination:
     """What `scan` does, and its report with the means to look again.
 
-    `known` is what was known of the traffic before.
+    `known` is what was known of the traffic before, `sockets` what the kernel told of the
+    connections while they were open.
     """
     found = files.expand(paths)
     if files.size_of(found) < WORTH_SHARING:
@@ -630,6 +636,7 @@ def examine(
         return read(captures, interfaces, places, spool=spool)
 
     judgement = locate(tables, judge(tables, closer, alone, prior))
+    judgement.findings = by_sockets(judgement.findings, sockets, tables.frame)
     extraction.anomalies.count("odd-limit", tables.left_out)
     report = Report(captures, extraction.anomalies, judgement, tables, in_brief)
     if known is not None:
@@ -637,7 +644,13 @@ def examine(
         judgement.notices += contradictions(
             tables, known.documents, judgement, report.basis.stated, closer, alone
         )
-    return Examination(report, interfaces, spool, closer, alone)
+    return Examination(report, interfaces, spool, closer, alone, tuple(sockets))
+
+
+def extracted(paths: list[str]) -> tuple[Tables, list[Capture]]:
+    """What judging would see of the captures at `paths` (files), not judged."""
+    extraction, captures, interfaces = extract(paths)
+    return _tables(extraction, captures, interfaces), captures
 
 
 def in_brief(findings: Sequence[Finding], tables: Tables, most: int) -> Overview:

@@ -20,17 +20,18 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {"pipeline", "report", "errors"},
     "__main__": {"cli"},
     "cli": {"pipeline", "report", "explain", "dossier", "__init__", "errors", "stopping",
-            "verification", "baselines", "openapi"},
+            "verification", "baselines", "openapi", "watch"},
     # composes the pipeline, stories and files
     "dossier": {
         "pipeline", "capture", "second_pass", "explain", "findings", "report", "__init__", "errors",
+        "sockets",
     },
     # composes the stages
     "pipeline": {
         "ahead", "capture", "packets", "tcp.blocks", "tcp.halves", "tcp.streams", "extraction",
         "http", "features.echoes", "features.endpoints", "features.shapes", "features.templates",
         "correlate", "baselines", "findings", "openapi", "report", "second_pass", "explain",
-        "stopping",
+        "stopping", "sockets",
     },
     # compose http and features over the bytes of streams: each message, whole blocks
     "extraction": {
@@ -87,7 +88,7 @@ ALLOWED: dict[str, set[str]] = {
     "findings": {
         "correlate", "baselines", "second_pass", "features.endpoints", "features.shapes",
         "features.forms", "features.echoes", "features.demanded", "features.asked",
-        "features.sketch",
+        "features.sketch", "sockets",
     },
     # holds what is known of an API against the tables
     "openapi": {
@@ -97,6 +98,9 @@ ALLOWED: dict[str, set[str]] = {
     # tables and models alone: see below
     "explain": {"capture", "second_pass", "correlate", "baselines", "findings", "secrets"},
     "report": {"capture", "correlate", "baselines", "findings", "explain", "secrets"},
+    # beside the wire; composes all of it
+    "watch": {"pipeline", "dossier", "capture", "correlate", "baselines", "findings", "explain",
+              "report", "sockets", "errors", "stopping", "__init__"},
     # what everybody may import
     "anomalies": set(),
     "compiled": {"kernels"},
@@ -105,6 +109,7 @@ ALLOWED: dict[str, set[str]] = {
     "limits": {"errors"},
     "tables": set(),
     "stopping": set(),
+    "sockets": set(),
     "secrets": set(),
     # shares nothing with the stages but their result
     "verification": {"correlate", "findings", "report", "rejoined"},

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from captures.lab import recording, scenario
+from captures.lab import recording, scenario, watch_soak, watching
 from captures.lab import soak as soaking
 from captures.lab.errors import LabError, RecordingFailed
 
@@ -74,6 +74,85 @@ def _record(variant: scenario.Variant, out: Path, tries: int, keep: bool) -> boo
         f"{len(told['planted']):3} planted  {frames:7} frames"
     )
     return True
+
+
+@main.command()
+@click.argument("name", default="story", metavar="[SCENARIO]")
+@click.option("--node", help="With this version of Node.")
+@click.option(
+    "--keep",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the watch keeps its packets and evidence; without it nothing stays.",
+)
+def watch(name: str, node: str | None, keep: Path | None) -> None:
+    """Run a scenario live, with `wrangler-forensics watch` beside it; needs root on Linux.
+
+    What the watch says appears as it says it: the alarm while the first client still waits, and
+    who holds its connection.
+    """
+    try:
+        chosen = scenario.choose((name,), scenario.load_all(), node)[-1]
+        click.echo(f"{chosen.name}: {chosen.scenario.title}")
+        told = watching.show(chosen, click.echo, keep=keep)
+    except LabError as error:
+        click.echo(f"captures.lab: {error}", err=True)
+        sys.exit(2)
+    except RecordingFailed as failure:
+        click.echo(f"captures.lab: {failure}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        click.echo("captures.lab: interrupted; everything was taken down", err=True)
+        sys.exit(130)
+    for one in told.incidents:
+        click.echo(f"{one['verdict']} {one['incident']}: {one['cause']}: {one['title']}")
+
+
+@main.command("watch-soak")
+@click.option("--exchanges", default=180_000, show_default=True, help="How many requests.")
+@click.option("--faults", default=12, show_default=True, help="How many of them meet the bug.")
+@click.option("--rate", default=300.0, show_default=True, help="Requests a second, at most.")
+@click.option("--seed", default=1, show_default=True, help="One seed, one load.")
+@click.option("--node", default="14", show_default=True, help="The server's version of Node.")
+@click.option("--keep-size", default="64M", show_default=True, help="Of the watch's ring.")
+@click.option(
+    "--kill",
+    "kills",
+    type=(float, click.Choice(["tcpdump", "judge"])),
+    multiple=True,
+    help="At which second to kill one of the watch's children; may be given several times.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Where the watch keeps its packets and evidence.",
+)
+def watch_soaked(
+    exchanges: int,
+    faults: int,
+    rate: float,
+    seed: int,
+    node: str,
+    keep_size: str,
+    kills: tuple[tuple[float, str], ...],
+    out: Path,
+) -> None:
+    """Run the soak's load under a watch, and score what it kept and cost."""
+    wanted = soaking.Soak(exchanges, faults, rate, seed, node, ())
+    try:
+        for line in watch_soak.run(
+            wanted, click.echo, keep=out, kills=sorted(kills), keep_size=keep_size
+        ):
+            click.echo(line)
+    except (LabError, ValueError) as error:
+        click.echo(f"captures.lab: {error}", err=True)
+        sys.exit(2)
+    except RecordingFailed as failure:
+        click.echo(f"captures.lab: {failure}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        click.echo("captures.lab: interrupted; everything was taken down", err=True)
+        sys.exit(130)
 
 
 @main.command()
