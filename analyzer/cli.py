@@ -123,11 +123,33 @@ def main() -> None:
 )
 @click.option("--json", "json_file", type=_PATH, metavar="FILE", help="Write the whole report.")
 @click.option(
+    "--jsonl",
+    "jsonl_file",
+    type=_PATH,
+    metavar="FILE",
+    help="Write the findings as JSON Lines: each as in --json, one a line.",
+)
+@click.option(
     "--html",
     "html_file",
     type=_PATH,
     metavar="FILE",
     help="Write the report as one page for a browser, which needs no network.",
+)
+@click.option(
+    "--junit",
+    "junit_file",
+    type=_PATH,
+    metavar="FILE",
+    help="Write the incidents as failed test cases, for CI (JUnit XML).",
+)
+@click.option(
+    "--har",
+    "har_file",
+    type=_PATH,
+    metavar="FILE",
+    help="Write every exchange for the tools of browsers (HAR 1.2), with heads; bodies only with "
+    "--show-bodies.",
 )
 @click.option(
     "--exchanges",
@@ -166,7 +188,10 @@ def scan(
     captures: tuple[str, ...],
     csv_file: str | None,
     json_file: str | None,
+    jsonl_file: str | None,
     html_file: str | None,
+    junit_file: str | None,
+    har_file: str | None,
     exchanges_file: str | None,
     evidence_folder: str | None,
     jobs: int,
@@ -206,7 +231,10 @@ def scan(
         outputs = Outputs(
             csv=csv_file,
             json=json_file,
+            jsonl=jsonl_file,
             html=html_file,
+            junit=junit_file,
+            har=har_file,
             exchanges=exchanges_file,
             evidence=evidence_folder,
             force=force,
@@ -221,11 +249,7 @@ def scan(
 
             report.verified = verification.verify(report)
         shown = _Shown(examination, _commands(captures, limit), endpoints=endpoints, full=full)
-        _write(
-            shown,
-            outputs,
-            lambda: _page(examination, show_bodies=show_bodies, show_secrets=show_secrets),
-        )
+        _write(shown, outputs, show_bodies=show_bodies, show_secrets=show_secrets)
         if show_bodies and not outputs.takes_standard_output:
             _show_messages(examination, show_secrets=show_secrets)
         if evidence_folder is not None:
@@ -514,15 +538,32 @@ def _page(examination: "Examination", *, show_bodies: bool, show_secrets: bool) 
     return html(examination.report, summaries, stories, __version__)
 
 
-def _write(shown: "_Shown", outputs: "Outputs", page: Callable[[], bytes]) -> None:
-    """Write all outputs; where one cannot be written the others still are. `page` makes the page.
+def _junit(examination: "Examination") -> bytes:
+    from analyzer.report.junit import junit
+
+    summaries = [examination.summary(one) for one in examination.incidents()]
+    return junit(examination.report, summaries)
+
+
+def _write(shown: "_Shown", outputs: "Outputs", *, show_bodies: bool, show_secrets: bool) -> None:
+    """Write all outputs; where one cannot be written the others still are.
 
     Raises InputError with a line for each that could not be.
     """
     from analyzer.report import files
     from analyzer.report.outputs import is_standard_output
 
-    report = shown.examination.report
+    examination, report = shown.examination, shown.examination.report
+
+    def page() -> bytes:
+        return _page(examination, show_bodies=show_bodies, show_secrets=show_secrets)
+
+    def put_har(file: IO[bytes]) -> None:
+        from analyzer import archive
+        from analyzer.report.har import Shown
+
+        archive.write(examination, file, Shown(show_bodies, show_secrets))
+
     every: list[tuple[str | None, Callable[[IO[bytes]], Any]]] = [
         (outputs.csv, lambda file: file.write(files.csv_text(report))),
         (
@@ -530,7 +571,10 @@ def _write(shown: "_Shown", outputs: "Outputs", page: Callable[[], bytes]) -> No
             lambda file: files.write_exchanges(report, str(outputs.exchanges), file),
         ),
         (outputs.json, lambda file: file.write(files.json_text(report))),
+        (outputs.jsonl, lambda file: file.write(files.jsonl_text(report))),
         (outputs.html, lambda file: file.write(page())),
+        (outputs.junit, lambda file: file.write(_junit(examination))),
+        (outputs.har, put_har),
     ]
     alone: Callable[[IO[bytes]], Any] | None = None
     problems: list[str] = []

@@ -19,12 +19,14 @@ SPLIT = {"tcp", "features"}
 ALLOWED: dict[str, set[str]] = {
     "__init__": {"pipeline", "report", "errors"},
     "__main__": {"cli"},
-    "cli": {"pipeline", "report", "explain", "dossier", "__init__", "errors", "stopping",
+    "cli": {"pipeline", "report", "explain", "dossier", "archive", "__init__", "errors", "stopping",
             "verification"},
     # composes the pipeline, stories and files
     "dossier": {
         "pipeline", "capture", "second_pass", "explain", "findings", "report", "__init__", "errors",
     },
+    # composes the pipeline and a file
+    "archive": {"pipeline", "correlate", "second_pass", "report", "__init__", "errors"},
     # composes the stages
     "pipeline": {
         "ahead", "capture", "packets", "tcp.blocks", "tcp.halves", "tcp.streams", "extraction",
@@ -86,7 +88,9 @@ ALLOWED: dict[str, set[str]] = {
     },
     # tables and models alone: see below
     "explain": {"capture", "second_pass", "correlate", "baselines", "findings", "secrets"},
-    "report": {"capture", "correlate", "baselines", "findings", "explain", "secrets"},
+    "report": {
+        "capture", "second_pass", "correlate", "baselines", "findings", "explain", "secrets",
+    },
     # what everybody may import
     "anomalies": set(),
     "compiled": {"kernels"},
@@ -106,6 +110,7 @@ TABLE_ONLY = {("packets", "capture"): "analyzer.capture.frames",
               ("correlate", "second_pass"): "analyzer.second_pass.model",
               ("findings", "second_pass"): "analyzer.second_pass.model",
               ("explain", "second_pass"): "analyzer.second_pass.model",
+              ("report", "second_pass"): "analyzer.second_pass.model",
               ("explain", "capture"): "analyzer.capture.frames",
               ("report", "explain"): "analyzer.explain.model",
               ("report", "capture"): "analyzer.capture.frames"}  # fmt: skip

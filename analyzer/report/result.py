@@ -144,7 +144,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         ],
         "endpoints": [asdict(endpoint) for endpoint in judged.endpoints],
         "incidents": list(incidents(report)),
-        "findings": [_finding(report, finding) for finding in judged.findings],
+        "findings": list(finding_dicts(report)),
         "notices": [
             {
                 "notice": notice.notice,
@@ -158,6 +158,11 @@ def as_dict(report: Report) -> dict[str, Any]:
         "undecided": [{"request": _timed(one.request), "why": one.why} for one in judged.undecided],
         "unjudged": [asdict(one) for one in report.coverage.unjudged],
     }
+
+
+def finding_dicts(report: Report) -> Iterator[dict[str, Any]]:
+    """The findings as they stand in `as_dict`, one at a time."""
+    return (_finding(report, finding) for finding in report.judgement.findings)
 
 
 def limits_hit(report: Report) -> Iterator[tuple[limits.Limit, int]]:
