@@ -60,9 +60,9 @@ class _Hand(Recorder):
 
     whole = True
 
-    def __init__(self, number: int | None, take: Take) -> None:
+    def __init__(self, wanted: int | None, take: Take) -> None:
         super().__init__(Extraction())
-        self._number = number
+        self._wanted = wanted
         self._take = take
 
     def exchange(
@@ -75,13 +75,13 @@ class _Hand(Recorder):
     ) -> int:
         """One finished exchange."""
         first = request or response
-        if self._number is None or first is None:
+        if self._wanted is None or first is None:
             return 0
         asked, came = (
             None if m is None else replace(plain(side, m), outcome=outcome, flags=flags)
             for side, m in ((CLIENT, request), (SERVER, response))
         )
-        self._take(Exchanged(self._number, first.seq, asked, came))
+        self._take(Exchanged(self._wanted, first.seq, asked, came))
         return 0
 
     def extra(self, exchange: int, stray: HttpMessage) -> None:
