@@ -34,7 +34,7 @@ def test_every_command_and_option_is_in_both() -> None:
 @pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
 def test_groff_has_nothing_to_complain_of() -> None:
     done = subprocess.run(
-        ["groff", "-man", "-Tutf8", "-ww", "-rLL=100n", reference.MANUAL],
+        ["groff", "-man", "-Tutf8", "-ww", "-rLL=100n", "-P-cbou", reference.MANUAL],
         capture_output=True,
         check=True,
     )
