@@ -55,6 +55,14 @@ _LIMIT = click.option(
     metavar="NAME=NUMBER",
     help="Another limit than the default; repeatable. An unknown name lists those there are.",
 )
+_MARKS = click.option(
+    "--marks",
+    "marks_file",
+    type=_PATH,
+    metavar="FILE",
+    help="Where the marks of a review are. Without it: beside the first CAPTURE, as "
+    "CAPTURE.marks.json.",
+)
 _SHOW_BODIES = click.option(
     "--show-bodies",
     is_flag=True,
@@ -165,6 +173,7 @@ def main() -> None:
     metavar="DIR",
     help="Write each incident: packets (hence bodies) as a commented pcapng, facts as JSON.",
 )
+@_MARKS
 @_JOBS
 @_SHOW_BODIES
 @_SHOW_SECRETS
@@ -194,6 +203,7 @@ def scan(
     har_file: str | None,
     exchanges_file: str | None,
     evidence_folder: str | None,
+    marks_file: str | None,
     jobs: int,
     show_bodies: bool,
     show_secrets: bool,
@@ -244,6 +254,7 @@ def scan(
             raise InputError("standard input cannot be verified: it cannot be read again")
         examination = _examine(list(captures), jobs, pace)
         report = examination.report
+        _read_marks(report, captures, marks_file)
         if verify:
             from analyzer import verification
 
@@ -274,6 +285,7 @@ def scan(
     is_flag=True,
     help="A text of some 600 characters to pass on, without the evidence: what scan says of it.",
 )
+@_MARKS
 @_JOBS
 @_LIMIT
 @_SHOW_BODIES
@@ -282,6 +294,7 @@ def explain(
     captures: tuple[str, ...],
     finding: str | None,
     brief: bool,
+    marks_file: str | None,
     jobs: int,
     limit: tuple[str, ...],
     show_bodies: bool,
@@ -307,6 +320,7 @@ def explain(
             raise InputError("--brief shows no bodies; leave one of it and --show-bodies out")
         _check(Outputs(), captures, limit)
         examination = _examine(list(captures), jobs, pace)
+        _read_marks(examination.report, captures, marks_file)
         incidents = examination.incidents()
         if not incidents:
             _show(_Shown(examination, _commands(captures, limit)))
@@ -325,6 +339,95 @@ def explain(
         return examination.report
 
     _run(work)
+
+
+@main.command()
+@click.argument("captures", nargs=-1, required=True, type=_PATH, metavar="CAPTURE...")
+@_MARKS
+@_JOBS
+@_LIMIT
+@_SHOW_BODIES
+@_SHOW_SECRETS
+def review(
+    captures: tuple[str, ...],
+    marks_file: str | None,
+    jobs: int,
+    limit: tuple[str, ...],
+    show_bodies: bool,
+    show_secrets: bool,
+) -> None:
+    """Go through the incidents in the terminal, and mark them.
+
+    The incidents are in a list, the worst first, and beside it is what explain tells of one. Each
+    can be marked as confirmed, dismissed or unsure, with a note; scan, explain, CSV, JSON and the
+    page show the marks from then on. A mark changes nothing else: a dismissed incident is a finding
+    still, and the exit status is the same. F1 lists the keys.
+
+    CAPTURE is as in scan, but not '-'. It needs the extra "review": pip install
+    'wrangler-forensics[review]'.
+
+    Exit status: 0 judged and nothing found, 1 at least one finding, 2 it could not be done,
+    3 nothing could be judged.
+    """
+
+    def work(pace: "Pace") -> "Report":
+        from analyzer.report import marks
+        from analyzer.report.outputs import Outputs
+
+        _check_secrets(show_secrets, show_bodies)
+        if STANDARD_STREAM in captures:
+            raise InputError("review reads keys from standard input, not a capture")
+        if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
+            raise InputError("review needs a terminal that it can draw on; scan and explain do not")
+        reviewing = _reviewing()
+        _check(Outputs(), captures, limit)
+        place = marks_file or marks.beside(captures) or ""
+        marks.check(place, captures)
+        examination = _examine(list(captures), jobs, pace)
+        examination.report.marks = marks.read(place)
+        if not examination.report.judgement.findings or examination.report.partial:
+            _show(_Shown(examination, _commands(captures, limit)))
+            return examination.report
+        ended = reviewing(examination, place, show_bodies=show_bodies, show_secrets=show_secrets)
+        if ended:
+            os.kill(os.getpid(), ended)
+            raise KeyboardInterrupt
+        return examination.report
+
+    _run(work)
+
+
+def _reviewing() -> Callable[..., int]:
+    """What goes through incidents; raises InputError where its library is not installed."""
+    try:
+        from analyzer.review.app import review_incidents
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "textual":
+            raise
+        raise InputError(
+            "review needs textual: pip install 'wrangler-forensics[review]', or: pip install "
+            "textual"
+        ) from None
+    return review_incidents
+
+
+def _read_marks(report: "Report", captures: tuple[str, ...], named: str | None) -> None:
+    """Give a report the marks of an earlier review. Raises InputError where a named file is none.
+
+    A file beside the capture that is none is said, and left alone.
+    """
+    from analyzer.report import marks
+
+    if named is not None:
+        if not Path(named).exists():
+            raise InputError(f"{named}: no such file")
+        report.marks = marks.read(named)
+        return
+    place = marks.beside(captures)
+    try:
+        report.marks = marks.read(place) if place is not None else {}
+    except InputError as error:
+        _complain(f"{error}; no marks are shown")
 
 
 def _say_brief(examination: "Examination", chosen: "Incident") -> None:
@@ -360,7 +463,7 @@ def _tell(
     show_bodies: bool,
     show_secrets: bool,
 ) -> None:
-    from analyzer.report import ladder
+    from analyzer.report import ladder, remarks
     from analyzer.report.comments import told
 
     report = examination.report
@@ -368,7 +471,7 @@ def _tell(
     story = examination.story(chosen, show_bodies=show_bodies, show_secrets=show_secrets)
 
     def tell(console: "Console") -> None:
-        ladder.show(story, console, comments)
+        ladder.show(story, console, comments, mark=remarks.marked(report, story.id))
         ladder.others([i.headline for i in incidents if i is not chosen], console)
 
     _print(tell)

@@ -19,14 +19,16 @@ SPLIT = {"tcp", "features"}
 ALLOWED: dict[str, set[str]] = {
     "__init__": {"pipeline", "report", "errors"},
     "__main__": {"cli"},
-    "cli": {"pipeline", "report", "explain", "dossier", "archive", "__init__", "errors", "stopping",
-            "verification"},
+    "cli": {"pipeline", "report", "explain", "dossier", "archive", "review", "__init__", "errors",
+            "stopping", "verification"},
     # composes the pipeline, stories and files
     "dossier": {
         "pipeline", "capture", "second_pass", "explain", "findings", "report", "__init__", "errors",
     },
     # composes the pipeline and a file
     "archive": {"pipeline", "correlate", "second_pass", "report", "__init__", "errors"},
+    # goes through an examination on a screen
+    "review": {"pipeline", "explain", "report", "errors"},
     # composes the stages
     "pipeline": {
         "ahead", "capture", "packets", "tcp.blocks", "tcp.halves", "tcp.streams", "extraction",

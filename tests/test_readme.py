@@ -60,9 +60,9 @@ def test_ci_runs_the_second_command_from_the_readme() -> None:
 
 
 def test_every_option_is_in_the_readme() -> None:
-    from analyzer.cli import explain, scan
+    from analyzer.cli import explain, review, scan
 
-    for parameter in (*scan.params, *explain.params):
+    for parameter in (*scan.params, *explain.params, *review.params):
         for name in parameter.opts:
             if name.startswith("--"):
                 assert f"`{name}" in README, name

@@ -16,6 +16,7 @@ from analyzer.findings.model import Cause, Fact, Finding, Judgement, Kind, Seen,
 from analyzer.report.comments import comments
 from analyzer.report.coverage import Coverage, coverage
 from analyzer.report.escape import rfc3339, visible, well_formed
+from analyzer.report.opinions import Marks
 
 if TYPE_CHECKING:
     import pandas
@@ -47,6 +48,7 @@ class Report:
     tables: Tables
     tell: Callable[[Sequence[Finding], Tables, int], Overview]
     verified: Verified | None = None
+    marks: Marks = field(default_factory=dict)  # what people said of incidents
 
     @property
     def partial(self) -> bool:
@@ -179,6 +181,7 @@ def incidents(report: Report) -> Iterator[dict[str, Any]]:
     for finding in report.judgement.findings:
         members.setdefault(finding.incident, []).append(finding)
     for name, findings in members.items():
+        mark = report.marks.get(name)
         times = [
             what.time
             for f in findings
@@ -190,6 +193,7 @@ def incidents(report: Report) -> Iterator[dict[str, Any]]:
             "time": rfc3339(min(times)),
             "findings": [finding.id for finding in findings],
             "cause": _cause_of(findings),
+            "mark": None if mark is None else asdict(mark),
         }
 
 
