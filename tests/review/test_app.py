@@ -101,7 +101,9 @@ def test_a_mark_with_its_note_is_in_the_file_at_once(examined: Examination, tmp_
 
 def test_a_filter_by_kind_mark_and_text(examined: Examination, tmp_path: Path) -> None:
     async def how(pilot: Pilot[int]) -> None:
-        status = lambda: shown(pilot, "status")  # noqa: E731
+        def status() -> str:
+            return shown(pilot, "status")
+
         await pilot.press("k")
         assert "1 of 1 incident (of 2)  only: misdelivered" in status()
         await pilot.press("k")
