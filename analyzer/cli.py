@@ -20,7 +20,6 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from analyzer import __version__
 from analyzer.errors import InputError
 
 if TYPE_CHECKING:
@@ -75,6 +74,15 @@ _SHOW_SECRETS = click.option(
 )
 
 
+def _show_version(context: click.Context) -> None:
+    from analyzer import __version__
+    from analyzer.compiled import kernels
+
+    how = "compiled kernels" if kernels else "no compiled kernels: the same answers, more slowly"
+    click.echo(f"wrangler-forensics {__version__} ({how})")
+    context.exit()
+
+
 class _Command(click.Command):
     """A command whose usage errors are one line."""
 
@@ -115,7 +123,14 @@ class _OneLine(click.ClickException):
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="wrangler-forensics")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, _, wanted: _show_version(context) if wanted else None,
+    help="Show the version, and whether the compiled kernels run, and exit.",
+)
 def main() -> None:
     """Find the HTTP responses that went to the wrong request, or to none.
 
@@ -630,6 +645,7 @@ def _progress(captures: list[str]) -> "_Silent | _Bar":
 
 def _page(examination: "Examination", *, show_bodies: bool, show_secrets: bool) -> bytes:
     """The report as a page, for which the captures are read once more."""
+    from analyzer import __version__
     from analyzer.report.page.render import html
     from analyzer.report.page.view import MOST_FULL
 

@@ -2,11 +2,15 @@
 
 import shutil
 import subprocess
+import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import analyzer
+from analyzer import compiled
 from analyzer.cli import main
 from tests import reference
 
@@ -40,3 +44,12 @@ def test_groff_has_nothing_to_complain_of() -> None:
     )
     assert not done.stderr
     assert b"--evidence DIR" in done.stdout
+
+
+def test_the_version_is_in_one_place() -> None:
+    project = tomllib.loads((reference.DOCS.parent / "pyproject.toml").read_text())["project"]
+    assert analyzer.__version__ == project["version"]
+    program = Path(sys.executable).parent / "wrangler-forensics"
+    said = subprocess.run([program, "--version"], capture_output=True, check=True).stdout.decode()
+    assert said.startswith(f"wrangler-forensics {project['version']} (")
+    assert ("no compiled kernels" in said) == (compiled.kernels is None)
