@@ -15,7 +15,21 @@ if TYPE_CHECKING:
     from analyzer.report.result import Report
 
 __all__ = ["InputError", "scan"]
-__version__ = "0.1.0"
+
+_NAME = "wrangler-forensics"  # of the distribution
+
+
+def __getattr__(name: str) -> str:
+    """`__version__`, as pyproject.toml has it and the installation remembers it."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Not at the top: it is slow to import, and --help needs no version.
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(_NAME)
+    except PackageNotFoundError:
+        return "0+unknown"  # run from a tree that is not installed
 
 
 def scan(

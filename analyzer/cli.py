@@ -21,7 +21,6 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from analyzer import __version__
 from analyzer.errors import InputError
 
 if TYPE_CHECKING:
@@ -75,6 +74,14 @@ _EXPECT = click.option(
     help="An OpenAPI document (3.0 or 3.1, YAML or JSON) of the API; repeatable. Needs the extra "
     "'openapi'.",
 )
+_MARKS = click.option(
+    "--marks",
+    "marks_file",
+    type=_PATH,
+    metavar="FILE",
+    help="Where the marks of a review are. Without it: beside the first CAPTURE, as "
+    "CAPTURE.marks.json.",
+)
 _SHOW_BODIES = click.option(
     "--show-bodies",
     is_flag=True,
@@ -85,6 +92,15 @@ _SHOW_SECRETS = click.option(
     is_flag=True,
     help="With --show-bodies: show cookies, credentials and keys as well, which are masked else.",
 )
+
+
+def _show_version(context: click.Context) -> None:
+    from analyzer import __version__
+    from analyzer.compiled import kernels
+
+    how = "compiled kernels" if kernels else "no compiled kernels: the same answers, more slowly"
+    click.echo(f"wrangler-forensics {__version__} ({how})")
+    context.exit()
 
 
 class _Command(click.Command):
@@ -127,7 +143,14 @@ class _OneLine(click.ClickException):
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="wrangler-forensics")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, _, wanted: _show_version(context) if wanted else None,
+    help="Show the version, and whether the compiled kernels run, and exit.",
+)
 def main() -> None:
     """Find the HTTP responses that went to the wrong request, or to none.
 
@@ -143,11 +166,33 @@ def main() -> None:
 )
 @click.option("--json", "json_file", type=_PATH, metavar="FILE", help="Write the whole report.")
 @click.option(
+    "--jsonl",
+    "jsonl_file",
+    type=_PATH,
+    metavar="FILE",
+    help="Write the findings as JSON Lines: each as in --json, one a line.",
+)
+@click.option(
     "--html",
     "html_file",
     type=_PATH,
     metavar="FILE",
     help="Write the report as one page for a browser, which needs no network.",
+)
+@click.option(
+    "--junit",
+    "junit_file",
+    type=_PATH,
+    metavar="FILE",
+    help="Write the incidents as failed test cases, for CI (JUnit XML).",
+)
+@click.option(
+    "--har",
+    "har_file",
+    type=_PATH,
+    metavar="FILE",
+    help="Write every exchange for the tools of browsers (HAR 1.2), with heads; bodies only with "
+    "--show-bodies.",
 )
 @click.option(
     "--exchanges",
@@ -165,6 +210,7 @@ def main() -> None:
 )
 @_BASELINE
 @_EXPECT
+@_MARKS
 @_JOBS
 @_SHOW_BODIES
 @_SHOW_SECRETS
@@ -188,11 +234,15 @@ def scan(
     captures: tuple[str, ...],
     csv_file: str | None,
     json_file: str | None,
+    jsonl_file: str | None,
     html_file: str | None,
+    junit_file: str | None,
+    har_file: str | None,
     exchanges_file: str | None,
     evidence_folder: str | None,
     baselines: tuple[str, ...],
     documents: tuple[str, ...],
+    marks_file: str | None,
     jobs: int,
     show_bodies: bool,
     show_secrets: bool,
@@ -230,7 +280,10 @@ def scan(
         outputs = Outputs(
             csv=csv_file,
             json=json_file,
+            jsonl=jsonl_file,
             html=html_file,
+            junit=junit_file,
+            har=har_file,
             exchanges=exchanges_file,
             evidence=evidence_folder,
             force=force,
@@ -241,17 +294,14 @@ def scan(
         known = _known(baselines, documents)
         examination = _examine(list(captures), jobs, pace, known)
         report = examination.report
+        _read_marks(report, captures, marks_file)
         if verify:
             from analyzer import verification
 
             report.verified = verification.verify(report)
         commands = _commands(captures, limit, baselines, documents)
         shown = _Shown(examination, commands, endpoints=endpoints, full=full)
-        _write(
-            shown,
-            outputs,
-            lambda: _page(examination, show_bodies=show_bodies, show_secrets=show_secrets),
-        )
+        _write(shown, outputs, show_bodies=show_bodies, show_secrets=show_secrets)
         if show_bodies and not outputs.takes_standard_output:
             _show_messages(examination, show_secrets=show_secrets)
         if evidence_folder is not None:
@@ -278,6 +328,7 @@ def scan(
 )
 @_BASELINE
 @_EXPECT
+@_MARKS
 @_JOBS
 @_LIMIT
 @_SHOW_BODIES
@@ -288,6 +339,7 @@ def explain(
     brief: bool,
     baselines: tuple[str, ...],
     documents: tuple[str, ...],
+    marks_file: str | None,
     jobs: int,
     limit: tuple[str, ...],
     show_bodies: bool,
@@ -313,6 +365,7 @@ def explain(
             raise InputError("--brief shows no bodies; leave one of it and --show-bodies out")
         _check(Outputs(), captures, limit)
         examination = _examine(list(captures), jobs, pace, _known(baselines, documents))
+        _read_marks(examination.report, captures, marks_file)
         incidents = examination.incidents()
         if not incidents:
             _show(_Shown(examination, _commands(captures, limit, baselines, documents)))
@@ -596,6 +649,100 @@ def _watch(chosen: "Settings") -> int:
     return here.run()
 
 
+@main.command()
+@click.argument("captures", nargs=-1, required=True, type=_PATH, metavar="CAPTURE...")
+@_BASELINE
+@_EXPECT
+@_MARKS
+@_JOBS
+@_LIMIT
+@_SHOW_BODIES
+@_SHOW_SECRETS
+def review(
+    captures: tuple[str, ...],
+    baselines: tuple[str, ...],
+    documents: tuple[str, ...],
+    marks_file: str | None,
+    jobs: int,
+    limit: tuple[str, ...],
+    show_bodies: bool,
+    show_secrets: bool,
+) -> None:
+    """Go through the incidents in the terminal, and mark them.
+
+    The incidents are in a list, the worst first, and beside it is what explain tells of one. Each
+    can be marked as confirmed, dismissed or unsure, with a note; scan, explain, CSV, JSON and the
+    page show the marks from then on. A mark changes nothing else: a dismissed incident is a finding
+    still, and the exit status is the same. F1 lists the keys.
+
+    CAPTURE is as in scan, but not '-'. It needs the extra "review": pip install
+    'wrangler-forensics[review]'.
+
+    Exit status: 0 judged and nothing found, 1 at least one finding, 2 it could not be done,
+    3 nothing could be judged.
+    """
+
+    def work(pace: "Pace") -> "Report":
+        from analyzer.report import marks
+        from analyzer.report.outputs import Outputs
+
+        _check_secrets(show_secrets, show_bodies)
+        if STANDARD_STREAM in captures:
+            raise InputError("review reads keys from standard input, not a capture")
+        if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
+            raise InputError("review needs a terminal that it can draw on; scan and explain do not")
+        reviewing = _reviewing()
+        _check(Outputs(), captures, limit, (*baselines, *documents))
+        place = marks_file or marks.beside(captures) or ""
+        marks.check(place, captures)
+        known = _known(baselines, documents)
+        examination = _examine(list(captures), jobs, pace, known)
+        examination.report.marks = marks.read(place)
+        if not examination.report.judgement.findings or examination.report.partial:
+            _show(_Shown(examination, _commands(captures, limit, baselines, documents)))
+            return examination.report
+        ended = reviewing(examination, place, show_bodies=show_bodies, show_secrets=show_secrets)
+        if ended:
+            os.kill(os.getpid(), ended)
+            raise KeyboardInterrupt
+        return examination.report
+
+    _run(work)
+
+
+def _reviewing() -> Callable[..., int]:
+    """What goes through incidents; raises InputError where its library is not installed."""
+    try:
+        from analyzer.review.app import review_incidents
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "textual":
+            raise
+        raise InputError(
+            "review needs textual: pip install 'wrangler-forensics[review]', or: pip install "
+            "textual"
+        ) from None
+    return review_incidents
+
+
+def _read_marks(report: "Report", captures: tuple[str, ...], named: str | None) -> None:
+    """Give a report the marks of an earlier review. Raises InputError where a named file is none.
+
+    A file beside the capture that is none is said, and left alone.
+    """
+    from analyzer.report import marks
+
+    if named is not None:
+        if not Path(named).exists():
+            raise InputError(f"{named}: no such file")
+        report.marks = marks.read(named)
+        return
+    place = marks.beside(captures)
+    try:
+        report.marks = marks.read(place) if place is not None else {}
+    except InputError as error:
+        _complain(f"{error}; no marks are shown")
+
+
 def _say_brief(examination: "Examination", chosen: "Incident") -> None:
     from analyzer.report import verdict
 
@@ -629,7 +776,7 @@ def _tell(
     show_bodies: bool,
     show_secrets: bool,
 ) -> None:
-    from analyzer.report import ladder
+    from analyzer.report import ladder, remarks
     from analyzer.report.comments import told
 
     report = examination.report
@@ -637,7 +784,7 @@ def _tell(
     story = examination.story(chosen, show_bodies=show_bodies, show_secrets=show_secrets)
 
     def tell(console: "Console") -> None:
-        ladder.show(story, console, comments)
+        ladder.show(story, console, comments, mark=remarks.marked(report, story.id))
         ladder.others([i.headline for i in incidents if i is not chosen], console)
 
     _print(tell)
@@ -814,6 +961,7 @@ def _progress(captures: list[str]) -> "_Silent | _Bar":
 
 def _page(examination: "Examination", *, show_bodies: bool, show_secrets: bool) -> bytes:
     """The report as a page, for which the captures are read once more."""
+    from analyzer import __version__
     from analyzer.report.page.render import html
     from analyzer.report.page.view import MOST_FULL
 
@@ -825,15 +973,32 @@ def _page(examination: "Examination", *, show_bodies: bool, show_secrets: bool) 
     return html(examination.report, summaries, stories, __version__)
 
 
-def _write(shown: "_Shown", outputs: "Outputs", page: Callable[[], bytes]) -> None:
-    """Write all outputs; where one cannot be written the others still are. `page` makes the page.
+def _junit(examination: "Examination") -> bytes:
+    from analyzer.report.junit import junit
+
+    summaries = [examination.summary(one) for one in examination.incidents()]
+    return junit(examination.report, summaries)
+
+
+def _write(shown: "_Shown", outputs: "Outputs", *, show_bodies: bool, show_secrets: bool) -> None:
+    """Write all outputs; where one cannot be written the others still are.
 
     Raises InputError with a line for each that could not be.
     """
     from analyzer.report import files
     from analyzer.report.outputs import is_standard_output
 
-    report = shown.examination.report
+    examination, report = shown.examination, shown.examination.report
+
+    def page() -> bytes:
+        return _page(examination, show_bodies=show_bodies, show_secrets=show_secrets)
+
+    def put_har(file: IO[bytes]) -> None:
+        from analyzer import archive
+        from analyzer.report.har import Shown
+
+        archive.write(examination, file, Shown(show_bodies, show_secrets))
+
     every: list[tuple[str | None, Callable[[IO[bytes]], Any]]] = [
         (outputs.csv, lambda file: file.write(files.csv_text(report))),
         (
@@ -841,7 +1006,10 @@ def _write(shown: "_Shown", outputs: "Outputs", page: Callable[[], bytes]) -> No
             lambda file: files.write_exchanges(report, str(outputs.exchanges), file),
         ),
         (outputs.json, lambda file: file.write(files.json_text(report))),
+        (outputs.jsonl, lambda file: file.write(files.jsonl_text(report))),
         (outputs.html, lambda file: file.write(page())),
+        (outputs.junit, lambda file: file.write(_junit(examination))),
+        (outputs.har, put_har),
     ]
     alone: Callable[[IO[bytes]], Any] | None = None
     problems: list[str] = []

@@ -60,7 +60,9 @@ from analyzer.report.result import Basis, Report, Source
 from analyzer.second_pass import (
     Copied,
     Copier,
+    Every,
     Excerpts,
+    Exchanged,
     Limits,
     Message,
     Place,
@@ -343,6 +345,27 @@ def copy(
     return {wanted.number: copies for wanted, copies in every if copies is not None}
 
 
+def every(
+    captures: list[Capture],
+    interfaces: Interfaces,
+    connections: np.ndarray,
+    take: Callable[[Exchanged], None],
+    *,
+    block: int = BLOCK,
+    spool: files.Spool | None = None,
+) -> None:
+    """Hand all messages of connections (rows of CONNECTIONS) to `take`; otherwise as `look`."""
+    if not len(connections) or (spool is not None and spool.lost):
+        return
+    first = connections["first_capture"].astype(np.int64) << 32 | connections["first_frame"]
+    numbers = dict(zip(first.tolist(), connections["connection"].tolist(), strict=True))
+    handed = Every(numbers, take)
+    seen_at = set(connections["interface"].tolist())
+    for _, _, _, rows in _again(captures, interfaces, seen_at, block, spool):
+        handed.block(rows)
+    handed.finish()
+
+
 def _again(
     captures: list[Capture],
     interfaces: Interfaces,
@@ -565,6 +588,30 @@ class Examination:
         connections = [chosen[number] for number in dict.fromkeys(numbers)]
         return copy(self.report.captures, self.interfaces, connections, most=most, spool=self.spool)
 
+    def every(self, take: Callable[[Exchanged], None]) -> None:
+        """Hand all messages of the judged connections to `take`, after reading all once more.
+
+        Of captures that were not read to their ends there are none. Times are by the reference
+        clock.
+        """
+        report = self.report
+        if report.partial:
+            return
+        connections, timing = report.tables.connections, report.tables.clocks
+
+        def timed(one: Exchanged) -> None:
+            interface = int(connections["interface"][one.connection])
+            if timing.of(interface).applied:
+                asked, came = (
+                    None if message is None else _put_right(message, timing, interface)
+                    for message in (one.request, one.response)
+                )
+                one = one._replace(request=asked, response=came)
+            take(one)
+
+        judged = connections[report.tables.joined.judged]
+        every(report.captures, self.interfaces, judged, timed, spool=self.spool)
+
 
 def inputs(paths: list[str]) -> list[str]:
     """The files that `paths` mean: a folder stands for the captures below it.
@@ -710,16 +757,19 @@ def by_reference(reread: Reread, timed: clocks.Clocks) -> Reread:
     if not timed.of(interface).applied:
         return reread
 
-    def put_right(time: int) -> int:
-        return timed.moment(time, interface) if time else 0
-
     return replace(
         reread,
-        packets=tuple(p._replace(time=put_right(p.time)) for p in reread.packets),
-        messages=tuple(
-            replace(m, time=put_right(m.time), end_time=put_right(m.end_time))
-            for m in reread.messages
-        ),
+        packets=tuple(p._replace(time=timed.moment(p.time, interface)) for p in reread.packets),
+        messages=tuple(_put_right(m, timed, interface) for m in reread.messages),
+    )
+
+
+def _put_right(message: Message, timed: clocks.Clocks, interface: int) -> Message:
+    end = message.end_time  # 0: there is none
+    return replace(
+        message,
+        time=timed.moment(message.time, interface),
+        end_time=timed.moment(end, interface) if end else 0,
     )
 
 

@@ -19,13 +19,17 @@ SPLIT = {"tcp", "features"}
 ALLOWED: dict[str, set[str]] = {
     "__init__": {"pipeline", "report", "errors"},
     "__main__": {"cli"},
-    "cli": {"pipeline", "report", "explain", "dossier", "__init__", "errors", "stopping",
-            "verification", "baselines", "openapi", "watch"},
+    "cli": {"pipeline", "report", "explain", "dossier", "archive", "review", "__init__", "errors",
+            "stopping", "verification", "baselines", "openapi", "watch"},
     # composes the pipeline, stories and files
     "dossier": {
         "pipeline", "capture", "second_pass", "explain", "findings", "report", "__init__", "errors",
         "sockets",
     },
+    # composes the pipeline and a file
+    "archive": {"pipeline", "correlate", "second_pass", "report", "__init__", "errors"},
+    # goes through an examination on a screen
+    "review": {"pipeline", "explain", "report", "errors"},
     # composes the stages
     "pipeline": {
         "ahead", "capture", "packets", "tcp.blocks", "tcp.halves", "tcp.streams", "extraction",
@@ -97,7 +101,9 @@ ALLOWED: dict[str, set[str]] = {
     },
     # tables and models alone: see below
     "explain": {"capture", "second_pass", "correlate", "baselines", "findings", "secrets"},
-    "report": {"capture", "correlate", "baselines", "findings", "explain", "secrets"},
+    "report": {
+        "capture", "second_pass", "correlate", "baselines", "findings", "explain", "secrets",
+    },
     # beside the wire; composes all of it
     "watch": {"pipeline", "dossier", "capture", "correlate", "baselines", "findings", "explain",
               "report", "sockets", "errors", "stopping", "__init__"},
@@ -122,6 +128,7 @@ TABLE_ONLY = {("packets", "capture"): "analyzer.capture.frames",
               ("openapi", "second_pass"): "analyzer.second_pass.model",
               ("findings", "second_pass"): "analyzer.second_pass.model",
               ("explain", "second_pass"): "analyzer.second_pass.model",
+              ("report", "second_pass"): "analyzer.second_pass.model",
               ("explain", "capture"): "analyzer.capture.frames",
               ("report", "explain"): "analyzer.explain.model",
               ("report", "capture"): "analyzer.capture.frames"}  # fmt: skip

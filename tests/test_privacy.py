@@ -11,13 +11,15 @@ import pytest
 from rich.console import Console
 
 import analyzer
-from analyzer import dossier, pipeline
+from analyzer import archive, dossier, pipeline
 from analyzer.baselines.saved import to_json
 from analyzer.explain.summary import summary
 from analyzer.openapi.describe import described
 from analyzer.pipeline import Examination
 from analyzer.report import files, ladder
 from analyzer.report.escape import rfc3339
+from analyzer.report.har import Shown
+from analyzer.report.junit import junit
 from analyzer.report.page.render import html
 from tests.recordings import Recording, recording, recordings
 from tests.report.showing import show_all
@@ -92,6 +94,11 @@ def outputs(examined: Examination, folder: Path, *, show_bodies: bool) -> Iterat
     yield "page", unescape(html(report, summaries, stories, "").decode())
     yield "csv", files.csv_text(report).decode()
     yield "json", files.json_text(report).decode()
+    yield "jsonl", files.jsonl_text(report).decode()
+    yield "junit", junit(report, summaries).decode()
+    entries = io.BytesIO()
+    archive.write(examined, entries, Shown(show_bodies))
+    yield "har", entries.getvalue().decode()
     exchanges = io.BytesIO()
     files.write_exchanges(report, "x.csv", exchanges)
     yield "exchanges", exchanges.getvalue().decode()

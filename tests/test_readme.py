@@ -60,9 +60,9 @@ def test_ci_runs_the_second_command_from_the_readme() -> None:
 
 
 def test_every_option_is_in_the_readme() -> None:
-    from analyzer.cli import explain, learn, scan
+    from analyzer.cli import explain, learn, review, scan
 
-    for parameter in (*scan.params, *explain.params, *learn.params):
+    for parameter in (*scan.params, *explain.params, *learn.params, *review.params):
         for name in parameter.opts:
             if name.startswith("--"):
                 assert f"`{name}" in README, name

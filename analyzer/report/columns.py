@@ -71,6 +71,8 @@ FINDING_COLUMNS: dict[str, Column] = {
     "owner_exchange": Column(TEXT, "id of the exchange of the request that it belongs to"),
     "endpoint": Column(NAME, f"{_ENDPOINT} of the request, else of the owner"),
     "duration": Column(SPAN, _DURATION),
+    "mark": Column(NAME, "of its incident in a review: confirmed, dismissed or unsure"),
+    "note": Column(TEXT, "what was noted with the mark"),
 }
 
 EXCHANGE_COLUMNS: dict[str, Column] = {

@@ -34,6 +34,16 @@ def as_json(content: Any) -> bytes:
         return orjson.dumps(well_formed(content), option=how)
 
 
+def compact_json(content: Any) -> bytes:
+    """The same in one line, without its end."""
+    import orjson
+
+    try:
+        return orjson.dumps(content)
+    except TypeError:
+        return orjson.dumps(well_formed(content))
+
+
 def well_formed(content: Any) -> Any:
     """`content` with all text such that UTF-8 can hold it."""
     if isinstance(content, str):

@@ -1,4 +1,4 @@
-"""What is written to files: JSON, CSV, and every exchange as CSV or Parquet.
+"""What is written to files: JSON, JSON Lines, CSV, and every exchange as CSV or Parquet.
 
 Law: a file is written whole or not at all, and an existing one is replaced only when asked.
 """
@@ -21,8 +21,8 @@ from analyzer.report.columns import (
     TEXT,
     TIME,
 )
-from analyzer.report.escape import as_json, cell, rfc3339
-from analyzer.report.result import Report, as_dict
+from analyzer.report.escape import as_json, cell, compact_json, rfc3339
+from analyzer.report.result import Report, as_dict, finding_dicts
 from analyzer.report.rows import finding_rows
 
 PARQUET = ".parquet"
@@ -32,6 +32,11 @@ BETWEEN = "; "  # the parts of a list in CSV
 def json_text(report: Report) -> bytes:
     """The report as JSON; the same report gives the same bytes."""
     return as_json(as_dict(report))
+
+
+def jsonl_text(report: Report) -> bytes:
+    """The findings as JSON Lines: the objects of `findings[]` in the report, one a line."""
+    return b"".join(compact_json(one) + b"\n" for one in finding_dicts(report))
 
 
 def csv_text(report: Report) -> bytes:

@@ -62,12 +62,17 @@ _UNICODE = Glyphs("│", "┊", "─", "━", "◀", "▶", "┤", "├")
 _ASCII = Glyphs("|", ":", "-", "=", "<", ">", "|", "|")
 
 
-def show(story: Story, console: Console, comments: Sequence[str] = ()) -> None:
-    """Print a story; `comments` are those that its captures have on its frames."""
+def show(story: Story, console: Console, comments: Sequence[str] = (), *, mark: str = "") -> None:
+    """Print a story; `comments` are those that its captures have on its frames.
+
+    `mark` is what somebody said of it in a review.
+    """
     width = max(NARROWEST, min(console.width, WIDEST))
     out = Out(console, width)
     heading = Text.assemble((f"Incident {story.id}  ", "bold"), (visible(story.title), "bold red"))
     console.print(heading)
+    if mark:
+        out.say(mark, style="bold")
     for paragraph in story.summary:
         console.print()
         out.say(paragraph)

@@ -30,7 +30,10 @@ class Outputs:
 
     csv: str | None = None
     json: str | None = None
+    jsonl: str | None = None
     html: str | None = None
+    junit: str | None = None
+    har: str | None = None
     exchanges: str | None = None
     learned: str | None = None
     openapi: str | None = None
@@ -42,7 +45,10 @@ class Outputs:
         for option, path in (
             ("--csv", self.csv),
             ("--json", self.json),
+            ("--jsonl", self.jsonl),
             ("--html", self.html),
+            ("--junit", self.junit),
+            ("--har", self.har),
             ("--exchanges", self.exchanges),
             ("--output", self.learned),
             ("--openapi", self.openapi),

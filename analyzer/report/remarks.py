@@ -109,6 +109,22 @@ def _unfitting(what: str, fits: Sequence[Fit]) -> Iterator[str]:
             )
 
 
+def marked(report: Report, incident: str) -> str:
+    """What somebody said of an incident in a review; "": nothing."""
+    mark = report.marks.get(incident)
+    return "" if mark is None else f"{mark.sentence}."
+
+
+def marks(report: Report) -> Iterator[str]:
+    """How many incidents were marked, and what that does not change."""
+    incidents = {finding.incident for finding in report.judgement.findings}
+    told = Counter(str(m.mark) for name, m in sorted(report.marks.items()) if name in incidents)
+    if told:
+        counts = ", ".join(f"{count:,} {mark}" for mark, count in told.items())
+        still = "; what is dismissed is counted as a finding still" if told["dismissed"] else ""
+        yield f"Marked in a review: {counts} of {counted(len(incidents), 'incident')}{still}."
+
+
 def judged(report: Report) -> Iterator[str]:
     """What was found in how much, and how far that can be relied on."""
     requests = report.judgement.requests

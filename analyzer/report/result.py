@@ -17,6 +17,7 @@ from analyzer.findings.model import Cause, Fact, Finding, Judgement, Kind, Seen,
 from analyzer.report.comments import comments
 from analyzer.report.coverage import Coverage, coverage
 from analyzer.report.escape import rfc3339, visible, well_formed
+from analyzer.report.opinions import Marks
 
 if TYPE_CHECKING:
     import pandas
@@ -72,6 +73,7 @@ class Report:
     tell: Callable[[Sequence[Finding], Tables, int], Overview]
     verified: Verified | None = None
     basis: Basis | None = None
+    marks: Marks = field(default_factory=dict)  # what people said of incidents
 
     @property
     def partial(self) -> bool:
@@ -169,7 +171,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         ],
         "endpoints": [asdict(endpoint) for endpoint in judged.endpoints],
         "incidents": list(incidents(report)),
-        "findings": [_finding(report, finding) for finding in judged.findings],
+        "findings": list(finding_dicts(report)),
         "notices": [
             {
                 "notice": notice.notice,
@@ -197,6 +199,11 @@ def _basis(basis: Basis) -> dict[str, Any]:
     }
 
 
+def finding_dicts(report: Report) -> Iterator[dict[str, Any]]:
+    """The findings as they stand in `as_dict`, one at a time."""
+    return (_finding(report, finding) for finding in report.judgement.findings)
+
+
 def limits_hit(report: Report) -> Iterator[tuple[limits.Limit, int]]:
     """The limits that were hit, and how often; of two that are told by one anomaly both."""
     for limit in limits.LIMITS:
@@ -211,6 +218,7 @@ def incidents(report: Report) -> Iterator[dict[str, Any]]:
     for finding in report.judgement.findings:
         members.setdefault(finding.incident, []).append(finding)
     for name, findings in members.items():
+        mark = report.marks.get(name)
         times = [
             what.time
             for f in findings
@@ -222,6 +230,7 @@ def incidents(report: Report) -> Iterator[dict[str, Any]]:
             "time": rfc3339(min(times)),
             "findings": [finding.id for finding in findings],
             "cause": _cause_of(findings),
+            "mark": None if mark is None else asdict(mark),
         }
 
 

@@ -44,6 +44,9 @@ def _flat(report: Report, finding: Finding) -> dict[str, Any]:
         flat["endpoint"] = asked.endpoint
     if request is not None and response is not None:
         flat["duration"] = response.time - request.time
+    mark = report.marks.get(finding.incident)
+    if mark is not None:
+        flat |= {"mark": str(mark.mark), "note": mark.note or None}
     return flat
 
 

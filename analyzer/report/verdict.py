@@ -37,7 +37,7 @@ def show(
     if report.nothing_judged:
         _nothing_judged(report, out)
     elif overview.groups:
-        _incidents(overview, commands, out)
+        _incidents(report, overview, commands, out)
         out.console.print()
         _relied_on(report, out, full=full)
     else:
@@ -63,19 +63,19 @@ def brief(report: Report, summary: Summary) -> str:
 # --- what happened -------------------------------------------------------------------------
 
 
-def _incidents(overview: Overview, commands: Commands, out: Out) -> None:
+def _incidents(report: Report, overview: Overview, commands: Commands, out: Out) -> None:
     groups = overview.groups
     told = groups if overview.groups_in_all <= MOST_TOLD else groups[:1]
     for number, group in enumerate(told):
         if number:
             out.console.print()
-        _told(group, commands, out, first=not number)
+        _told(report, group, commands, out, first=not number)
     if len(told) < overview.groups_in_all:
         out.console.print()
-        _table(overview, out)
+        _table(report, overview, out)
 
 
-def _told(group: Group, commands: Commands, out: Out, *, first: bool) -> None:
+def _told(report: Report, group: Group, commands: Commands, out: Out, *, first: bool) -> None:
     summary = group.summary
     often = f"{_times(group.count, out)} " if group.count > 1 else ""
     title = summary.title if often else f"{summary.title[:1].upper()}{summary.title[1:]}"
@@ -83,17 +83,20 @@ def _told(group: Group, commands: Commands, out: Out, *, first: bool) -> None:
     out.say(remarks.happened(group))
     out.say(summary.why, bold=len("Why"))
     out.say(remarks.sure(summary), bold=len("How sure"))
+    mark = remarks.marked(report, summary.id)
+    if mark:
+        out.say(mark, bold=len("Marked"))
     if first:
         out.say("Next, step by step (with --brief: a text to pass on):", style="dim")
     # Not wrapped: it is there to be copied.
     out.line(Text(f"  {commands.explain(summary.id)}", style="bold cyan"))
 
 
-def _table(overview: Overview, out: Out) -> None:
+def _table(report: Report, overview: Overview, out: Out) -> None:
     """A line for each group; two where one would be too long for the terminal."""
     groups = overview.groups[:MOST_LISTED]
     out.say(f"All {overview.incidents:,} incidents, the worst first:", style="bold")
-    rows = [_row(group, out) for group in groups]
+    rows = [_row(report, group, out) for group in groups]
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]) - 1)]
     longest = max(len(row[-1]) for row in rows)
     margin = widths[0] + 2
@@ -117,8 +120,9 @@ def _table(overview: Overview, out: Out) -> None:
         )
 
 
-def _row(group: Group, out: Out) -> tuple[str, ...]:
+def _row(report: Report, group: Group, out: Out) -> tuple[str, ...]:
     summary = group.summary
+    mark = report.marks.get(summary.id)
     return (
         _times(group.count, out),
         str(summary.kind),
@@ -126,7 +130,7 @@ def _row(group: Group, out: Out) -> tuple[str, ...]:
         rfc3339(summary.time)[11:19],
         summary.id,
         summary.cause,
-        visible(summary.endpoint or summary.title),
+        visible(summary.endpoint or summary.title) + (f" [{mark.mark}]" if mark else ""),
     )
 
 
@@ -157,7 +161,7 @@ def _relied_on(report: Report, out: Out, *, full: bool) -> None:
     """How much was judged, what was not, and what was read."""
     judged, unjudged = report.coverage
     requests = report.judgement.requests
-    for text in (*remarks.judged(report), *remarks.basis(report)):
+    for text in (*remarks.judged(report), *remarks.basis(report), *remarks.marks(report)):
         out.say(text)
     of_requests = [one for one in unjudged if one.what == "requests"]
     if judged < requests:

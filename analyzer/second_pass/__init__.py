@@ -18,6 +18,7 @@ found (the captures changed meanwhile, or standard input could not be kept) is n
 """
 
 from analyzer.second_pass.copying import Copied, Copier, merged
+from analyzer.second_pass.every import Every, Exchanged
 from analyzer.second_pass.excerpts import Excerpts
 from analyzer.second_pass.look import Watch, wanted
 from analyzer.second_pass.model import (
@@ -36,7 +37,9 @@ __all__ = [
     "SERVER",
     "Copied",
     "Copier",
+    "Every",
     "Excerpts",
+    "Exchanged",
     "Limits",
     "Message",
     "Packet",

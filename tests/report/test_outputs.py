@@ -17,7 +17,7 @@ from tests.builder import in_time, pcap
 from tests.findings.stable import epilogue, ordinary, swap
 from tests.report.test_command import PROGRAM, complaint, run
 
-OPTIONS = ("--csv", "--json", "--html", "--exchanges")
+OPTIONS = ("--csv", "--json", "--jsonl", "--html", "--junit", "--har", "--exchanges")
 NEVER = "an input is never an output"
 
 
@@ -183,6 +183,24 @@ def test_a_page_on_standard_output_is_alone_there(capture: Path) -> None:
         )
     # From standard input too, which is kept for the second look.
     assert again.returncode == 1 and b'class="ladder"' in again.stdout
+
+
+def test_findings_as_json_lines_are_those_of_the_report(capture: Path) -> None:
+    done = run("scan", capture, "--json", "r.json", "--jsonl", "-")
+    assert done.returncode == 1 and not done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == 2 and lines == json.loads(Path("r.json").read_text())["findings"]
+
+
+def test_a_har_of_standard_input_is_that_of_the_file(capture: Path) -> None:
+    done = run("scan", capture, "--har", "-")
+    assert done.returncode == 1 and not done.stderr
+    assert len(json.loads(done.stdout)["log"]["entries"]) == 19
+    with capture.open("rb") as file:
+        again = subprocess.run(
+            [PROGRAM, "scan", "-", "--har", "-"], stdin=file, capture_output=True, check=False
+        )
+    assert again.returncode == 1 and again.stdout == done.stdout
 
 
 def test_a_page_is_written_when_another_output_cannot_be(capture: Path) -> None:

@@ -110,7 +110,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """An incident in full. `kinds` are those of its findings."""
+    """An incident in full. `kinds` are those of its findings, `mark` what was said of it."""
 
     number: int
     summary: Summary
@@ -134,14 +134,16 @@ class Incident:
     steps: tuple[int, ...]  # numbers of the page's steps
     exhibits: tuple[Exhibit, ...]
     more_facts: int  # that are left out
+    mark: str
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An incident in a row of a table."""
+    """An incident in a row of a table; `mark` is what was said of it."""
 
     summary: Summary
     time: str
+    mark: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def page(
         for number, (summary, story) in enumerate(zip(summaries, stories, strict=False), 1)
     )
     rest = summaries[len(incidents) :]
-    groups = tuple(_groups(rest))
+    groups = tuple(_groups(report, rest))
     shown = {one.summary.id for one in incidents}
     rows = [line.summary for group in groups for line in group.lines]
     shown.update(one.id for one in rows)
@@ -138,6 +138,7 @@ def _judged(report: Report) -> Iterator[str]:
     """How much was judged, and all that bears on it."""
     yield from remarks.judged(report)
     yield from remarks.basis(report)
+    yield from remarks.marks(report)
     if remarks.not_judged(report):
         yield f"{remarks.not_judged(report)}; the reasons are below."
     yield from remarks.limits(report)
@@ -220,6 +221,7 @@ def _incident(number: int, report: Report, summary: Summary, story: Story, once:
         exhibits=tuple(_exhibit(exhibit) for exhibit in story.exhibits),
         more_facts=sum(len(proof.facts) for proof in story.evidence)
         - sum(len(proof.facts) for proof in proofs),
+        mark=remarks.marked(report, summary.id),
     )
 
 
@@ -336,13 +338,14 @@ def _leading(summaries: Sequence[Summary]) -> Iterator[Leading]:
         yield Leading(every[0], len(every) - 1)
 
 
-def _groups(summaries: Sequence[Summary]) -> Iterator[Group]:
+def _groups(report: Report, summaries: Sequence[Summary]) -> Iterator[Group]:
     """All that are alike together; each group has a fair share of the lines that there may be."""
     same = _alike(summaries)
     room = MOST_LINES
     for left, every in zip(range(len(same), 0, -1), same, strict=True):
         # What a small one leaves over is for those after it.
-        lines = tuple(Line(one, _time(one.time)) for one in every[: -(-room // left)])
+        shown = every[: -(-room // left)]
+        lines = tuple(Line(one, _time(one.time), remarks.marked(report, one.id)) for one in shown)
         room -= len(lines)
         yield Group(every[0], len(every), lines)
 

@@ -1,0 +1,1 @@
+"""Incidents gone through in a terminal, and marked; the one part that needs textual."""
