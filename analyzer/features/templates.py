@@ -17,11 +17,42 @@ _NAMED = "{name}"  # an operation, or a segment that was found to vary, whatever
 
 
 @dataclass(slots=True)
-class Templates:
-    """Known templates by method and number of segments; `guessed` are those of baselines."""
+class _Known:
+    """Templates by method: those without variables by path, as it is and as routes have it."""
 
-    _stated: dict[tuple[str, int], dict[str, None]] = field(default_factory=dict)
-    _guessed: dict[tuple[str, int], dict[str, None]] = field(default_factory=dict)
+    exact: dict[tuple[str, str], str] = field(default_factory=dict)
+    as_typed: dict[tuple[str, str], str] = field(default_factory=dict)
+    # Those with variables, by method and number of segments.
+    variable: dict[tuple[str, int], dict[str, None]] = field(default_factory=dict)
+
+    def add(self, one: Endpoint) -> None:
+        """Add the template of an endpoint."""
+        if _VARIABLE.search(one.template):
+            key = one.method, one.template.count("/")
+            self.variable.setdefault(key, {})[one.template] = None
+        else:
+            self.exact[one.method, one.template] = one.template
+            path = "/".join(map(typed, one.template.split("/")))
+            self.as_typed.setdefault((one.method, path), one.template)
+
+    def template(self, route: Route, *, free: bool) -> str | None:
+        """The template that a route fits best."""
+        method, path = route.method, route.path
+        if (method, path) in self.exact:
+            return path
+        every = self.variable.get((method, path.count("/")), ())
+        fitting = [t for t in every if _fits(t, path, free=free)]
+        if fitting:
+            return max(fitting, key=lambda t: (_literal(t, path), t))
+        return self.as_typed.get((method, path))
+
+
+@dataclass(slots=True)
+class Templates:
+    """Known templates; `guessed` are those of baselines."""
+
+    _stated: _Known = field(default_factory=_Known)
+    _guessed: _Known = field(default_factory=_Known)
     _operations: set[tuple[str, str, str]] = field(default_factory=set)
 
     @classmethod
@@ -30,19 +61,16 @@ class Templates:
         out = cls()
         for known, endpoints in ((out._stated, stated), (out._guessed, guessed)):
             for one in endpoints:
-                key = one.method, one.template.count("/")
-                known.setdefault(key, {})[one.template] = None
+                known.add(one)
                 if one.operation.endswith(_NAMED):
                     out._operations.add((one.method, one.template, one.operation))
         return out
 
     def endpoint(self, route: Route) -> Endpoint | None:
         """The endpoint of a route that fits a known template; None where none is."""
-        key = route.method, route.path.count("/")
         for known, free in ((self._stated, True), (self._guessed, False)):
-            fitting = [t for t in known.get(key, ()) if _fits(t, route.path, free=free)]
-            if fitting:
-                template = max(fitting, key=lambda t: (_literal(t, route.path), t))
+            template = known.template(route, free=free)
+            if template is not None:
                 operation = self._operation(route, template)
                 return Endpoint(route.method, route.host, template, operation)
         return None

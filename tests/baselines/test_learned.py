@@ -1,6 +1,7 @@
 """What was learned: added up in any order, saved and read, and judged by."""
 
 import json
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,16 @@ import orjson
 import pytest
 
 from analyzer import pipeline
-from analyzer.baselines.learned import MOST_FORMS, Learned, Name, Response, Service, Usual, fold
+from analyzer.baselines.learned import (
+    MOST_FORMS,
+    Learned,
+    Name,
+    Response,
+    Service,
+    Tokens,
+    Usual,
+    fold,
+)
 from analyzer.baselines.saved import from_json, to_json
 from analyzer.errors import InputError
 from analyzer.features.shapes import Form
@@ -64,6 +74,7 @@ def test_three_connections_alone_are_judged_as_in_the_whole_capture(short: Path)
     assert bits == pytest.approx(usual, abs=3)
     (swap_,) = (f for f in found.judgement.findings if f.weighed)
     assert swap_.known == (31, 2) and swap_.rests_on_baseline
+    assert "as it did on 17 others" in swap_.causes[0].because  # one of them here
 
 
 def test_halves_that_are_added_up_judge_as_the_whole(short: Path, tmp_path: Path) -> None:
@@ -103,6 +114,15 @@ def test_the_order_of_adding_up_makes_no_difference() -> None:
     assert to_json(Learned.merged([three, Learned.merged([two, one])])) == expected
     assert to_json(Learned.merged([Learned.merged([one, three]), two])) == expected
     assert to_json(Learned.merged([Learned(), Learned.merged(parts)])) == expected
+
+
+def test_the_order_of_what_is_added_up_is_not_that_of_the_file() -> None:
+    name = Name("GET", "/x")
+    parts = []
+    for place in ("$.b", "$.a"):
+        tokens = Tokens(1, 1, 1, (), 1, Counter({place: 1}))
+        parts.append(Learned(endpoints={name: Usual(requests=1, tokens={"path[-1]": tokens})}))
+    assert to_json(Learned.merged(parts)) == to_json(Learned.merged(parts[::-1]))
 
 
 def test_what_is_read_is_what_was_written() -> None:
@@ -170,14 +190,27 @@ def test_what_fits_nothing_is_said_and_changes_nothing(tmp_path: Path) -> None:
 def test_of_two_services_the_one_that_knows_more_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "ordinary.pcap"
     path.write_bytes(pcap(ordinary(16)))
-    stable = learned_from(path)
+    stable = from_json(to_json(learned_from(path)))
+    stable.services[0].addresses = {"10.8.8.8:80"}
     other = elsewhere()
     vet = Name("GET", "/horses/{id}/vet-report")
     other.services[0].asked[vet] = 1  # it has an endpoint of that name as well
     found = report(path, Learned.merged([other, stable]))
     assert found.basis is not None
     (fit,) = found.basis.servers
-    assert fit.addresses == ("10.0.0.2:8080",)
+    assert fit.addresses == ("10.8.8.8:80",)
+
+
+def test_of_equals_the_one_at_the_same_address_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "ordinary.pcap"
+    path.write_bytes(pcap(ordinary(16)))
+    here = learned_from(path)
+    there = from_json(to_json(here))
+    there.services[0].addresses = {"10.8.8.8:80"}
+    for every in ([here, there], [there, here]):
+        found = report(path, *every)
+        assert found.basis is not None
+        assert found.basis.servers[0].addresses == ("10.0.0.2:8080",)
 
 
 def test_services_with_an_address_in_common_are_one() -> None:
