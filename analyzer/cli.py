@@ -1012,6 +1012,11 @@ def _write(shown: "_Shown", outputs: "Outputs", *, show_bodies: bool, show_secre
         (outputs.har, put_har),
     ]
     alone: Callable[[IO[bytes]], Any] | None = None
+    if report.partial and outputs.har is not None:
+        _complain(f"{outputs.har}: no HAR is written of captures that were not read to their end")
+        every.pop()
+        if is_standard_output(outputs.har):
+            alone = _nothing
     problems: list[str] = []
     for path, put in every:
         if is_standard_output(path):
@@ -1029,6 +1034,10 @@ def _write(shown: "_Shown", outputs: "Outputs", *, show_bodies: bool, show_secre
         raise InputError(*problems)
     if alone is not None and report.nothing_judged:
         _complain(f"nothing could be judged: {report.coverage.summary}")
+
+
+def _nothing(_: IO[bytes]) -> None:
+    """Write nothing."""
 
 
 def _bytes(put: Callable[[IO[bytes]], Any]) -> bytes:

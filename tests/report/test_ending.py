@@ -111,6 +111,20 @@ def test_what_is_partial_says_so_on_a_page(story: Path) -> None:
     process.stdin.close()
 
 
+def test_of_what_is_partial_no_har_is_written(story: Path, tmp_path: Path) -> None:
+    har, lines = tmp_path / "c.har", tmp_path / "c.jsonl"
+    process = started("scan", "-", "--har", har, "--jsonl", lines)
+    assert process.stdin is not None and process.stderr is not None
+    process.stdin.write(story.read_bytes())
+    process.stdin.flush()
+    reads(process)
+    process.send_signal(signal.SIGINT)
+    assert b"c.har: no HAR is written" in process.stderr.read()
+    assert process.wait(20) == 130
+    assert not har.exists() and len(lines.read_text().splitlines()) == 2
+    process.stdin.close()
+
+
 def test_what_was_read_to_its_end_is_not_partial(story: Path) -> None:
     report = json.loads(run("scan", story, "--json", "-").stdout)
     assert report["partial"] is False
