@@ -220,7 +220,7 @@ def _of_misdelivered(parties: Parties, finding: Finding, told: Sequence[Finding]
         )
     before = duration(response.time - owner.time)
     late = any(cause.how is How.GIVEN_UP for cause in finding.causes)
-    given_up = ", and had been told was given up on" if late else ""
+    given_up = ", until it was given up on" if late else ""
     return Telling(
         (finding, *(f for f in findings if alike(f.request, owner) and f.kind in _NOTHING_GOT)),
         _begin(parties, request),
@@ -287,10 +287,9 @@ def _of_slipped(parties: Parties, finding: Finding, told: Sequence[Finding]) -> 
     if any(cause.how is How.GIVEN_UP for cause in finding.causes):
         return Telling(
             (finding,),
-            f"{first} was told that it was given up on, and {later} after the first asked for "
-            f"{_asked(request)}.",
+            f"{first} which was given up on, and {later} later for {_asked(request)}.",
             "It was sent",
-            f"{_what_is(finding)} response to the first, which came too late.",
+            f"{_what_is(finding)} response to the first, which came late.",
         )
     if response.time < request.time:
         return Telling(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import analyzer
+from analyzer.baselines.repeats import Repeats
 from analyzer.correlate.view import Row, Tables
 from analyzer.report.result import Report
 from tests.builder import MILLISECOND, SECOND, START, Conversation, Frame, pcap, request, response
@@ -51,6 +52,21 @@ def test_what_a_proxy_hands_on_counts_once(tmp_path: Path) -> None:
     found = report(tmp_path, proxy.front + proxy.back)
     assert [server for server, _ in forwarded(found)] == ["10.0.0.80:80"] * 12
     assert counted(found.tables) == 12
+
+
+def test_what_was_handed_on_is_no_example_and_no_repetition(tmp_path: Path) -> None:
+    proxy = proxied()
+    tables = report(tmp_path, proxy.front + proxy.back).tables
+    rows = [
+        Row(one, target)
+        for rows, targets in tables.judged()
+        for one, target in zip(rows, targets, strict=True)
+    ]
+    repeats = Repeats.around(tables, rows)
+    assert sum(endpoint.given.total() for endpoint in repeats.endpoints.values()) == 12
+    examples = tables.examples({tables.endpoint(row) for row in rows}, but=(), most=12)
+    assert sum(map(len, examples.values())) == 12
+    assert all(tables.teaches(row.position) for some in examples.values() for row in some)
 
 
 def test_each_side_in_a_capture_of_its_own(tmp_path: Path) -> None:

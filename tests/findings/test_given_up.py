@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from analyzer.explain.incidents import incidents
+from analyzer.explain.summary import summary
 from analyzer.findings import assignment
 from analyzer.findings.model import Confidence, Finding, Kind
 from analyzer.report.result import Report
@@ -176,3 +178,24 @@ def test_no_request_is_named_that_the_response_speaks_against(
     report = judged(tmp_path, *incident)
     assert swaps(report) == [(OCCUPANCY, None)]
     assert misdelivered(report)[0].confidence is Confidence.POSSIBLE
+
+
+def told(report: Report) -> str:
+    """What a person reads of the worst incident."""
+    tables, findings = report.tables, report.judgement.findings
+    return summary(incidents(findings, tables)[0], tables).sentence
+
+
+def test_a_person_reads_that_it_was_given_up_on(tmp_path: Path) -> None:
+    elsewhere = judged(
+        tmp_path,
+        asked(1, VET, 0, GIVEN_UP),
+        asked(2, OCCUPANCY, SECOND, response(vet_report())),
+    )
+    assert f"response to GET {VET}, which client 1" in told(elsewhere)
+    assert "on another connection, until it was given up on." in told(elsewhere)
+    one = talk(1).ask(request(VET)).wait(SECOND).answer(GIVEN_UP)
+    one.wait(SECOND).ask(request(OCCUPANCY)).answer(response(vet_report()))
+    there = judged(tmp_path, one.answer(response(occupancy())).wait(SECOND).close())
+    assert f"asked for GET {VET}, which was given up on, and" in told(there)
+    assert "response to the first, which came late." in told(there)

@@ -258,6 +258,19 @@ def test_equal_requests_at_one_time_are_not_told_apart(tmp_path: Path) -> None:
         assert {s.leg for s in finding.seen} == {""}
 
 
+def test_what_both_sides_show_is_told_once_whoever_asks_for_the_same(tmp_path: Path) -> None:
+    proxy = busy()
+    for target, body in ((VET, vet_report()), (OCCUPANCY, occupancy())):
+        front, back = proxy.asked(target, LATER - 2 * MILLISECOND)
+        back.time = LATER + 60 * MILLISECOND
+        back.answer(response(body)).close()
+        front.time = LATER + 120 * MILLISECOND
+        proxy.done(front.answer(response(body)).close(), back)
+    crossed(proxy, by_the_server=True)
+    findings = captures(tmp_path, proxy=proxy.front + proxy.back).judgement.findings
+    assert sorted(f.request.target for f in findings if f.request) == [VET, OCCUPANCY]
+
+
 def test_a_response_that_the_proxy_kept(tmp_path: Path) -> None:
     proxy = busy()
     front, back = proxy.asked(VET, LATER)
