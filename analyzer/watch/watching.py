@@ -292,6 +292,14 @@ class Watch:
         nothing_came = self.feed.ring.written == written
         return max(self.last, (time.time_ns() if nothing_came else given) - int(LAG * _NS))
 
+    def _age(self, moment: int) -> float:
+        """How many seconds ago something passed that has that time on the wire."""
+        if self._is_live:
+            return max(0, time.time_ns() - moment) / _NS
+        # By the packets' own clock, and what has passed here since the last of them was judged.
+        since = time.monotonic() - self._round if self._round else 0.0
+        return max(0, self.last - moment) / _NS + since
+
     def _see_to_clock(self) -> None:
         """Begin anew where the clock was set: times before and after cannot be compared."""
         clock = time.time() - time.monotonic()
@@ -319,8 +327,7 @@ class Watch:
         """The files of the next round: none of what no round has judged is left out."""
         held = time.monotonic() - self._round + OVERLAP if self._round else 0.0
         if self.alarms.open:
-            since = min(alarm.since for alarm in self.alarms.open)
-            held = max(held, (self._now() - since) / _NS)
+            held = max(held, self._age(min(alarm.since for alarm in self.alarms.open)))
         return self.window.choose(self.ring.files(), held)
 
     def _paths(self) -> list[str]:
@@ -374,7 +381,7 @@ class Watch:
         self._next_glance = time.monotonic() + EVERY
 
     def _paths_for(self, alarm: Alarm) -> list[str]:
-        held = max(0, self._now() - alarm.since) / _NS
+        held = self._age(alarm.since)
         return [str(one.path) for one in self.window.choose(self.ring.files(), held)]
 
     def _has_grown(self) -> bool:

@@ -133,6 +133,27 @@ def test_what_a_round_failed_at_is_in_the_next_one(
     assert covered == [-1, 2]
 
 
+def test_evidence_goes_back_to_before_the_incident_however_late_it_is(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(watch.ring, Ring)
+    watch.window.bytes, watch.window.time = 1, 0.0
+    monkeypatch.setattr(windows, "BEFORE", 0.0)
+    monkeypatch.setattr(windows, "HELD", 1 << 40)
+    watch.ring.write(piece(1))
+    began = time.time_ns()
+    for number in (2, 3):
+        time.sleep(0.05)
+        watch.ring.close()
+        watch.ring.write(piece(number))
+    # The last round was long ago: it knows the wire up to before the incident.
+    watch._known = began - 60 * 10**9, 0
+    (event,) = watch.alarms.glance(replace(NOTHING, waiting=(replace(asked(1), time=began),)),
+                                   began + 10**10)  # fmt: skip
+    assert len(watch._paths_for(event.alarm)) == 3
+    assert len(watch._chosen()) == 3
+
+
 def test_evidence_is_bounded_and_a_line_is_written_all_the_same(watch: Watch) -> None:
     assert isinstance(watch.ring, Ring)
     watch.ring.write(piece(1))
