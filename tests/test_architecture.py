@@ -241,7 +241,7 @@ def test_every_anomaly_is_counted_somewhere() -> None:
 
 def test_only_the_command_line_prints() -> None:
     for path, tree in modules().items():
-        if path.name == "cli.py":
+        if path.parent.name == "cli":
             continue
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

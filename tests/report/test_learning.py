@@ -12,7 +12,8 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
-from analyzer.cli import _ENDING, main
+from analyzer.cli import main
+from analyzer.cli.running import ENDING
 from tests.builder import in_time, pcap
 from tests.findings.stable import epilogue, ordinary, swap
 from tests.report.test_command import SCHEMA
@@ -40,7 +41,7 @@ def run(*arguments: str | Path) -> Done:
 @pytest.fixture(autouse=True, scope="module")
 def _as_it_was() -> Iterator[None]:
     """What a command changes of its process is as before."""
-    known = {number: signal.getsignal(number) for number in _ENDING}
+    known = {number: signal.getsignal(number) for number in ENDING}
     yield
     gc.enable()
     for number, handler in known.items():

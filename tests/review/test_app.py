@@ -178,8 +178,8 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     without = (
         "import sys; sys.modules['textual'] = None\n"
         "from analyzer import cli\n"
-        "try: cli._reviewing()\n"
-        "except cli.InputError as error: print(error)"
+        "try: cli.reviewing._reviewing()\n"
+        "except cli.reviewing.InputError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", without], capture_output=True, check=True)
     assert b"pip install 'wrangler-forensics[review]'" in done.stdout

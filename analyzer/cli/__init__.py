@@ -1,0 +1,14 @@
+"""The command line: the only place that prints or sets an exit status.
+
+`group.py` has the command itself; `scanning.py`, `learning.py`, `watching.py` and `reviewing.py`
+have those below it; `running.py` what each does around its work; `showing.py` and `printing.py`
+what is seen of it.
+"""
+
+from analyzer.cli.group import main
+from analyzer.cli.learning import learn
+from analyzer.cli.reviewing import review
+from analyzer.cli.scanning import explain, scan
+from analyzer.cli.watching import watch
+
+__all__ = ["explain", "learn", "main", "review", "scan", "watch"]

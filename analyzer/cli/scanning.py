@@ -1,0 +1,269 @@
+"""`scan` and `explain`: captures judged, and one incident told."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from analyzer.cli.group import main
+from analyzer.cli.options import (
+    BASELINE,
+    EXPECT,
+    JOBS,
+    LIMIT,
+    MARKS,
+    PATH,
+    SHOW_BODIES,
+    SHOW_SECRETS,
+)
+from analyzer.cli.running import (
+    STANDARD_STREAM,
+    check,
+    check_secrets,
+    commands_of,
+    examine,
+    known_before,
+    read_marks,
+    run,
+)
+from analyzer.cli.showing import (
+    Shown,
+    chosen_by,
+    say_brief,
+    show,
+    show_messages,
+    tell,
+    write,
+    write_evidence,
+)
+from analyzer.errors import InputError
+
+if TYPE_CHECKING:
+    from analyzer.report.result import Report
+    from analyzer.stopping import Pace
+
+
+@main.command()
+@click.argument("captures", nargs=-1, required=True, type=PATH, metavar="CAPTURE...")
+@click.option(
+    "--csv", "csv_file", type=PATH, metavar="FILE", help="Write the findings, a row each."
+)
+@click.option("--json", "json_file", type=PATH, metavar="FILE", help="Write the whole report.")
+@click.option(
+    "--jsonl",
+    "jsonl_file",
+    type=PATH,
+    metavar="FILE",
+    help="Write the findings as JSON Lines: each as in --json, one a line.",
+)
+@click.option(
+    "--html",
+    "html_file",
+    type=PATH,
+    metavar="FILE",
+    help="Write the report as one page for a browser, which needs no network.",
+)
+@click.option(
+    "--junit",
+    "junit_file",
+    type=PATH,
+    metavar="FILE",
+    help="Write the incidents as failed test cases, for CI (JUnit XML).",
+)
+@click.option(
+    "--har",
+    "har_file",
+    type=PATH,
+    metavar="FILE",
+    help="Write every exchange for the tools of browsers (HAR 1.2), with heads; bodies only with "
+    "--show-bodies.",
+)
+@click.option(
+    "--exchanges",
+    "exchanges_file",
+    type=PATH,
+    metavar="FILE",
+    help="Write every exchange, as .csv or .parquet by the name.",
+)
+@click.option(
+    "--evidence",
+    "evidence_folder",
+    type=PATH,
+    metavar="DIR",
+    help="Write each incident: packets (hence bodies) as a commented pcapng, facts as JSON.",
+)
+@BASELINE
+@EXPECT
+@MARKS
+@JOBS
+@SHOW_BODIES
+@SHOW_SECRETS
+@LIMIT
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Check each finding's frames against the file by another way; print its SHA-256.",
+)
+@click.option("--force", is_flag=True, help="Replace output files that exist.")
+@click.option(
+    "--endpoints", is_flag=True, help="Show the endpoints and their responses' shapes too."
+)
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Show all that there is: each finding's evidence and causes, endpoints, notices, what was "
+    "not judged and what was noted.",
+)
+def scan(
+    captures: tuple[str, ...],
+    csv_file: str | None,
+    json_file: str | None,
+    jsonl_file: str | None,
+    html_file: str | None,
+    junit_file: str | None,
+    har_file: str | None,
+    exchanges_file: str | None,
+    evidence_folder: str | None,
+    baselines: tuple[str, ...],
+    documents: tuple[str, ...],
+    marks_file: str | None,
+    jobs: int,
+    show_bodies: bool,
+    show_secrets: bool,
+    limit: tuple[str, ...],
+    verify: bool,
+    force: bool,
+    endpoints: bool,
+    full: bool,
+) -> None:
+    """Read captures and report every response that is not its request's own.
+
+    It says what happened first, the worst first, and the command that tells more; then how much was
+    judged, and what could not be. Where standard output is no terminal nothing is coloured, and
+    lines are not wrapped, unless COLUMNS says at how many columns; NO_COLOR and TERM=dumb turn
+    colours off in a terminal.
+
+    CAPTURE is a pcap or pcapng file, plain or compressed (gzip, zstd, lz4, xz, bzip2); a directory;
+    several files of one rotated set or of several vantages; or '-' for standard input.
+
+    FILE may be '-' for standard output, of one option: then nothing else goes there, and
+    exchanges go there as CSV. A file that is read is never written to, whatever --force says.
+
+    Ctrl-C or SIGTERM ends the reading: what was found by then is reported, and marked partial.
+    A second one ends it at once.
+
+    Exit status: 0 judged and nothing found, 1 at least one finding, 2 it could not be done,
+    3 nothing could be judged (no HTTP/1.x, one direction only, an empty file); 130 when ended by
+    Ctrl-C, 143 by SIGTERM.
+    """
+
+    def work(pace: "Pace") -> "Report":
+        from analyzer.report.outputs import Outputs
+
+        check_secrets(show_secrets, show_bodies)
+        outputs = Outputs(
+            csv=csv_file,
+            json=json_file,
+            jsonl=jsonl_file,
+            html=html_file,
+            junit=junit_file,
+            har=har_file,
+            exchanges=exchanges_file,
+            evidence=evidence_folder,
+            force=force,
+        )
+        check(outputs, captures, limit, (*baselines, *documents))
+        if verify and STANDARD_STREAM in captures:
+            raise InputError("standard input cannot be verified: it cannot be read again")
+        known = known_before(baselines, documents)
+        examination = examine(list(captures), jobs, pace, known)
+        report = examination.report
+        read_marks(report, captures, marks_file)
+        if verify:
+            from analyzer import verification
+
+            report.verified = verification.verify(report)
+        commands = commands_of(captures, limit, baselines, documents)
+        shown = Shown(examination, commands, endpoints=endpoints, full=full)
+        write(shown, outputs, show_bodies=show_bodies, show_secrets=show_secrets)
+        if show_bodies and not outputs.takes_standard_output:
+            show_messages(examination, show_secrets=show_secrets)
+        if evidence_folder is not None:
+            write_evidence(examination, evidence_folder, force=force)
+        if report.verified and report.verified.failures:
+            raise InputError("the captures do not have what the report says; see above")
+        return report
+
+    run(work)
+
+
+@main.command()
+@click.argument("captures", nargs=-1, required=True, type=PATH, metavar="CAPTURE...")
+@click.option(
+    "--finding",
+    metavar="ID",
+    help="Which incident: the id of a finding or an incident, its beginning, or the number of a "
+    "finding in the table of scan --full. Without it the worst is told.",
+)
+@click.option(
+    "--brief",
+    is_flag=True,
+    help="A text of some 600 characters to pass on, without the evidence: what scan says of it.",
+)
+@BASELINE
+@EXPECT
+@MARKS
+@JOBS
+@LIMIT
+@SHOW_BODIES
+@SHOW_SECRETS
+def explain(
+    captures: tuple[str, ...],
+    finding: str | None,
+    brief: bool,
+    baselines: tuple[str, ...],
+    documents: tuple[str, ...],
+    marks_file: str | None,
+    jobs: int,
+    limit: tuple[str, ...],
+    show_bodies: bool,
+    show_secrets: bool,
+) -> None:
+    """Tell one incident: what happened, the evidence, the causes, and what would settle the rest.
+
+    CAPTURE is as in scan. The captures are read a second time for the connections of the incident;
+    standard input is kept in a temporary file for that.
+
+    Values from bodies are not shown, unless --show-bodies is given; credentials (cookies,
+    authorization, what is called password, token, key or the like) only with --show-secrets too.
+
+    Exit status: 0 judged and nothing found, 1 at least one finding, 2 it could not be done,
+    3 nothing could be judged.
+    """
+
+    def work(pace: "Pace") -> "Report":
+        from analyzer.report.outputs import Outputs
+
+        check_secrets(show_secrets, show_bodies)
+        if brief and show_bodies:
+            raise InputError("--brief shows no bodies; leave one of it and --show-bodies out")
+        check(Outputs(), captures, limit)
+        examination = examine(list(captures), jobs, pace, known_before(baselines, documents))
+        read_marks(examination.report, captures, marks_file)
+        incidents = examination.incidents()
+        if not incidents:
+            show(Shown(examination, commands_of(captures, limit, baselines, documents)))
+            return examination.report
+        chosen = chosen_by(finding, examination.report, incidents)
+        if brief:
+            say_brief(examination, chosen)
+            return examination.report
+        tell(
+            examination,
+            chosen,
+            incidents,
+            show_bodies=show_bodies,
+            show_secrets=show_secrets,
+        )
+        return examination.report
+
+    run(work)
