@@ -448,7 +448,8 @@ def _orphaned(case: Case, row: Row) -> tuple[Verdict, str]:
         if delay <= habit.patience:
             return _RULED_OUT, (
                 f"the server answered the client's FIN with its own within {milliseconds(delay)} "
-                "ms: the process owned that connection to its end"
+                "ms: the process owned that connection to its end (unless one of two descriptors "
+                "for it, as dup makes them, was lost)"
             )
         return _POSSIBLE, unclear
     watched = case.tables.watched_until(row) - one["client_fin_time"]
