@@ -183,17 +183,24 @@ class _Sides:
     """Which services may be the two sides of a proxy, and how far their clocks may be apart."""
 
     def __init__(self, every: _Asked, connections: Array, joined: Joined, clocks: Clocks) -> None:
-        self.interface = connections["interface"].astype(np.int64)
-        many = int(self.interface.max(initial=-1)) + 1
-        self.slack = np.zeros((many, many), dtype=np.int64)
-        for one in range(many):
-            for two in range(many):
-                bound = clocks.bound(one, two)
-                self.slack[one, two] = UNLINKED if bound is None else bound
+        self.clock = clocks.of_interface[connections["interface"].astype(np.int64)]
+        self.apart = len(np.unique(self.clock)) > 1
+        self.bound = np.array([-1 if c.bound is None else c.bound for c in clocks.clocks])
         self.asked = np.bincount(every.service)
         # By service: the addresses of its servers, and of its clients, at any sighting.
         self.servers = _by_service(joined.service, connections["server"])
         self.clients = _by_service(joined.service, connections["client"])
+
+    def slack(self, one: Ints, two: Ints) -> Ints:
+        """How far the times of connections `one` and `two` may be wrong against each other, in ns.
+
+        As `Clocks.bound` has it for interfaces.
+        """
+        clocks = self.clock[one], self.clock[two]
+        first, second = self.bound[clocks[0]], self.bound[clocks[1]]
+        known = np.where((first < 0) | (second < 0), UNLINKED, first + second)
+        slack: Ints = np.where(clocks[0] == clocks[1], 0, known)
+        return slack
 
     def linked(self, front: int, back: int, pairs: int) -> bool:
         """Whether an address links two services, or their traffic."""
@@ -270,7 +277,7 @@ def _nested(every: _Asked, sides: _Sides, *more: Ints) -> tuple[Ints, Ints]:
             break
         near = near[mine.service[near] != mine.service[near + step]]
         pairs = [(near, near + step)]
-        if sides.slack.any():
+        if sides.apart:
             pairs.append((near + step, near))
         for front, back in pairs:
             free = (fronts[back] < 0) & ~taken[front]
@@ -285,9 +292,8 @@ def _nested(every: _Asked, sides: _Sides, *more: Ints) -> tuple[Ints, Ints]:
 def _within(every: _Asked, sides: _Sides, front: Ints, back: Ints) -> Mask:
     """Whether one exchange may have been asked for another, by their times."""
     slack: Ints | int = 0
-    if sides.slack.any():
-        one, two = sides.interface[every.connection[front]], sides.interface[every.connection[back]]
-        slack = sides.slack[one, two]
+    if sides.apart:
+        slack = sides.slack(every.connection[front], every.connection[back])
     asked, asked_behind = every.began[front], every.began[back]
     came, came_behind = every.answered[front], every.answered[back]
     asked_within = (asked - slack <= asked_behind) & (asked_behind <= every.until[front] + slack)
