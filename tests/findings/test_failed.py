@@ -7,6 +7,7 @@ import pytest
 from analyzer.findings.model import Finding, Kind
 from analyzer.report.result import Report
 from tests.builder import (
+    CLIENT,
     MILLISECOND,
     SECOND,
     START,
@@ -89,6 +90,16 @@ def test_a_body_is_anothers_though_the_head_is_its_own(tmp_path: Path) -> None:
     found = strayed(traced(tmp_path, one, two))
     owners = {f.request.target: f.owner.target for f in found if f.request and f.owner}
     assert owners == {HORSE: PADDOCK, PADDOCK: HORSE}
+
+
+def test_a_body_that_was_taken_from_one_that_hangs(tmp_path: Path) -> None:
+    """At one endpoint, by what it names alone."""
+    one, two = talk(1), talk(2, start=LATER + 10 * MILLISECOND)
+    one.ask(asked(HORSE, 501)).wait(9 * SECOND).fin(CLIENT)
+    two.ask(asked("/horses/778/vet-report", 502)).wait(50 * MILLISECOND)
+    two.answer(said(vet_report(777), 502)).close()
+    (finding,) = strayed(traced(tmp_path, one, two))
+    assert finding.owner is not None and finding.owner.target == HORSE
 
 
 def test_a_head_that_is_anothers_says_whose_all_of_it_is(tmp_path: Path) -> None:

@@ -432,3 +432,21 @@ def test_what_is_asked_for_by_its_own_name_again_has_no_second_one(tmp_path: Pat
     (finding,) = strayed(report)
     assert finding.request is not None and finding.request.target == "/horses/777/vet-report"
     assert finding.owner is not None and finding.owner.target == "/horses/12/vet-report"
+
+
+def test_what_is_asked_for_by_many_is_not_what_many_are_given(tmp_path: Path) -> None:
+    """The same request is rightly given the same again; another one is not for that."""
+    often = [
+        talk(60 + n, start=LATER - (20 - n) * SECOND)
+        .ask(request("/horses/12/vet-report"))
+        .answer(response(vet_report(12)))
+        .close()
+        for n in range(6)
+    ]
+    later = talk(91, start=LATER + 9 * SECOND).ask(request("/horses/777/vet-report"))
+    later.answer(response(vet_report(777))).close()
+    incidents = [one.frames for one in (*given_anothers(), later, *often)]
+    report = scanned(tmp_path, in_time(ordinary(40), *incidents, epilogue()))
+    (finding,) = strayed(report)
+    assert finding.request is not None and finding.request.target == "/horses/777/vet-report"
+    assert finding.owner is not None and finding.owner.target == "/horses/12/vet-report"
