@@ -137,6 +137,14 @@ def known_before(baselines: tuple[str, ...], documents: tuple[str, ...]) -> "Kno
     return pipeline.known_from(baselines, documents)
 
 
+def kept_marks(captures: tuple[str, ...], named: str | None) -> tuple[str, ...]:
+    """The file with the marks of an earlier review, which no output may replace."""
+    from analyzer.report import marks
+
+    place = named or marks.beside(captures)
+    return (place,) if place is not None and Path(place).exists() else ()
+
+
 def read_marks(report: "Report", captures: tuple[str, ...], named: str | None) -> None:
     """Give a report the marks of an earlier review. Raises InputError where a named file is none.
 

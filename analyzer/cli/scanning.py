@@ -21,6 +21,7 @@ from analyzer.cli.running import (
     check_secrets,
     commands_of,
     examine,
+    kept_marks,
     known_before,
     read_marks,
     run,
@@ -171,7 +172,8 @@ def scan(
             evidence=evidence_folder,
             force=force,
         )
-        check(outputs, captures, limit, (*baselines, *documents))
+        others = (*baselines, *documents, *kept_marks(captures, marks_file))
+        check(outputs, captures, limit, others)
         if verify and STANDARD_STREAM in captures:
             raise InputError("standard input cannot be verified: it cannot be read again")
         known = known_before(baselines, documents)

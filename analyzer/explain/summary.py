@@ -20,6 +20,7 @@ from analyzer.explain.parties import Parties, host
 from analyzer.explain.weights import odds
 from analyzer.explain.words import alike, duration, sentence, strayed
 from analyzer.findings.causes import BACKEND
+from analyzer.findings.explanations import CERTAIN
 from analyzer.findings.model import Cause, Confidence, Finding, How, Kind, Verdict
 
 LONGEST_TARGET = 80  # characters; `explain` has more in its evidence
@@ -29,6 +30,11 @@ _SURE = {
     Confidence.CERTAIN: "",
     Confidence.LIKELY: "very likely ",
     Confidence.POSSIBLE: "possibly ",
+}
+# What keeps a finding from being certain, where that is not the odds.
+_KEPT = {
+    Confidence.LIKELY: "but by one kind of evidence alone",
+    Confidence.POSSIBLE: "but whose it was is open",
 }
 _ONE_MORE = {
     Kind.MISDELIVERED: "one more response went to the wrong request",
@@ -121,6 +127,8 @@ def _sure(finding: Finding) -> str:
     if finding.known is not None and finding.rests_on_baseline:
         before, here = finding.known
         odds_on += f", by a baseline: {before:,} requests of its endpoints there, {here:,} here"
+    if finding.bits >= CERTAIN and finding.confidence in _KEPT:
+        odds_on += f"; {_KEPT[finding.confidence]}"
     return f"{finding.confidence} ({odds_on})"
 
 

@@ -1,6 +1,7 @@
 """What a summary says of an incident: who asked, what they got, whose it was, and how sure."""
 
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -120,6 +121,20 @@ def test_what_is_not_certain_is_not_told_as_if_it_were(
     one = summaries(recording(scenario, "container"))[0]
     assert one.confidence is sure and one.sure.startswith(f"{sure} (")
     assert words in one.sentence
+
+
+def test_what_keeps_it_from_being_certain_is_said() -> None:
+    (one,) = summaries(recording("story-node12", "bridge"))
+    assert "but" not in one.sure
+    examination = examined(recording("story-node12", "bridge"))
+    (incident,) = examination.incidents()
+    for confidence, why in (
+        (Confidence.LIKELY, "for a fault; but by one kind of evidence alone)"),
+        (Confidence.POSSIBLE, "for a fault; but whose it was is open)"),
+    ):
+        findings = tuple(replace(f, confidence=confidence) for f in incident.findings)
+        less = replace(incident, findings=findings)
+        assert summary(less, examination.report.tables).sure.endswith(why)
 
 
 def test_a_request_that_hung_says_how_its_wait_ended() -> None:

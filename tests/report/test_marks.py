@@ -112,3 +112,11 @@ def test_a_named_file_has_to_be_one_and_another_is_said(capture: Path) -> None:
     Path("c.pcap.marks.json").write_text("junk")
     done = run("scan", capture)
     assert done.returncode == 1 and b"no marks are shown" in done.stderr
+
+
+def test_no_output_replaces_them(capture: Path) -> None:
+    kept = Path("c.pcap.marks.json")
+    marks.change(str(kept), incident(capture), MARK)
+    before = kept.read_bytes()
+    assert complaint(run("scan", capture, "--csv", kept, "--force"))
+    assert kept.read_bytes() == before
