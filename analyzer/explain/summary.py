@@ -410,7 +410,7 @@ def _of_starved(parties: Parties, starved: Sequence[Finding]) -> Telling:
     return Telling(
         tuple(starved),
         f"{len(every):,} requests by {words.counted(clients, 'client', 'clients')} hung at the "
-        f"{parties.server} at once, the first in frame {parties.tables.frame(first)} and the last "
+        f"{parties.server}, the first in frame {parties.tables.frame(first)} and the last "
         f"{duration(last.time - first.time)} later: {', '.join(endpoints[:3])}{more}.",
         "None of them got a byte of a response.",
     )

@@ -123,7 +123,8 @@ def title(findings: tuple[Finding, ...], worst: Finding) -> str:
     if kinds.count(Kind.MISDELIVERED) > 1:
         return f"{kinds.count(Kind.MISDELIVERED):,} responses went to the wrong requests"
     if len(kinds) > 1 and set(kinds) == {Kind.UNANSWERED}:
-        return f"{len(kinds):,} requests hung at once"
+        asked = [f.request.time for f in findings if f.request is not None]
+        return f"{len(kinds):,} requests hung, within {duration(max(asked) - min(asked))}"
     if Kind.UNANSWERED in kinds and any(map(strayed, findings)):
         return "one request hung, and its response went to another connection"
     return BEHIND if worst.is_extra else TITLES[worst.kind]

@@ -369,7 +369,7 @@ def _mixed_up(case: Case, swap: Swap, owner: Row) -> list[Cause]:
         frames,
     )
     if how == CROSSED:
-        why = "each of the two requests got another's response"
+        why = "each of the requests in question got another's response"
         return [Cause("server/crossed", _SUPPORTED, why, frames), descriptor, network]
     if how == COPIED:
         why = "both requests were given the same response while both were waiting"

@@ -33,7 +33,7 @@ class Confidence(StrEnum):
 CAUSES: dict[str, str] = {
     "server/descriptor": "the process wrote to a socket that was no longer this request's: its "
     "descriptor was closed early, or lost, and the number used again",
-    "server/crossed": "the process mixed up two live responses, both ways",
+    "server/crossed": "the process mixed up live responses: each request in question got another's",
     "server/stolen": "the process mixed up two live responses, one way",
     "server/backend-desync": "a connection behind the server slipped: one request after the other "
     "was given what the one before it had asked for",

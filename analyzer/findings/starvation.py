@@ -139,7 +139,7 @@ def shared(tables: Tables, starved: Starved, causes: tuple[Cause, ...]) -> tuple
     busy = [tables.asked(row) for row in starved.holding[:MOST_NAMED]]
     like = "" if starved.endpoint < 0 else f" for {tables.names[starved.endpoint].name}"
     told = (
-        f"{counted(len(starved.rows), 'request', 'requests')} hung at once. From frame "
+        f"{counted(len(starved.rows), 'request', 'requests')} hung, each while another one waited. From frame "
         f"{tables.asked(starved.since)} on no request{like} that came was answered before those "
         "that had come earlier were given up"
     )

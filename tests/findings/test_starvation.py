@@ -32,7 +32,9 @@ def test_a_server_whose_workers_are_all_busy(tmp_path: Path) -> None:
     assert len(told) == 3 and len({finding.incident for finding in told}) == 1
     assert {finding.cause for finding in told} == {"server/silent"}
     assert hows(told) == {How.STARVED}
-    assert all("3 requests hung at once" in f.causes[0].because for f in told)
+    assert all(
+        "3 requests hung, each while another one waited" in f.causes[0].because for f in told
+    )
 
 
 def test_what_was_at_work_before_them_is_named(tmp_path: Path) -> None:
