@@ -31,6 +31,8 @@ from analyzer.correlate import clocks, vantages
 from analyzer.correlate.forwarded import forwarded
 from analyzer.correlate.frames import file_names
 from analyzer.correlate.view import Tables, Variants, place_of
+from analyzer.diagnosis.held import by_sockets
+from analyzer.diagnosis.where import locate
 from analyzer.errors import InputError
 from analyzer.explain.incidents import Incident, incidents
 from analyzer.explain.model import Overview, Story, Summary
@@ -42,15 +44,13 @@ from analyzer.features.endpoints import Endpoint, Route
 from analyzer.features.endpoints import endpoints as resolve
 from analyzer.features.shapes import UNKNOWN_FORM, Form, text
 from analyzer.features.templates import Templates
-from analyzer.findings.held import by_sockets
-from analyzer.findings.judge import judge
-from analyzer.findings.learning import learn
 from analyzer.findings.model import Finding
-from analyzer.findings.where import locate
 from analyzer.http.ordinary import Glance, OrdinaryReader
 from analyzer.intervals import MASK
+from analyzer.judging import judge
 from analyzer.limits import changed as changed_limits
 from analyzer.limits import use as use_limits
+from analyzer.matching.learning import learn
 from analyzer.openapi.contradictions import contradictions
 from analyzer.openapi.model import Document
 from analyzer.packets.decode import Decoder, Found

@@ -77,7 +77,7 @@ class Event:
 @contextmanager
 def recorded() -> Iterator[list[Event]]:
     """Record every event that is weighed meanwhile in this process, whatever becomes of it."""
-    deciding: Any = import_module("analyzer.findings.deciding")
+    deciding: Any = import_module("analyzer.matching.deciding")
     original = deciding.explain
     seen: list[Event] = []
 

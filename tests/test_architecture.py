@@ -34,8 +34,8 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline": {
         "ahead", "capture", "packets", "tcp.blocks", "tcp.halves", "tcp.streams", "extraction",
         "http", "features.echoes", "features.endpoints", "features.shapes", "features.templates",
-        "correlate", "baselines", "findings", "openapi", "report", "second_pass", "explain",
-        "stopping", "sockets",
+        "correlate", "baselines", "findings", "matching", "diagnosis", "judging", "openapi",
+        "report", "second_pass", "explain", "stopping", "sockets",
     },
     # compose http and features over the bytes of streams: each message, whole blocks
     "extraction": {
@@ -89,14 +89,24 @@ ALLOWED: dict[str, set[str]] = {
         "correlate", "features.shapes", "features.echoes", "features.demanded",
         "features.endpoints", "secrets",
     },
-    "findings": {
-        "correlate", "baselines", "second_pass", "features.endpoints", "features.shapes",
-        "features.forms", "features.echoes", "features.demanded", "features.asked",
-        "features.sketch", "sockets",
+    # what judging puts out
+    "findings": {"correlate", "baselines", "second_pass"},
+    "matching": {
+        "correlate", "baselines", "second_pass", "findings", "features.endpoints",
+        "features.shapes", "features.forms", "features.echoes", "features.demanded",
+        "features.asked", "features.sketch",
+    },
+    "diagnosis": {
+        "correlate", "baselines", "second_pass", "findings", "matching", "features.echoes",
+        "sockets",
+    },
+    # composes the three of them
+    "judging": {
+        "correlate", "baselines", "findings", "matching", "diagnosis", "features.shapes",
     },
     # holds what is known of an API against the tables
     "openapi": {
-        "baselines", "correlate", "findings", "second_pass", "features.endpoints",
+        "baselines", "correlate", "findings", "matching", "second_pass", "features.endpoints",
         "features.shapes",
     },
     # tables and models alone: see below
@@ -105,7 +115,8 @@ ALLOWED: dict[str, set[str]] = {
         "capture", "second_pass", "correlate", "baselines", "findings", "explain", "secrets",
     },
     # beside the wire; composes all of it
-    "watch": {"pipeline", "dossier", "capture", "correlate", "baselines", "findings", "explain",
+    "watch": {"pipeline", "dossier", "capture", "correlate", "baselines", "findings", "matching",
+              "explain",
               "report", "sockets", "errors", "stopping", "__init__"},
     # what everybody may import
     "anomalies": set(),
@@ -127,6 +138,8 @@ TABLE_ONLY = {("packets", "capture"): "analyzer.capture.frames",
               ("correlate", "second_pass"): "analyzer.second_pass.model",
               ("openapi", "second_pass"): "analyzer.second_pass.model",
               ("findings", "second_pass"): "analyzer.second_pass.model",
+              ("matching", "second_pass"): "analyzer.second_pass.model",
+              ("diagnosis", "second_pass"): "analyzer.second_pass.model",
               ("explain", "second_pass"): "analyzer.second_pass.model",
               ("report", "second_pass"): "analyzer.second_pass.model",
               ("explain", "capture"): "analyzer.capture.frames",

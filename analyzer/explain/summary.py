@@ -19,9 +19,7 @@ from analyzer.explain.model import Group, Overview, Pointer, Summary
 from analyzer.explain.parties import Parties, host
 from analyzer.explain.weights import odds
 from analyzer.explain.words import alike, duration, sentence, strayed
-from analyzer.findings.causes import BACKEND
-from analyzer.findings.explanations import CERTAIN
-from analyzer.findings.model import Cause, Confidence, Finding, How, Kind, Verdict
+from analyzer.findings.model import BACKEND, CERTAIN, Cause, Confidence, Finding, How, Kind, Verdict
 
 LONGEST_TARGET = 80  # characters; `explain` has more in its evidence
 _NOTHING_GOT = (Kind.UNANSWERED, Kind.INCOMPLETE)

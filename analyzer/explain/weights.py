@@ -1,13 +1,12 @@
 """What a finding weighs, in a few plain lines: what speaks for it, what against, what it beat.
 
-Law: the bits are the finding's own (`findings.weights`); nothing is weighed here.
+Law: the bits are the finding's own (`matching.weights`); nothing is weighed here.
 """
 
 from collections.abc import Iterable, Iterator
 
 from analyzer.explain.model import Scale
-from analyzer.findings.explanations import CERTAIN, SWAP
-from analyzer.findings.model import Finding
+from analyzer.findings.model import CERTAIN, SWAP, Finding
 
 LEAST_TOLD = 0.5  # bits of a kind of comparison that is told at all
 

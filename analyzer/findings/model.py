@@ -11,6 +11,12 @@ from analyzer.baselines.summaries import EndpointSummary
 from analyzer.correlate.frames import Frame
 from analyzer.correlate.model import UNTOLD, Request, Response
 
+SWAP = 20.0  # bits: one exchange in a million is given another's response
+# What a finding's posterior must reach, in bits for it over all honest reasons together.
+POSSIBLE, LIKELY, CERTAIN = 0.0, 5.0, 10.0
+MOST_UNDECIDED = 1_000  # listed; all are counted
+BACKEND = "server/backend-desync"
+
 
 class Kind(StrEnum):
     """What is wrong."""

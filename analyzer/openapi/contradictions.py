@@ -12,9 +12,9 @@ from analyzer.baselines.learned import Name
 from analyzer.baselines.prior import Fit
 from analyzer.correlate.view import NOT_MODIFIED, Row, Tables, frame_ids
 from analyzer.features.shapes import NO_FORM, UNKNOWN_FORM, may_be_json
-from analyzer.findings.learning import in_question
-from analyzer.findings.messages import Look, Messages, Read
 from analyzer.findings.model import Judgement, Notice
+from analyzer.matching.learning import in_question
+from analyzer.matching.messages import Look, Messages, Read
 from analyzer.openapi.model import Check, Document
 from analyzer.second_pass.model import SERVER
 from analyzer.tables import Flag, Outcome

@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from analyzer.anomalies import READ, Anomalies, Fates
 from analyzer.capture.frames import Capture
-from analyzer.findings.judge import MOST_UNDECIDED
-from analyzer.findings.model import Judgement
+from analyzer.findings.model import MOST_UNDECIDED, Judgement
 
 Advice = tuple[str, ...]  # what to do, a sentence each
 
@@ -66,7 +65,7 @@ _COPIES = ("capture at one place on the way, or look for what sends the second c
 _FILTER = ("check the interface, the hosts and the ports that were captured",)
 _LIMIT = ("--limit odd=N judges more of them",)
 
-# What `findings.capture_limits.why` says of a request, in both numbers.
+# What `matching.capture_limits.why` says of a request, in both numbers.
 _OF_REQUESTS: dict[str, _Reason] = {
     reason.one: reason
     for reason in (

@@ -20,8 +20,8 @@ from analyzer.correlate.model import Request
 from analyzer.correlate.view import Row, Tables
 from analyzer.explain.incidents import Incident
 from analyzer.explain.words import asked as words_of
-from analyzer.findings.capture_limits import limited, why
 from analyzer.findings.model import Finding
+from analyzer.matching.capture_limits import limited, why
 from analyzer.report import files
 from analyzer.sockets import Snapshot
 from analyzer.tables import Array, Flag, Outcome

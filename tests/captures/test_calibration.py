@@ -60,7 +60,7 @@ def test_a_finding_is_false_if_nobody_planted_it_or_its_owner_is_another() -> No
 
 
 def test_the_points_of_a_recording_are_its_findings_and_all_that_was_weighed() -> None:
-    deciding: Any = import_module("analyzer.findings.deciding")
+    deciding: Any = import_module("analyzer.matching.deciding")
     original = deciding.explain
     found = calibration.points(RECORDINGS / "crossed-same-shape-node22", [3], True, True)
     assert deciding.explain is original

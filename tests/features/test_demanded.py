@@ -17,7 +17,7 @@ from analyzer.features.demanded import (
     flags,
     head_of,
 )
-from analyzer.findings.explanations import SWAP
+from analyzer.findings.model import SWAP
 from analyzer.tables import Flag
 from tests.builder import Conversation, as_json, pcap, request, response
 from tests.tools import exchanges

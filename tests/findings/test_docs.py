@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from analyzer.explain.weights import ABOUT
-from analyzer.findings import weights
-from analyzer.findings.explanations import CERTAIN, EXPLANATIONS, LIKELY, POSSIBLE, Explanation
+from analyzer.findings.model import CERTAIN, LIKELY, POSSIBLE
+from analyzer.matching import weights
+from analyzer.matching.explanations import EXPLANATIONS, Explanation
 
 HERE = Path(__file__).parents[2]
 VERDICTS = (HERE / "docs" / "verdicts.md").read_text()
@@ -31,7 +32,7 @@ def rows(text: str) -> list[list[str]]:
 def made() -> set[str]:
     """The names of all comparisons that judging makes, as its source has them."""
     names = set()
-    for path in (HERE / "analyzer" / "findings").glob("*.py"):
+    for path in (HERE / "analyzer" / "matching").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Comparison":
                 first = node.args[0]

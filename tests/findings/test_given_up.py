@@ -6,8 +6,8 @@ import pytest
 
 from analyzer.explain.incidents import incidents
 from analyzer.explain.summary import summary
-from analyzer.findings import assignment
 from analyzer.findings.model import Confidence, Finding, Kind
+from analyzer.matching import assignment
 from analyzer.report.result import Report
 from tests.builder import (
     MILLISECOND,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.correlate.model import Request, Response
-from analyzer.findings.incidents import finding_id, grouped
+from analyzer.diagnosis.incidents import finding_id, grouped
 from analyzer.findings.model import Confidence, Finding, Kind
 from analyzer.pipeline import scan
 from tests.recordings import recordings

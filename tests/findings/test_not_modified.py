@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from analyzer.baselines.prior import Prior
-from analyzer.findings.judge import _counted
+from analyzer.judging import _counted
 from tests.builder import SECOND, START, as_json, in_time, request, response
 from tests.findings.stable import epilogue, ordinary, talk
 from tests.tools import scanned

@@ -24,9 +24,9 @@ from analyzer.capture.frames import Capture, Frames
 from analyzer.errors import InputError
 from analyzer.features.forms import Forms
 from analyzer.features.shapes import DEEPEST, shape_of, text
-from analyzer.findings.judge import judge
 from analyzer.http import content, grammar, preambles
 from analyzer.http.grammar import Fields
+from analyzer.judging import judge
 from analyzer.report import files as outputs
 from analyzer.report.result import Report
 from tests.builder import ACK, ETHERNET, FIN, PSH, RST, SECOND, START, SYN, Frame, packet, pcap

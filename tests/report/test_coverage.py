@@ -11,9 +11,8 @@ import pytest
 
 from analyzer.anomalies import SENTENCES, Anomalies
 from analyzer.correlate.model import Request
-from analyzer.findings.capture_limits import why
-from analyzer.findings.judge import MOST_UNDECIDED
-from analyzer.findings.model import Judgement, Undecided
+from analyzer.findings.model import MOST_UNDECIDED, Judgement, Undecided
+from analyzer.matching.capture_limits import why
 from analyzer.report.coverage import _OF_OTHERS, _OF_REQUESTS, coverage
 from analyzer.tables import Flag
 from tests.builder import (

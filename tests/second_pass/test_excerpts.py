@@ -6,7 +6,7 @@ import pytest
 
 from analyzer import pipeline, second_pass
 from analyzer.capture.frames import BLOCK
-from analyzer.findings import messages
+from analyzer.matching import messages
 from analyzer.second_pass import CLIENT, SERVER, Limits, Message, Place
 from tests.builder import SECOND, Conversation, pcap, request, response
 from tests.recordings import recording

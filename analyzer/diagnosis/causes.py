@@ -13,8 +13,12 @@ from collections.abc import Iterable
 from analyzer.correlate.frames import Frame
 from analyzer.correlate.sides import Side, missed_fin, strange_reset
 from analyzer.correlate.view import Row, given_up
-from analyzer.findings import broken
-from analyzer.findings.assignment import (
+from analyzer.diagnosis import broken
+from analyzer.diagnosis.evidence import Case
+from analyzer.diagnosis.idle import Race
+from analyzer.findings.model import BACKEND, Cause, How, Verdict
+from analyzer.findings.words import counted, milliseconds, seconds
+from analyzer.matching.assignment import (
     CACHED,
     COPIED,
     CROSSED,
@@ -23,18 +27,13 @@ from analyzer.findings.assignment import (
     OUT_OF_STEP,
     SHARED,
 )
-from analyzer.findings.chains import Chain, is_apart
-from analyzer.findings.evidence import Case
-from analyzer.findings.idle import Race
-from analyzer.findings.model import Cause, How, Verdict
-from analyzer.findings.swaps import LEAKED, Swap
-from analyzer.findings.words import counted, milliseconds, seconds
+from analyzer.matching.chains import Chain, is_apart
+from analyzer.matching.swaps import LEAKED, Swap
 from analyzer.second_pass.model import CLIENT, SERVER, Packet
 from analyzer.tables import Close, ConnectionFlag, Flag
 
 _SUPPORTED, _POSSIBLE, _RULED_OUT = Verdict.SUPPORTED, Verdict.POSSIBLE, Verdict.RULED_OUT
 OPEN = "unknown/server-or-proxy"
-BACKEND = "server/backend-desync"
 _ORDER = (_SUPPORTED, _POSSIBLE, _RULED_OUT)
 # A client that leaves within so many ns left at a deadline of its own: no server is called silent
 # for less. It cannot be learned: of those who leave at a short deadline longer waits are not seen.

@@ -25,24 +25,31 @@ from analyzer.baselines.tokens import Echoes
 from analyzer.correlate.history import History, histories
 from analyzer.correlate.pool import Pool
 from analyzer.correlate.view import ERROR, NOT_MODIFIED, Counts, Id, Key, Row, Tables
+from analyzer.diagnosis import broken, starvation, telling
+from analyzer.diagnosis.evidence import Case, outstanding
+from analyzer.diagnosis.idle import Race, races
+from analyzer.diagnosis.incidents import Asked, finding_id, grouped
 from analyzer.features.shapes import UNKNOWN_FORM
-from analyzer.findings import broken, reuse, starvation, telling, unread
-from analyzer.findings.candidates import Candidates, candidates
-from analyzer.findings.capture_limits import limited, only_doubtful, why
-from analyzer.findings.chains import chains
-from analyzer.findings.deciding import decide
-from analyzer.findings.evidence import Case, outstanding
-from analyzer.findings.idle import Race, races
-from analyzer.findings.incidents import Asked, finding_id, grouped
-from analyzer.findings.leaks import leaks
-from analyzer.findings.messages import Look, Messages, Read
-from analyzer.findings.model import Finding, Judgement, Notice, Undecided, expected_false
-from analyzer.findings.swaps import Verdicts
-from analyzer.findings.triage import REQUEST_TIMEOUT, Odd, triage
-from analyzer.findings.weights import Weigher
+from analyzer.findings.model import (
+    MOST_UNDECIDED,
+    Finding,
+    Judgement,
+    Notice,
+    Undecided,
+    expected_false,
+)
+from analyzer.matching import reuse, unread
+from analyzer.matching.candidates import Candidates, candidates
+from analyzer.matching.capture_limits import limited, only_doubtful, why
+from analyzer.matching.chains import chains
+from analyzer.matching.deciding import decide
+from analyzer.matching.leaks import leaks
+from analyzer.matching.messages import Look, Messages, Read
+from analyzer.matching.swaps import Verdicts
+from analyzer.matching.triage import REQUEST_TIMEOUT, Odd, triage
+from analyzer.matching.weights import Weigher
 from analyzer.tables import Flag, Outcome
 
-MOST_UNDECIDED = 1_000  # listed; all are counted
 BAD_REQUEST = 400
 SELDOM = 0.95  # share of responses that repeat a token, below which they often name another
 MOST_LACKING = 8  # exchanges of an endpoint that lack a token, whose messages are looked at

@@ -15,9 +15,9 @@ import numpy as np
 from analyzer.correlate.history import History, histories
 from analyzer.correlate.pool import Pool
 from analyzer.correlate.view import Id, Row, Tables, failed
-from analyzer.findings.slips import may_have_slipped
-from analyzer.findings.triage import ODD, Odd
-from analyzer.findings.weights import Weigher
+from analyzer.matching.slips import may_have_slipped
+from analyzer.matching.triage import ODD, Odd
+from analyzer.matching.weights import Weigher
 from analyzer.tables import Array, Outcome
 
 LONGEST_WAIT = 600_000_000_000  # ns that a request may have been waiting

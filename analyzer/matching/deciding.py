@@ -19,23 +19,15 @@ from analyzer.correlate.history import histories
 from analyzer.correlate.proxies import Proxies
 from analyzer.correlate.view import Id, Row, Tables
 from analyzer.features.echoes import says_who
-from analyzer.findings import reuse
-from analyzer.findings.assignment import CACHED, Event, Move, events
-from analyzer.findings.candidates import LONGEST_WAIT, Candidates, said
-from analyzer.findings.capture_limits import limited, only_doubtful
-from analyzer.findings.explanations import (
-    CERTAIN,
-    LIKELY,
-    POSSIBLE,
-    SWAP,
-    Judging,
-    confidence,
-    explain,
-)
-from analyzer.findings.failures import tells_failure
-from analyzer.findings.leaks import Leak
-from analyzer.findings.model import NOT_SAID, Confidence, Explained
-from analyzer.findings.swaps import (
+from analyzer.findings.model import CERTAIN, LIKELY, NOT_SAID, POSSIBLE, SWAP, Confidence, Explained
+from analyzer.matching import reuse
+from analyzer.matching.assignment import CACHED, Event, Move, events
+from analyzer.matching.candidates import LONGEST_WAIT, Candidates, said
+from analyzer.matching.capture_limits import limited, only_doubtful
+from analyzer.matching.explanations import Judging, confidence, explain
+from analyzer.matching.failures import tells_failure
+from analyzer.matching.leaks import Leak
+from analyzer.matching.swaps import (
     EARLY_FINAL,
     LEAKED,
     REUSED,
@@ -46,9 +38,9 @@ from analyzer.findings.swaps import (
     Swap,
     Verdicts,
 )
-from analyzer.findings.triage import Odd
-from analyzer.findings.unread import Unread
-from analyzer.findings.weights import (
+from analyzer.matching.triage import Odd
+from analyzer.matching.unread import Unread
+from analyzer.matching.weights import (
     AGAIN,
     AT_ONCE,
     DEMANDED,

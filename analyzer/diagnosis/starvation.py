@@ -139,9 +139,9 @@ def shared(tables: Tables, starved: Starved, causes: tuple[Cause, ...]) -> tuple
     busy = [tables.asked(row) for row in starved.holding[:MOST_NAMED]]
     like = "" if starved.endpoint < 0 else f" for {tables.names[starved.endpoint].name}"
     told = (
-        f"{counted(len(starved.rows), 'request', 'requests')} hung, each while another one waited. From frame "
-        f"{tables.asked(starved.since)} on no request{like} that came was answered before those "
-        "that had come earlier were given up"
+        f"{counted(len(starved.rows), 'request', 'requests')} hung, each while another one waited. "
+        f"From frame {tables.asked(starved.since)} on no request{like} that came was answered "
+        "before those that had come earlier were given up"
     )
     if starved.came:
         told += f"; {counted(starved.came, 'other', 'others')} waited as well"

@@ -20,7 +20,11 @@ from analyzer.correlate.frames import Frame, listed
 from analyzer.correlate.pool import Pool
 from analyzer.correlate.sides import Side, missed_fin, side_of, strange_reset, ttl_of
 from analyzer.correlate.view import Id, Row, Tables, given_up
-from analyzer.findings.assignment import (
+from analyzer.diagnosis.idle import Race
+from analyzer.findings.model import Fact
+from analyzer.findings.words import counted, milliseconds, seconds
+from analyzer.intervals import covers
+from analyzer.matching.assignment import (
     CACHED,
     COPIED,
     CROSSED,
@@ -31,14 +35,10 @@ from analyzer.findings.assignment import (
     SLIPPED,
     STOLEN,
 )
-from analyzer.findings.chains import Chain
-from analyzer.findings.idle import Race
-from analyzer.findings.messages import Messages
-from analyzer.findings.model import Fact
-from analyzer.findings.swaps import LEAKED, Swap
-from analyzer.findings.unread import Unread
-from analyzer.findings.words import counted, milliseconds, seconds
-from analyzer.intervals import covers
+from analyzer.matching.chains import Chain
+from analyzer.matching.messages import Messages
+from analyzer.matching.swaps import LEAKED, Swap
+from analyzer.matching.unread import Unread
 from analyzer.second_pass.model import CLIENT, SERVER, Packet
 from analyzer.tables import Close, ConnectionFlag, Flag, Outcome
 

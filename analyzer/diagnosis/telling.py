@@ -10,12 +10,13 @@ from dataclasses import replace
 from analyzer.correlate.frames import once
 from analyzer.correlate.model import Request, Response
 from analyzer.correlate.view import Row, Tables
-from analyzer.findings import broken, causes, evidence, unread
-from analyzer.findings.assignment import SLIPPED
-from analyzer.findings.evidence import Case
+from analyzer.diagnosis import broken, causes, evidence
+from analyzer.diagnosis.evidence import Case
 from analyzer.findings.model import Cause, Confidence, Fact, Finding, Kind, Notice, Weighed
-from analyzer.findings.swaps import EARLY_FINAL, REUSED, SURPLUS, UNREAD, Swap
-from analyzer.findings.weights import Comparison
+from analyzer.matching import unread
+from analyzer.matching.assignment import SLIPPED
+from analyzer.matching.swaps import EARLY_FINAL, REUSED, SURPLUS, UNREAD, Swap
+from analyzer.matching.weights import Comparison
 
 LEAST_TOLD = 0.5  # bits of a comparison that is told at all
 

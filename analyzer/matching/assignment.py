@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from analyzer.correlate.unions import Unions
 from analyzer.correlate.view import Id, Row, Tables, asked_meanwhile, given_up
-from analyzer.findings.candidates import Candidates
-from analyzer.findings.links import COPY, NOBODY, RIGHTFUL, WIRE, Link, Links
-from analyzer.findings.slips import slip
-from analyzer.findings.triage import ODD, Odd
-from analyzer.findings.weights import EQUAL, MOST_TOKENS, SURPLUS, TIME, TOKEN, Comparison, Weigher
+from analyzer.matching.candidates import Candidates
+from analyzer.matching.links import COPY, NOBODY, RIGHTFUL, WIRE, Link, Links
+from analyzer.matching.slips import slip
+from analyzer.matching.triage import ODD, Odd
+from analyzer.matching.weights import EQUAL, MOST_TOKENS, SURPLUS, TIME, TOKEN, Comparison, Weigher
 
 # How responses may come to the wrong request, by what the rightful one got.
 STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED, SHARED, GIVEN_UP, OUT_OF_STEP = (

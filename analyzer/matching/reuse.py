@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from analyzer.correlate.history import History
 from analyzer.correlate.view import Row, Tables
-from analyzer.findings.weights import HABIT, TIME, Comparison
 from analyzer.findings.words import seldom
+from analyzer.matching.weights import HABIT, TIME, Comparison
 from analyzer.tables import Flag
 
 # Known before anything is seen: one request in a thousand is sent while another is outstanding.

@@ -7,8 +7,8 @@ message belong to the exchange that made them, though it is the next one that me
 from collections.abc import Iterator
 
 from analyzer.correlate.view import Row
+from analyzer.diagnosis.evidence import Case
 from analyzer.findings import octets
-from analyzer.findings.evidence import Case
 from analyzer.findings.model import Cause, Fact, How, Verdict
 from analyzer.findings.words import counted, seconds
 from analyzer.second_pass.model import CLIENT, SERVER

@@ -44,8 +44,8 @@ from analyzer.features import demanded, echoes, forms, sketch
 from analyzer.features.asked import identity_sum
 from analyzer.features.demanded import NOTED, Agreement
 from analyzer.features.echoes import repeats, says_who
-from analyzer.findings.messages import Messages, Said, field_lines
 from analyzer.findings.words import counted, place_text, seldom
+from analyzer.matching.messages import Messages, Said, field_lines
 from analyzer.second_pass.model import CLIENT, SERVER, Message
 from analyzer.tables import Flag
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from analyzer.correlate.sides import strange_reset
 from analyzer.correlate.view import Id, Row, Tables
-from analyzer.findings.messages import Messages
+from analyzer.matching.messages import Messages
 from analyzer.second_pass.model import CLIENT, SERVER, Packet
 from analyzer.tables import ConnectionFlag, Flag, Outcome
 

@@ -12,9 +12,9 @@ from analyzer.baselines.learned import Learned, Name, fold
 from analyzer.correlate.model import Request, Response
 from analyzer.correlate.view import Tables
 from analyzer.features.echoes import Position
-from analyzer.findings.messages import Look, Messages, Read
 from analyzer.findings.model import Judgement, Kind
-from analyzer.findings.weights import stands
+from analyzer.matching.messages import Look, Messages, Read
+from analyzer.matching.weights import stands
 
 _HUNG = (Kind.UNANSWERED, Kind.INCOMPLETE)
 

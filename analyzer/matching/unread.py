@@ -15,9 +15,9 @@ import numpy as np
 from analyzer.correlate.history import histories
 from analyzer.correlate.view import Counts, Row, Tables
 from analyzer.findings import octets
-from analyzer.findings.messages import Messages
 from analyzer.findings.model import Cause, Fact, How, Verdict
 from analyzer.findings.words import counted
+from analyzer.matching.messages import Messages
 from analyzer.second_pass.model import CLIENT, SERVER
 from analyzer.tables import Close, Flag, Outcome
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from analyzer.correlate.frames import Frame
 from analyzer.correlate.model import Request
 from analyzer.correlate.view import Located
-from analyzer.findings.causes import ordered
+from analyzer.diagnosis.causes import ordered
 from analyzer.findings.model import Cause, Fact, Finding, How, Kind, Verdict
 from analyzer.sockets import Holder, Listener, Snapshot, Socket, Standing
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from analyzer.correlate.view import Id, Row, Tables
-from analyzer.findings.assignment import GIVEN_UP, LATE, SLIPPED, STOLEN
-from analyzer.findings.swaps import Swap
+from analyzer.matching.assignment import GIVEN_UP, LATE, SLIPPED, STOLEN
+from analyzer.matching.swaps import Swap
 from analyzer.tables import Flag, Outcome
 
 LEAST = 2  # links, from which on one after the other is no accident

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from analyzer.correlate.view import Id, Row
 from analyzer.findings.model import Confidence, Explained
-from analyzer.findings.weights import Comparison
+from analyzer.matching.weights import Comparison
 
 # Beside those of `assignment`.
 SURPLUS, REUSED, EARLY_FINAL, UNSEEN = "surplus", "reused", "early final", "unseen"

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from analyzer.baselines.tokens import EITHER
 from analyzer.correlate.view import PARTIAL, Id, Row, Tables, asked_meanwhile
-from analyzer.findings.candidates import Candidates, question, said
-from analyzer.findings.triage import Odd
-from analyzer.findings.weights import (
+from analyzer.matching.candidates import Candidates, question, said
+from analyzer.matching.triage import Odd
+from analyzer.matching.weights import (
     ENDED,
     EQUAL,
     LATER,

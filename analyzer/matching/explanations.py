@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 from analyzer.correlate.view import Row, Tables
 from analyzer.features.echoes import says_who
-from analyzer.findings.assignment import BY_CONTENT, Event
-from analyzer.findings.candidates import said
-from analyzer.findings.failures import tells_failure
-from analyzer.findings.model import Confidence, Explained
-from analyzer.findings.swaps import EARLY_FINAL, LEAKED, REUSED, SURPLUS, UNREAD, UNSEEN
-from analyzer.findings.weights import (
+from analyzer.findings.model import CERTAIN, LIKELY, SWAP, Confidence, Explained
+from analyzer.matching.assignment import BY_CONTENT, Event
+from analyzer.matching.candidates import said
+from analyzer.matching.failures import tells_failure
+from analyzer.matching.swaps import EARLY_FINAL, LEAKED, REUSED, SURPLUS, UNREAD, UNSEEN
+from analyzer.matching.weights import (
     AGAIN,
     AT_ONCE,
     DEMANDED,
@@ -36,12 +36,9 @@ from analyzer.findings.weights import (
     Weigher,
 )
 
-SWAP = 20.0  # bits: one exchange in a million is given another's response
 # Bits: of all requests sent while another was outstanding so few were sent by a pool that took the
 # connection for idle; most were meant so.
 REUSE = 10.0
-# What a finding's posterior must reach, in bits for it over all honest reasons together.
-POSSIBLE, LIKELY, CERTAIN = 0.0, 5.0, 10.0
 TOLD = 3.0  # bits from which on a comparison counts as saying something
 MANY = 5  # times that the same bytes are given, from which on they are nobody's own
 

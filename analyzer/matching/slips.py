@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from analyzer.correlate.history import History
 from analyzer.correlate.view import Row, given_up
-from analyzer.findings.weights import Weigher
+from analyzer.matching.weights import Weigher
 from analyzer.tables import Outcome
 
 MOST = 64  # exchanges on a connection that are looked at before a response that is left

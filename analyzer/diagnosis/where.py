@@ -13,8 +13,8 @@ from analyzer.correlate.places import MARGIN, Place, Traced
 from analyzer.correlate.proxies import Leg, Proxies
 from analyzer.correlate.unions import Unions
 from analyzer.correlate.view import Row, Tables, frame_ids
+from analyzer.diagnosis.causes import OPEN, ordered
 from analyzer.features.echoes import Position
-from analyzer.findings.causes import OPEN, ordered
 from analyzer.findings.model import (
     Cause,
     Fact,
