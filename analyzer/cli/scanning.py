@@ -44,7 +44,15 @@ if TYPE_CHECKING:
 
 
 @main.command()
-@click.argument("captures", nargs=-1, required=True, type=PATH, metavar="CAPTURE...")
+@click.argument("captures", nargs=-1, type=PATH, metavar="CAPTURE...")
+@click.option(
+    "--keep",
+    "kept_folder",
+    type=PATH,
+    metavar="DIR",
+    help="Instead of CAPTURE: the evidence of all incidents that watch --keep DIR has kept, judged "
+    "by what it learned.",
+)
 @click.option(
     "--csv", "csv_file", type=PATH, metavar="FILE", help="Write the findings, a row each."
 )
@@ -116,6 +124,7 @@ if TYPE_CHECKING:
 )
 def scan(
     captures: tuple[str, ...],
+    kept_folder: str | None,
     csv_file: str | None,
     json_file: str | None,
     jsonl_file: str | None,
@@ -161,6 +170,7 @@ def scan(
         from analyzer.report.outputs import Outputs
 
         check_secrets(show_secrets, show_bodies)
+        files, usual = _inputs(captures, kept_folder, baselines)
         outputs = Outputs(
             csv=csv_file,
             json=json_file,
@@ -172,19 +182,19 @@ def scan(
             evidence=evidence_folder,
             force=force,
         )
-        others = (*baselines, *documents, *kept_marks(captures, marks_file))
-        check(outputs, captures, limit, others)
-        if verify and STANDARD_STREAM in captures:
+        others = (*usual, *documents, *kept_marks(files, marks_file))
+        check(outputs, files, limit, others)
+        if verify and STANDARD_STREAM in files:
             raise InputError("standard input cannot be verified: it cannot be read again")
-        known = known_before(baselines, documents)
-        examination = examine(list(captures), jobs, pace, known)
+        known = known_before(usual, documents)
+        examination = examine(list(files), jobs, pace, known)
         report = examination.report
-        read_marks(report, captures, marks_file)
+        read_marks(report, files, marks_file)
         if verify:
             from analyzer import verification
 
             report.verified = verification.verify(report)
-        commands = commands_of(captures, limit, baselines, documents)
+        commands = commands_of(files, limit, usual, documents)
         shown = Shown(examination, commands, endpoints=endpoints, full=full)
         write(shown, outputs, show_bodies=show_bodies, show_secrets=show_secrets)
         if show_bodies and not outputs.takes_standard_output:
@@ -196,6 +206,22 @@ def scan(
         return report
 
     run(work)
+
+
+def _inputs(
+    captures: tuple[str, ...], kept_folder: str | None, baselines: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The captures and the baselines to read: as given, or what a watch has kept."""
+    if kept_folder is None:
+        if not captures:
+            raise InputError("scan takes a CAPTURE, or --keep DIR")
+        return captures, baselines
+    if captures:
+        raise InputError("--keep DIR is all that is read; leave it or the captures out")
+    from analyzer.watch.settings import kept
+
+    evidence, learned = kept(kept_folder)
+    return evidence, (*learned, *baselines)
 
 
 @main.command()

@@ -112,6 +112,22 @@ def status(folder: str) -> str:
     return "".join(f"{visible(line)}\n" for line in lines)
 
 
+def kept(folder: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The evidence that a watch has kept in a folder, and what it learned, for a scan of all of it.
+
+    Raises InputError where there is no such folder, or no evidence in it.
+    """
+    store = Store(folder)
+    if not store.incidents.is_dir():
+        raise InputError(
+            f"{visible(folder)}: no folder of a watch: it has no {store.incidents.name}/"
+        )
+    evidence = sorted(str(path) for path in store.incidents.glob("*.pcapng"))
+    if not evidence:
+        raise InputError(f"{visible(folder)}: the watch has kept no incident there")
+    return tuple(evidence), (str(store.baseline),) if store.baseline.is_file() else ()
+
+
 def _lines(told: dict[str, Any]) -> list[str]:
     runs = "ended" if told.get("pid") is None else f"pid {told['pid']}"
     lines = [f"watch ({runs}) of {told.get('source')}, as of {told.get('time')}"]

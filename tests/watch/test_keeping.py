@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from analyzer.cli import main
 from analyzer.errors import InputError
 from analyzer.watch import hooks as hooking
 from analyzer.watch import judging, windows
@@ -31,6 +33,30 @@ def capture(folder: Path, name: str = "built.pcap") -> Path:
     path = folder / name
     path.write_bytes(pcap(in_time(ordinary(), *(one.frames for one in swap()), epilogue())))
     return path
+
+
+# --- what was kept, scanned ---------------------------------------------------------------------
+
+
+def test_scan_reads_what_a_watch_has_kept(tmp_path: Path) -> None:
+    (tmp_path / "incidents").mkdir()
+    with pytest.raises(InputError, match="kept no incident"):
+        typed.kept(str(tmp_path))
+    capture(tmp_path / "incidents", "incident-0123abcd.pcapng")
+    found = CliRunner().invoke(main, ["scan", "--keep", str(tmp_path), "--json", "-"])
+    report = json.loads(found.stdout)
+    assert found.exit_code == 1
+    assert [one["kind"] for one in report["findings"]] == ["unanswered", "misdelivered"]
+    (tmp_path / "baseline.json").write_text("no baseline")
+    refused = CliRunner().invoke(main, ["scan", "--keep", str(tmp_path)])
+    assert refused.exit_code == 2
+    assert "baseline.json" in refused.stderr
+
+
+def test_scan_takes_captures_or_a_folder_of_a_watch(tmp_path: Path) -> None:
+    for given in ([], ["--keep", str(tmp_path)], ["--keep", str(tmp_path), "x.pcap"]):
+        found = CliRunner().invoke(main, ["scan", *given])
+        assert (found.exit_code, found.stderr.count("\n")) == (2, 1)
 
 
 # --- the judging process -----------------------------------------------------------------------
