@@ -26,6 +26,7 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,8 @@ UNFIT = 6.0
 ALIKE = 3.0
 ALIKE_FITS = 0.05  # what fits differ by that are as good as equal
 LEAST_MASS = 1.0  # bits of weight that a comparison must rest on to say anything
+# Responses of an endpoint that are known, from which on it counts as known better.
+BETTER_KNOWN = (1, 2, 4, 8, 16)
 ENDPOINT = 1  # the level of `FormModel` that has endpoints; 0: their neighbours, 2: their variants
 AT_ONCE = 2_048  # pairs that are compared at once, since each has many features
 MOST_PAIRS = 20_000  # pairs of endpoints that are compared to learn how alike strangers are
@@ -285,6 +288,7 @@ class FormModel:
     _kind: Ints = field(init=False)  # of every entry of `counted`
     _own: Fit = field(init=False)  # of every entry to its own variant
     _stranger: Fit = field(init=False)
+    _few: list[tuple[Floats, Ints, Floats]] = field(init=False)  # see `_thinned`
     _entry: dict[Key, int] = field(init=False)  # number of the entry of `counted`
     _count: Floats = field(init=False)  # responses of every entry that are known to be their own
     _usual: "_Usual" = field(init=False)
@@ -299,6 +303,7 @@ class FormModel:
         self._gone = self._populations(np.empty(0, dtype=np.int64), np.empty(0))
         self._own = self.fit(counted.variant, self._kind, own=True)
         self._stranger = self.fit(*self._strangers(), own=False)
+        self._few = [self._thinned(few) for few in BETTER_KNOWN[:-1]]
         keys = zip(counted.variant.tolist(), pairs, strict=True)
         self._entry = {(variant, *pair): n for n, (variant, pair) in enumerate(keys)}
         self._learn(counted.count.astype(np.float64))
@@ -417,10 +422,42 @@ class FormModel:
         own, strangers = self._own, self._stranger
         endpoint = self.counted.endpoint[self.counted.variant]
         tells = own.tells & (count > 0)
-        self._usual = _Usual.of(
-            own.share[tells], endpoint[tells], count[tells], own.known[tells] > 0,
-            strangers.share[strangers.tells],
-        )  # fmt: skip
+        experience = np.where(tells, _experience(own.known), -1)
+        in_question = np.unique(endpoint[count < self.counted.count])
+
+        def fits(of: npt.NDArray[np.bool_]) -> _Fits:
+            return _Fits.of(own.share[of], endpoint[of], count[of])
+
+        self._usual = _Usual(
+            fits(tells),
+            [fits(experience == n) for n in range(len(BETTER_KNOWN) + 1)],
+            [_Fits.of(*few, but=in_question) for few in self._few],
+            np.sort(strangers.share[strangers.tells]),
+        )
+
+    def _thinned(self, few: int) -> tuple[Floats, Ints, Floats]:
+        """How well responses fit endpoints of which so few others are known; which, and how many.
+
+        What a new form is worth is learned from endpoints that are known well; of one that is
+        hardly known most forms are still to come. So the others are made as little known: of each
+        `few` responses are drawn, and the rest is held against these.
+        """
+        counted = self.counted
+        endpoint = counted.endpoint[counted.variant]
+        drawn = np.zeros(len(endpoint))
+        order = np.argsort(endpoint, kind="stable")
+        chance = np.random.default_rng(few)  # the same draw each time
+        for its in np.split(order, np.flatnonzero(np.diff(endpoint[order])) + 1):
+            if len(its) and counted.count[its].sum() > few:
+                drawn[its] = chance.multivariate_hypergeometric(counted.count[its], few)
+        entries = np.flatnonzero(drawn)
+        thin = copy(self)
+        thin._levels = self._populations(entries, drawn[entries])
+        left = np.flatnonzero((counted.count > drawn) & np.isin(endpoint, endpoint[entries]))
+        left = left[np.linspace(0, len(left) - 1, min(len(left), AT_ONCE)).astype(np.int64)]
+        fit = thin.fit(counted.variant[left], self._kind[left], own=False)
+        columns = fit.share, endpoint[left], (counted.count - drawn)[left]
+        return columns[0][fit.tells], columns[1][fit.tells], columns[2][fit.tells]
 
     def _strangers(self) -> tuple[Ints, Ints]:
         """Pairs of a variant and the commonest kind of another endpoint, at most MOST_PAIRS."""
@@ -441,7 +478,7 @@ class FormModel:
         """For every entry of `counted`: how odd such a response is for its own endpoint."""
         own = self._own
         endpoint = self.counted.endpoint[self.counted.variant]
-        bits = self._usual.odd(own.share, endpoint, own.known > 0)
+        bits = self._usual.odd(own.share, endpoint, _experience(own.known))
         return np.where(own.tells, bits, 0.0)
 
     def bits(self, variant: Ints, kind: Ints, *, own: bool, counted: bool = True) -> Floats:
@@ -456,15 +493,11 @@ class FormModel:
         if not len(asked):
             return out
         fit = self.fit(variant[asked], kind[asked], own=own and counted)
-        experienced = fit.known > 0
+        experience = _experience(fit.known)
         odd = self._usual.odd(
-            fit.share, self.counted.endpoint[variant[asked]], experienced, counted=own and counted
+            fit.share, self.counted.endpoint[variant[asked]], experience, counted=own and counted
         )
-        alike = np.where(
-            experienced,
-            self._usual.alike(fit.share),
-            self._usual.alike(fit.share, experienced=False),
-        )
+        alike = self._usual.alike(fit.share, experience)
         out[asked] = np.where(fit.tells, alike - odd, 0.0)
         return out
 
@@ -474,8 +507,9 @@ class FormModel:
             return -1, 0.0
         fit = self.fit(among, np.full(len(among), kind), own=False)
         endpoint = self.counted.endpoint[among]
-        bits = self._usual.alike(fit.share) - self._usual.odd(
-            fit.share, endpoint, fit.known > 0, counted=False
+        experience = _experience(fit.known)
+        bits = self._usual.alike(fit.share, experience) - self._usual.odd(
+            fit.share, endpoint, experience, counted=False
         )
         bits = np.where(fit.tells & (fit.known > 0), bits, -np.inf)
         best = int(np.argmax(bits))
@@ -500,6 +534,11 @@ class FormModel:
         return int(counted.before[same].sum())
 
 
+def _experience(known: Floats) -> Ints:
+    """How well an endpoint is known of which so many responses are: 0 not at all, 1, 2 …"""
+    return np.searchsorted(np.array(BETTER_KNOWN), known, side="right")
+
+
 def _blended(counts: Floats, of: Floats, wider: Floats, known: npt.NDArray[np.bool_]) -> Floats:
     """The share of counts, smoothed by what is known of the wider population, if anything is."""
     borrowed = np.where(known, BORROWED, 0.0)
@@ -508,74 +547,86 @@ def _blended(counts: Floats, of: Floats, wider: Floats, known: npt.NDArray[np.bo
 
 
 @dataclass(slots=True)
+class _Fits:
+    """How well responses fit: sorted, with the number of responses up to each.
+
+    Of all together, and by endpoint (`codes`).
+    """
+
+    share: Floats
+    sums: Floats
+    codes: npt.NDArray[np.uint64]
+    sums_of: Floats
+
+    @classmethod
+    def of(cls, share: Floats, endpoint: Ints, count: Floats, but: Ints | None = None) -> "_Fits":
+        """Of so many responses of these endpoints; `but` endpoints are left out."""
+        if but is not None and len(but):
+            kept = ~np.isin(endpoint, but)
+            share, endpoint, count = share[kept], endpoint[kept], count[kept]
+        codes = _fit_codes(endpoint, share)
+        order, by_code = np.argsort(share, kind="stable"), np.argsort(codes, kind="stable")
+        return cls(share[order], _summed(count[order]), codes[by_code], _summed(count[by_code]))
+
+    @property
+    def every(self) -> float:
+        """How many responses there are."""
+        return float(self.sums[-1])
+
+    def up_to(self, share: Floats, side: Literal["left", "right"] = "right") -> Floats:
+        """How many fit no better than this (`left`: less well)."""
+        found: Floats = self.sums[np.searchsorted(self.share, share, side)]
+        return found
+
+    def up_to_of(self, endpoint: Ints, share: Floats) -> tuple[Floats, Floats]:
+        """Of each endpoint how many fit no better than this, and how many there are."""
+        code = _fit_codes(endpoint, np.minimum(share, 1.0))
+        begin = self.sums_of[np.searchsorted(self.codes, _fit_codes(endpoint, 0.0 * share), "left")]
+        until = self.sums_of[np.searchsorted(self.codes, code, "right")]
+        end = self.sums_of[np.searchsorted(self.codes, _fit_codes(endpoint + 1, 0.0 * share))]
+        return until - begin, end - begin
+
+
+def _summed(counts: Floats) -> Floats:
+    return np.concatenate([[0.0], np.cumsum(counts)])
+
+
+@dataclass(slots=True)
 class _Usual:
     """How well responses fit their own endpoints, and those of others.
 
-    Sorted fits with the number of responses up to each: of every endpoint, of all, and of those
-    that were the first of their endpoint; and the fits of strangers.
+    `pools` are the fits of all by how well their endpoint was known (`_experience`), and `few` what
+    well known ones are like where as little is known of them; `strangers` are in their order.
     """
 
-    endpoint: npt.NDArray[np.uint64]
-    cumulated: Floats
-    pools: dict[bool, tuple[Floats, Floats]]
+    own: _Fits
+    pools: list[_Fits]
+    few: list[_Fits]
     strangers: Floats
 
-    @classmethod
-    def of(
-        cls,
-        share: Floats,
-        endpoint: Ints,
-        count: Floats,
-        experienced: npt.NDArray[np.bool_],
-        strangers: Floats,
-    ) -> "_Usual":
-        codes = _fit_codes(endpoint, share)
-        order = np.argsort(codes, kind="stable")
-        pools = {}
-        for which in (False, True):
-            chosen = experienced == which
-            by_share = np.argsort(share[chosen], kind="stable")
-            pools[which] = share[chosen][by_share], np.cumsum(count[chosen][by_share])
-        return cls(codes[order], np.cumsum(count[order]), pools, np.sort(strangers))
-
-    def _up_to(self, endpoint: Ints, share: Floats) -> tuple[Floats, Floats]:
-        """Responses of each endpoint that fit no better than this, and all of them."""
-        sums = np.concatenate([[0.0], self.cumulated])
-        begin = np.searchsorted(self.endpoint, _fit_codes(endpoint, np.zeros(len(share))), "left")
-        until = np.searchsorted(
-            self.endpoint, _fit_codes(endpoint, np.minimum(share + ALIKE_FITS, 1.0)), "right"
-        )
-        end = np.searchsorted(self.endpoint, _fit_codes(endpoint, np.ones(len(share))), "right")
-        return sums[until] - sums[begin], sums[end] - sums[begin]
-
-    def _in_pool(self, experienced: bool, share: Floats) -> tuple[Floats, float]:
-        fits, sums = self.pools[experienced]
-        every = float(sums[-1]) if len(sums) else 0.0
-        padded = np.concatenate([[0.0], sums])
-        return padded[np.searchsorted(fits, share, "right")], every
-
     def odd(
-        self,
-        share: Floats,
-        endpoint: Ints,
-        experienced: npt.NDArray[np.bool_],
-        *,
-        counted: bool = True,
+        self, share: Floats, endpoint: Ints, experience: Ints, *, counted: bool = True
     ) -> Floats:
         """How much seldomer an endpoint's own response than a stranger's fits no better: in bits.
 
-        Never below 0. A response that is one of those `counted` is left out.
+        Never below 0. A response that is one of those `counted` is left out; of endpoints that are
+        known as little as its own, its own teaches nothing.
         """
         before, less = 2.0**-UNFIT, float(counted)
         rate = np.zeros(len(share))
         floor = np.zeros(len(share))
-        for which in (False, True):
-            worse, pool = self._in_pool(which, share + ALIKE_FITS)
-            others = max(0.0, pool - less)
-            pooled = (np.maximum(worse - less, 0.0) + before) / (others + 1.0)
-            rate = np.where(experienced == which, pooled, rate)
-            floor = np.where(experienced == which, before / (others + 1.0), floor)
-        below, every = self._up_to(endpoint, share)
+        for which in np.unique(experience).tolist():
+            pool = self.pools[which]
+            worse = np.maximum(pool.up_to(share + ALIKE_FITS) - less, 0.0)
+            others = np.full(len(share), max(0.0, pool.every - less))
+            if 0 < which <= len(self.few):
+                thin = self.few[which - 1]
+                mine, all_mine = thin.up_to_of(endpoint, share + ALIKE_FITS)
+                worse += thin.up_to(share + ALIKE_FITS) - mine
+                others += thin.every - all_mine
+            rate = np.where(experience == which, (worse + before) / (others + 1.0), rate)
+            floor = np.where(experience == which, before / (others + 1.0), floor)
+        below, every = self.own.up_to_of(endpoint, share + ALIKE_FITS)
         below, every = np.maximum(below - less, 0.0), np.maximum(every - less, 0.0)
         own = (below + 2.0 * rate) / (every + 2.0)
         many = len(self.strangers)
@@ -584,15 +635,17 @@ class _Usual:
         bits: Floats = np.log2(random) - np.log2(np.minimum(1.0, np.maximum(own, floor)))
         return np.asarray(np.maximum(bits, 0.0), dtype=np.float64)
 
-    def alike(self, share: Floats, *, experienced: bool = True) -> Floats:
+    def alike(self, share: Floats, experience: Ints) -> Floats:
         """log2 of how much oftener true pairs than strangers fit at least as well as `share`.
 
         Those of endpoints of which nothing was seen fit their neighbours, or not.
         """
-        fits, sums = self.pools[experienced]
-        every = float(sums[-1]) if len(sums) else 0.0
-        below = np.concatenate([[0.0], sums])[np.searchsorted(fits, share - ALIKE_FITS, "left")]
-        true = (every - below + 0.5) / (every + 1.0)
+        true = np.zeros(len(share))
+        for known in (False, True):
+            fits = self.pools[1:] if known else self.pools[:1]
+            every = sum(one.every for one in fits)
+            below = sum((one.up_to(share - ALIKE_FITS, "left") for one in fits), np.zeros(1))
+            true = np.where((experience > 0) == known, (every - below + 0.5) / (every + 1.0), true)
         many = len(self.strangers)
         better = many - np.searchsorted(self.strangers, share - ALIKE_FITS, "left")
         random = (better + 2.0**-ALIKE) / (many + 1.0)

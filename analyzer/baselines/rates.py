@@ -115,6 +115,10 @@ class Rates:
         """-log2 of how often a request of the endpoint is told that it failed, but this one."""
         return self._seldom(endpoint, self.failures, self.failed_shares)
 
+    def asked_in(self, time: int) -> float:
+        """How many requests there are in so much time (ns), as busy as the capture is."""
+        return self.requests.total() * time / max(1, self.span)
+
     def _seldom(self, endpoint: int, left: Counter[int], shares: float) -> float:
         every = self.requests.total()
         share = (max(0, left.total() - 1) + LEFT) / (max(0, every - 1) + REQUESTS)

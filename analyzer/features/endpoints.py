@@ -49,6 +49,9 @@ _TYPED: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 # base64url that happens to have no digit; only where others in its place are ids.
 _MIXED = re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])[A-Za-z_\-]{16,}=*\Z")
+_HUMP = re.compile(r"[A-Z]?[a-z]+")  # of `getUserById`: get, User, By, Id
+_VOWEL = re.compile(r"[aeiouyAEIOUY]")
+UNSAYABLE = 2  # humps without a vowel, from which on it is no name
 
 
 # Method, operation, and the segments before and behind the one that differs.
@@ -225,7 +228,8 @@ def endpoints(
     distinct names of which most were asked for only now and then, and which are followed by the
     same segments, are values of a variable rather than names (sibling cardinality). Of names with a
     digit in them, as values have and names seldom, a few are enough; one that is seldom asked for,
-    and has a digit or may be base64url, is an id where others beside it are. The same holds for the
+    and has a digit or may be base64url, is an id where others beside it are, and one that mixes
+    its letters as base64url does is however often it is asked for. The same holds for the
     operations of one path, of which an API has as many as names at the top.
     """
     settled: dict[int, Endpoint] = {}
@@ -250,7 +254,8 @@ def endpoints(
         for family, numbers in families.items():
             for n in numbers if family in of_ids else ():
                 one = templates[n][depth]
-                if (_is_value(one) or _MIXED.match(one)) and requests[n] * RARE <= 1:
+                seldom = requests[n] * RARE <= 1
+                if ((_is_value(one) or _MIXED.match(one)) and seldom) or _is_random(one):
                     templates[n][depth] = _ID
             numbers = [n for n in numbers if templates[n][depth] != _ID]
             # Names of an API are few and asked for often; values are many and each is rare.
@@ -288,6 +293,13 @@ def is_like_value(segment: str) -> bool:
     if segment.startswith("{"):
         return True
     return _is_value(segment) or _MIXED.match(segment) is not None
+
+
+def _is_random(segment: str) -> bool:
+    """Whether it mixes capitals and small letters as base64url does, and no name."""
+    humps = _HUMP.findall(segment)
+    unsayable = sum(_VOWEL.search(hump) is None for hump in humps)
+    return unsayable >= UNSAYABLE and _MIXED.match(segment) is not None
 
 
 def _is_value(segment: str) -> bool:

@@ -130,7 +130,7 @@ class Links:
             yield weigher.unserved(request)
             yield from self._ended(request, response)
         if request.id in self.failed:
-            yield weigher.failed(request)
+            yield weigher.failed(request, response)
         if request.id in self.early:
             early = self.tables.came(request)
             text = (

@@ -588,11 +588,19 @@ class Weigher:
             (self.tables.asked(request),),
         )
 
-    def failed(self, request: Row) -> Comparison:
-        """That the request was told that it failed, or was given up on."""
-        bits = self.rates.failed(self.tables.endpoint(request))
+    def failed(self, request: Row, response: Row) -> Comparison:
+        """That the request was told that it failed, or was given up on, before a response came.
+
+        A response that comes so late may be that of whatever was asked since, and the longer that
+        is the more of it has failed by chance.
+        """
+        rare = self.rates.failed(self.tables.endpoint(request))
+        since = self.rates.asked_in(response["response_time"] - request["request_time"])
+        bits = max(0.0, rare - log2(1.0 + max(0.0, since)))
         frames = (self.tables.asked(request), self.tables.came(request))
-        few = seldom(bits, self.rates.requests.total(), "request")
+        few = seldom(rare, self.rates.requests.total(), "request")
+        if since >= 1.0:
+            few += f" (and {since:,.0f} were asked until the response came)"
         what, due = "failed with", ""
         if given_up(request):
             what, due = "was given up on with", ": its response was still to come"

@@ -64,6 +64,28 @@ def test_what_it_is_worth_grows_with_the_examples(many: int) -> None:
     assert bits(more, 1, VET, own=True) < bits(few, 1, VET, own=True) < -5
 
 
+def test_a_new_form_says_less_where_little_is_known_and_forms_are_many() -> None:
+    """Of ten endpoints each answers in two ways as often; of the last one two of one are known."""
+    other = {"error": {"code": 7, "detail": "busy"}}
+    both = [(n, body, 50) for n in range(10) for body in (VET, other)]
+    stable = [(n, VET, 100) for n in range(10)]
+    hardly = bits(model(*both, (10, other, 2), (10, VET, 1)), 10, VET, own=True)
+    oddly = bits(model(*stable, (10, other, 2), (10, VET, 1)), 10, VET, own=True)
+    assert hardly > -3
+    assert oddly < -8
+
+
+def test_what_is_in_question_is_no_example_of_how_forms_differ() -> None:
+    """Where two endpoints are all, and one response of each is the other's form."""
+    learned = model((0, VET, 12), (0, STALLS, 1), (1, STALLS, 12), (1, VET, 1))
+    number = [learned.forms.index(form(body)) for body in (STALLS, VET)]
+    apart = learned.without([((0, 200, number[0]), 1.0), ((1, 200, number[1]), 1.0)])
+    kind = np.array([learned.kind(200, number[0])])
+    told = [m.bits(np.array([0]), kind, own=True, counted=m is learned) for m in (learned, apart)]
+    assert told[1][0] < told[0][0] - 1
+    assert told[1][0] < -8
+
+
 def test_a_response_does_not_teach_its_own_form() -> None:
     learned = model((0, VET, 20), (1, STALLS, 20), (1, VET, 1))
     twice = model((0, VET, 20), (1, STALLS, 20), (1, VET, 2))

@@ -148,6 +148,12 @@ def test_an_id_without_a_digit_is_told_by_those_beside_it() -> None:
     assert names([words, "/users/{id}"], [1, 9]) == {f"GET {words}", "GET /users/{id}"}
 
 
+def test_random_letters_beside_ids_are_one_however_often_they_are_asked_for() -> None:
+    assert names(["/users/{id}", "/users/QcuCbQrkmJsniydT"], [9, 60]) == {"GET /users/{id}"}
+    for name in ("findByEmailAddress", "exportAsXMLDocument", "getHTTPStatusOfURL"):
+        assert len(names(["/users/{id}", f"/users/{name}"], [9, 60])) == 2
+
+
 def test_an_api_has_many_names_at_the_top() -> None:
     paths = [f"/{'n' * n}" for n in range(1, MANY_AT_TOP)]
     assert names(paths) == {f"GET {path}" for path in paths}

@@ -59,6 +59,30 @@ def test_where_many_fail_that_says_little(tmp_path: Path) -> None:
     assert strayed(report) == []
 
 
+def failed_before(folder: Path, later: int) -> float:
+    """What it is worth that somebody was told so, whose answer another one has so much `later`."""
+    one = talk(1).ask(request(HORSE)).answer(response(b'{"error":"busy"}', status=503)).close()
+    two = talk(2, start=LATER + later).ask(request(PADDOCK)).wait(50 * MILLISECOND)
+    two.answer(response(vet_report(777))).close()
+    between = [
+        talk(100 + n, start=LATER + n * SECOND)
+        .ask(request(f"/horses/{n}/vet-report"))
+        .answer(response(vet_report(n)))
+        .close()
+        .frames
+        for n in range(1, 40)
+    ]
+    report = scanned(folder, in_time(ordinary(40), *between, one.frames, two.frames, epilogue()))
+    (finding,) = strayed(report)
+    return next(w.bits for w in finding.weighed if w.comparison == "failed")
+
+
+def test_the_later_an_answer_comes_the_more_may_have_failed(tmp_path: Path) -> None:
+    soon = failed_before(tmp_path, 50 * MILLISECOND)
+    assert soon > 5
+    assert 0 <= failed_before(tmp_path, 40 * SECOND) < soon - 3
+
+
 # --- a head of one's own -------------------------------------------------------------------
 
 
