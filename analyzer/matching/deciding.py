@@ -216,6 +216,12 @@ class _Deciding:
             for move in event.moves:
                 self.honest.setdefault(move.response.id, (event, outcome.name, outcome.every))
             return False
+        if len(event.moves) == 1 and not event.copied:
+            away = self._out_of_sight(first.response, self._against(first.response))
+            if away is not None and away.bits > outcome.bits:
+                self.out.swaps.append(away)
+                self.settled.add(first.response.id)
+                return True
         if outcome.bits >= CERTAIN:
             self.certain.append((first.response, first.how))
         withheld = [move for move in event.moves if self._is_limited(move.response, move.request)]
@@ -291,14 +297,16 @@ class _Deciding:
         """A suspect that no request in sight fits better than its own."""
         if row.id in self.settled or limited(self.tables, row):
             return
-        own = self.weigher.weight(row, row)
-        against = [c._replace(bits=-c.bits) for c in own.comparisons if c.name in _OF_ONE]
+        against = self._against(row)
         form, token, broken = (
             max(0.0, sum(c.bits for c in against if c.name == name)) for name in _OF_ONE
         )
         bits = form + token
         failure = tells_failure(self.tables.forms[row["form"]])
-        if form >= NOTABLE and not failure and self._unseen(row, against):
+        away = self._out_of_sight(row, against) if form >= NOTABLE and not failure else None
+        if away is not None:
+            self.out.swaps.append(away)
+            self.settled.add(row.id)
             return
         event, name, every = self.honest.get(row.id, (None, "", ()))
         if event is not None and event.copied and name in _NOT_SURE and self._is_notable(event):
@@ -328,8 +336,13 @@ class _Deciding:
             and not any(self.weigher.same(request, response) for response, request in both)
         )
 
-    def _unseen(self, row: Row, against: list[Comparison]) -> bool:
-        """Whether it is another endpoint's whose request is not in sight; then it is a finding."""
+    def _against(self, row: Row) -> list[Comparison]:
+        """What speaks against a response being its own request's, by itself."""
+        own = self.weigher.weight(row, row)
+        return [c._replace(bits=-c.bits) for c in own.comparisons if c.name in _OF_ONE]
+
+    def _out_of_sight(self, row: Row, against: list[Comparison]) -> Swap | None:
+        """A response that is another endpoint's whose request is not in sight; None: it is not."""
         tables, forms = self.tables, self.weigher.forms
         endpoint = tables.endpoint(row)
         server = tables.server(row)
@@ -339,7 +352,7 @@ class _Deciding:
         kind = forms.kind(row["status"], row["form"])
         nearest, alike = forms.nearest(kind, among)
         if nearest < 0:
-            return False
+            return None
         service = tables.joined.service
         here = tables.connections["client"][(service == server) & tables.joined.judged]
         sight = ALONE_IN_SIGHT if len(np.unique(here)) < 2 else ALL_IN_SIGHT
@@ -353,13 +366,8 @@ class _Deciding:
         ]
         bits, every = self._explained(row, row, UNSEEN, told)
         if bits < POSSIBLE:
-            return False
-        sure = Confidence.POSSIBLE
-        self.out.swaps.append(
-            Swap(row, None, UNSEEN, sure, tuple(told), every, bits, likely=likely)
-        )
-        self.settled.add(row.id)
-        return True
+            return None
+        return Swap(row, None, UNSEEN, Confidence.POSSIBLE, tuple(told), every, bits, likely=likely)
 
     def _explained(
         self, row: Row, request: Row, how: str, told: list[Comparison], *, owed: bool = True
