@@ -6,6 +6,7 @@ one that a packet shows carries its frame.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from analyzer import secrets
 from analyzer.correlate.frames import NO_FRAME, Frame
@@ -22,12 +23,20 @@ _SILENT = 1_000_000_000  # ns of the capture after a last packet that are worth 
 _LONGEST_TARGET = 160
 
 
+class Astray(NamedTuple):
+    """A suspect response: the frame of the request that it came to (0: none), what it is, whose."""
+
+    asked: int
+    what: str
+    owner: Frame
+
+
 @dataclass(slots=True)
 class Part:
     """A connection's part in the incident.
 
-    `lanes` are those of its client and server. `astray` says of a response (capture, frame) what
-    it is, and `owners` which request it belongs to. `watched_until` (ns since 1970) is when the
+    `lanes` are those of its client and server. `astray` has suspect responses by capture and frame,
+    of which one may have several. `watched_until` (ns since 1970) is when the
     capture ended, `swapped` whether its suspect responses belong to another connection, `opened`
     when it was first seen, and `requests_in_all` how many requests it carried.
     """
@@ -40,8 +49,20 @@ class Part:
     requests_in_all: int
     passes_on: bool = False  # a proxy's own connection, on which it asks for its clients
     requests: set[tuple[int, int]] = field(default_factory=set)  # capture, frame: involved
-    astray: dict[tuple[int, int], str] = field(default_factory=dict)  # response -> what it is
-    owners: dict[tuple[int, int], Frame] = field(default_factory=dict)  # response -> whose it is
+    astray: dict[tuple[int, int], list[Astray]] = field(default_factory=dict)
+
+    def suspect(self, message: Message) -> Astray | None:
+        """What is said of a response of the connection; None: nothing."""
+        found = self.astray.get((message.capture, message.frame), [])
+        if not found or message.side == CLIENT:
+            return None
+        every = self.look.messages
+        beside = [m for m in every if m.side != CLIENT and m.frame == message.frame]
+        if len(beside) == 1:
+            return found[0]
+        asked = (m.frame for m in every if m.side == CLIENT and m.exchange == message.exchange)
+        frame = next(asked, 0)
+        return next((one for one in found if one.asked == frame), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +121,7 @@ def _involved(part: Part) -> set[int]:
     found = set()
     for message in part.look.messages:
         place = message.capture, message.frame
-        if place in (part.requests if message.side == CLIENT else part.astray):
+        if place in part.requests if message.side == CLIENT else part.suspect(message):
             found.add(message.exchange)
     return found
 
@@ -169,7 +190,7 @@ def _fared(exchanges: list[list[Message]]) -> str:
 
 
 def _message(part: Part, message: Message, *, matters: bool) -> Moment:
-    place = message.capture, message.frame
+    place, stray = (message.capture, message.frame), part.suspect(message)
     if message.side == CLIENT:
         target = secrets.target(message.target.decode("latin-1"))
         if len(target) > _LONGEST_TARGET:
@@ -191,8 +212,8 @@ def _message(part: Part, message: Message, *, matters: bool) -> Moment:
         elif message.end_time - message.time > _SILENT:
             text += f", whole after {duration(message.end_time - message.time)}"
         manner = Manner.RESPONSE
-        if place in part.astray:
-            text += f": {part.astray[place]}"
+        if stray is not None:
+            text += f": {stray.what}"
             manner = Manner.ASTRAY
     return Moment(
         message.time,
@@ -202,7 +223,7 @@ def _message(part: Part, message: Message, *, matters: bool) -> Moment:
         message.capture,
         message.frame,
         matters=matters,
-        belongs_to=part.owners.get(place, NO_FRAME) if manner is Manner.ASTRAY else NO_FRAME,
+        belongs_to=NO_FRAME if stray is None else stray.owner,
     )
 
 
@@ -253,7 +274,7 @@ def _confirmations(part: Part) -> Iterator[Moment]:
             and message.outcome != Outcome.ANSWERED
             and message.end
         )
-        suspect = part.swapped and message.side == SERVER and place in part.astray and message.end
+        suspect = part.swapped and part.suspect(message) and message.end
         if not hung and not suspect:
             continue
         packet = next(

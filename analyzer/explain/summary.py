@@ -278,7 +278,7 @@ def _of_slipped(parties: Parties, finding: Finding, told: Sequence[Finding]) -> 
         return Telling(
             (finding,),
             f"The next request there, {_asked(request)} (frame {parties.tables.frame(request)}),",
-            "was given the answer to the one before it",
+            f"was given the answer to {_asked(owner)} (frame {parties.tables.frame(owner)})",
             "in the same way.",
         )
     later = duration(request.time - owner.time)

@@ -10,12 +10,12 @@ import orjson
 
 from analyzer import secrets
 from analyzer.capture.frames import Capture
-from analyzer.correlate.frames import Frame
+from analyzer.correlate.frames import NO_FRAME, Frame
 from analyzer.correlate.view import Tables
 from analyzer.explain import steps, words
 from analyzer.explain.bodies import bodies
 from analyzer.explain.culprits import hints
-from analyzer.explain.events import Moment, Part, moments, placed
+from analyzer.explain.events import Astray, Moment, Part, moments, placed
 from analyzer.explain.incidents import Incident
 from analyzer.explain.model import Bodies, Event, Exhibit, Lane, Manner, Proof, Sighting, Story
 from analyzer.explain.parties import Parties
@@ -177,7 +177,8 @@ def _part(scene: Scene, number: int, sides: tuple[int, int]) -> Part:
         here = response is not None and scene.connection(response) == number
         suspect = finding.kind in (Kind.MISDELIVERED, Kind.UNSOLICITED) and not finding.is_extra
         if response is not None and here and suspect:
-            _astray(scene, finding, part, (response.capture, response.frame))
+            asked = request.frame if (request := finding.request) is not None else 0
+            _astray(scene, finding, part, (response.capture, response.frame), asked)
     return part
 
 
@@ -191,14 +192,16 @@ def _behind(scene: Scene, finding: Finding, number: int, part: Part) -> None:
         if seen.request_capture is not None and seen.request_frame:
             part.requests.add((seen.request_capture, seen.request_frame))
         if wrong_there and seen.response_capture is not None and seen.response_frame:
-            _astray(scene, finding, part, (seen.response_capture, seen.response_frame))
+            at = seen.response_capture, seen.response_frame
+            _astray(scene, finding, part, at, seen.request_frame or 0)
 
 
-def _astray(scene: Scene, finding: Finding, part: Part, place: tuple[int, int]) -> None:
+def _astray(scene: Scene, finding: Finding, part: Part, place: tuple[int, int], asked: int) -> None:
     """Note that the response at a place (capture, frame) goes astray, and whose it is."""
-    part.astray[place] = _what_it_is(scene, finding)
+    owner = NO_FRAME
     if finding.owner is not None and not shows_another(finding):
-        part.owners[place] = scene.tables.frame(finding.owner)
+        owner = scene.tables.frame(finding.owner)
+    part.astray.setdefault(place, []).append(Astray(asked, _what_it_is(scene, finding), owner))
 
 
 def _what_it_is(scene: Scene, finding: Finding) -> str:

@@ -6,7 +6,7 @@ Law: the bits are the finding's own (`matching.weights`); nothing is weighed her
 from collections.abc import Iterable, Iterator
 
 from analyzer.explain.model import Scale
-from analyzer.findings.model import CERTAIN, SWAP, Finding
+from analyzer.findings.model import CERTAIN, SWAP, Finding, Weighed
 
 LEAST_TOLD = 0.5  # bits of a kind of comparison that is told at all
 
@@ -38,8 +38,11 @@ ABOUT = {
 
 
 def scales(findings: Iterable[Finding]) -> Iterator[Scale]:
-    """A scale for each event among the findings: those of one event weigh the same."""
-    told = set()
+    """A scale for each event among the findings: those of one event weigh the same.
+
+    Several that read alike are told once.
+    """
+    told: set[tuple[Weighed, ...] | Scale] = set()
     for finding in findings:
         if not finding.weighed or finding.weighed in told:
             continue
@@ -52,7 +55,10 @@ def scales(findings: Iterable[Finding]) -> Iterator[Scale]:
         if any(one.name in _FAULTS for one in finding.explanations):
             lines.append(("a swap is rare: one exchange in a million", -SWAP))
         lost = [one for one in finding.explanations if one.verdict == "lost"]
-        yield Scale(tuple(lines), finding.bits, odds(finding.bits), lost[0] if lost else None)
+        scale = Scale(tuple(lines), finding.bits, odds(finding.bits), lost[0] if lost else None)
+        if scale not in told:
+            told.add(scale)
+            yield scale
 
 
 def odds(bits: float) -> str:

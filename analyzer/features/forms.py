@@ -18,11 +18,24 @@ import orjson
 from analyzer import compiled, limits
 from analyzer.anomalies import Anomalies
 from analyzer.features import binary, markup, sequences, texts
-from analyzer.features.shapes import PERHAPS_JSON, UNKNOWN_FORM, Form, Shape, may_be_json, shape_of
+from analyzer.features.shapes import (
+    PERHAPS_JSON,
+    UNKNOWN_FORM,
+    Form,
+    Shape,
+    may_be_json,
+    shape_of,
+)
 
 _MEMORY = 16_384  # codes remembered
 _WORTH_REMEMBERING = 512  # bytes of a body that is not JSON
 _LONGEST_FORM = 65_536  # bytes of a form whose values are looked at by name
+# JSON with padding: `callback({…});`, also behind an empty comment.
+_CALL = re.compile(
+    rb"\s*(?:/\*\*/)?\s*(?:typeof[^&]{1,128}&&\s*)?(?P<name>[\w$.\[\]\"']{1,128})"
+    rb"\((?P<data>.*)\)\s*;?\s*\Z",
+    re.DOTALL,
+)
 _DEEPEST = 2  # multipart bodies inside of one another
 
 Reader = Callable[[bytes], Shape | None]
@@ -62,6 +75,21 @@ def _file(body: bytes) -> Shape | None:
 
 def _drawing(body: bytes) -> Shape | None:
     return "svg"  # what is drawn says nothing
+
+
+def _script(body: bytes) -> Shape | None:
+    # What a program does that only calls a function with data is that data; else it says nothing.
+    called = next(iter(_of_script(body)), None)
+    return "script" if called is None else shape_of(called)
+
+
+def _of_script(body: bytes) -> Iterable[object]:
+    """What a script calls which function with, where it does nothing else: JSON with padding."""
+    called = _CALL.match(body)
+    value = None if called is None else _loaded(called["data"])
+    if called is None or not isinstance(value, dict | list):
+        return []
+    return [{"callback": called["name"].decode("latin-1"), "data": value}]
 
 
 def _parts(body: bytes, depth: int = 0) -> Shape | None:
@@ -119,7 +147,7 @@ _READINGS: tuple[tuple[re.Pattern[str], Reading], ...] = tuple(
             r"text/html|application/xhtml\+xml",
             Reading(markup.html_shape, repeats=True, coded=PAGE_CODE),
         ),
-        (r"image/svg\+xml", Reading(_drawing)),
+        (r"image/svg\+xml", Reading(_drawing, repeats=True)),
         (
             r"text/xml|application/xml|[\w.\-]+/[\w.\-]+\+xml",
             Reading(markup.xml_shape, repeats=True, coded=DOCUMENT_CODE),
@@ -146,9 +174,10 @@ _READINGS: tuple[tuple[re.Pattern[str], Reading], ...] = tuple(
             Reading(_message, repeats=True),
         ),
         (
-            r"text/(?:css|(?:java|ecma|x-java)script)|application/(?:x-)?(?:java|ecma)script",
-            Reading(None),
+            r"(?:text|application)/(?:x-)?(?:java|ecma)script",
+            Reading(_script, repeats=True, values=_of_script),
         ),
+        (r"text/css", Reading(None)),
         (r"(?:audio|video|font)/.*|application/(?:x-)?font.*", Reading(None)),
         (r"image/.*", Reading(_file)),
         (r"text/.*", Reading(_text, repeats=True)),

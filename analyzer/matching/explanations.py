@@ -16,7 +16,7 @@ from typing import NamedTuple
 from analyzer.correlate.view import Row, Tables
 from analyzer.features.echoes import says_who
 from analyzer.findings.model import CERTAIN, LIKELY, SWAP, Confidence, Explained
-from analyzer.matching.assignment import BY_CONTENT, Event
+from analyzer.matching.assignment import BY_CONTENT, CROSSED, Event
 from analyzer.matching.candidates import said
 from analyzer.matching.failures import tells_failure
 from analyzer.matching.swaps import EARLY_FINAL, LEAKED, REUSED, SURPLUS, UNREAD, UNSEEN
@@ -104,8 +104,14 @@ def _is_failure(judging: Judging) -> bool:
 
 
 def _same_asked(judging: Judging) -> bool:
-    """Both ask for one thing; and the rightful one was served too, had left, or asks again."""
+    """Both ask for one thing; and the rightful one was served too, had left, or asks again.
+
+    Two answers that are not the same are no one answer.
+    """
     weigher = judging.weigher
+    answers = {said(judging.tables, response) for response, _ in judging.pairs}
+    if len(answers) > 1 and all(move.how == CROSSED for move in judging.event.moves):
+        return False
     for response, request in judging.pairs:
         waits = still_waits(judging.tables, request, response)
         served = judging.event.copied

@@ -79,14 +79,14 @@ def shown(messages: Messages, row: Row, before: Row) -> Unread | None:
         return None
     # Whoever cannot read a line does not know where the next one begins.
     closed = int(messages.tables.connection(row)["first_close"]) in _SERVER_CLOSED
-    if not closed and "close" not in (response.header("Connection") or "").lower():
-        return None
+    closed = closed or "close" in (response.header("Connection") or "").lower()
     body = earlier.body[:LONGEST].split(b"\r\n")[0].split(b"\n")[0]
     method = request.method.encode("latin-1")
     for text in (response.body or b"", _plain(response.body or b"")):
         at = text.find(body) if len(body) >= LEAST else -1
-        if at >= 0:
-            return Unread(row, before, len(body), text.startswith(method, at + len(body)))
+        glued = at >= 0 and text.startswith(method, at + len(body))
+        if glued or (at >= 0 and closed):
+            return Unread(row, before, len(body), glued)
     return None
 
 

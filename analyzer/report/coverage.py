@@ -137,6 +137,15 @@ _OF_OTHERS: tuple[tuple[str, _Reason], ...] = (
 )  # fmt: skip
 
 
+# What is all that there is, and no request.
+_ALONE = _Reason(
+    "response-unsolicited",
+    "there is no request on its connection",
+    "there are no requests on their connections",
+    (*_BOTH, *_EARLIER),
+)
+
+
 def coverage(
     judgement: Judgement, left_out: int, anomalies: Anomalies, captures: Sequence[Capture]
 ) -> Coverage:
@@ -153,7 +162,8 @@ def coverage(
     found = list(_of_requests(Counter(listed), withheld, beyond))
     found += _of_others(anomalies, found)
     if not found and not judgement.requests:
-        found = [_of_frames(captures)]
+        alone = anomalies[_ALONE.name]
+        found = [_counted("responses", _ALONE, alone) if alone else _of_frames(captures)]
     return Coverage(judgement.requests - withheld - beyond, tuple(found))
 
 

@@ -101,6 +101,38 @@ def test_the_answer_to_one_that_waits_is_nobody_elses(tmp_path: Path) -> None:
 # --- one thing with two names --------------------------------------------------------------
 
 
+def paying(number: int) -> bytes:
+    return request(
+        "/pay", method="POST", body=b"{}", fields=f"Idempotency-Key: {number:08x}-key\r\n"
+    )
+
+
+def paid(number: int, payment: int) -> bytes:
+    return response(
+        b'{"payment":%d}' % payment, 201, fields=f"Idempotency-Key: {number:08x}-key\r\n"
+    )
+
+
+@pytest.mark.parametrize("payments", [(71, 72), (71, 71)])
+def test_two_answers_for_the_same_question_are_no_one_answer(
+    tmp_path: Path, payments: tuple[int, int]
+) -> None:
+    """A client asks twice, and each names the other's key; what says the same may be either's."""
+    others = [
+        talk(100 + n, start=START + n * SECOND).ask(paying(n)).answer(paid(n, 900 + n)).close()
+        for n in range(40)
+    ]
+    one = talk(1).ask(paying(0xBEEF))
+    two = Conversation(("10.0.1.1", 42_000), isns=(7, 70_000), start=LATER + MILLISECOND).open()
+    two.ask(paying(0xCAFE))
+    one.wait(50 * MILLISECOND).answer(paid(0xCAFE, payments[0])).close()
+    two.wait(50 * MILLISECOND).answer(paid(0xBEEF, payments[1])).close()
+    frames = (each.frames for each in (*others, one, two))
+    report = scanned(tmp_path, in_time(*frames, epilogue()))
+    found = [f.request.target for f in strayed(report) if f.request is not None]
+    assert found == (["/pay", "/pay"] if payments[0] != payments[1] else [])
+
+
 def horse(number: int) -> bytes:
     return request(f"/horses/{number}")
 

@@ -74,3 +74,12 @@ def test_a_server_that_keeps_the_connection_knows_where_the_line_begins(tmp_path
         response(b"<p>still refused: " + BODY + b"</p>", 400, fields="Content-Type: text/html\r\n")
     )
     assert judged(tmp_path, one.close()).judgement.findings == []
+
+
+def test_a_body_with_the_next_request_behind_it_needs_no_end(tmp_path: Path) -> None:
+    """Both stand together nowhere but on that connection, whoever closes it."""
+    one = talk().ask(POST).wait(MILLISECOND).answer(REFUSED).wait(SECOND)
+    one.ask(request(OCCUPANCY)).wait(MILLISECOND)
+    one.answer(page(f"Bad request syntax ('{TEXT}GET {OCCUPANCY} HTTP/1.1')"))
+    (finding,) = judged(tmp_path, one.close()).judgement.findings
+    assert (finding.cause, finding.confidence) == ("connection/desync", "certain")

@@ -48,7 +48,7 @@ def test_frames_of_several_captures_have_a_filter_each() -> None:
 def test_what_was_weighed_and_what_lost() -> None:
     (incident,) = page_of(STORY).incidents
     (scale,) = incident.scales
-    assert (scale.total, scale.odds) == ("+30.4", "more than 1,000 to 1")
+    assert (scale.total, scale.odds) == ("+30.6", "more than 1,000 to 1")
     assert [(one.bits, one.speaks_against) for one in scale.weights][-1] == ("−20.0", True)
     assert max(one.size for one in scale.weights) == 100
     assert [one.name for one in incident.lost] == ["its own, in a new form"]
