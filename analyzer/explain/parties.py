@@ -67,6 +67,11 @@ class Parties:
         number = next((front for front, back in self.behind if back == number), number)
         return f"client {self.shown.index(number) + 1}" if number >= 0 else "another client"
 
+    def is_behind(self, request: Request) -> bool:
+        """Whether a proxy asked it, for the client that it is told of."""
+        number = self.connection(request)
+        return any(number == back for _, back in self.behind)
+
     def address(self, request: Request) -> str:
         """Where a request came from: with the port where hosts do not tell who is who."""
         numbers = self.tables.connections["client"][list(self.shown)]

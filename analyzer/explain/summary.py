@@ -457,6 +457,9 @@ def _of_unsolicited(parties: Parties, finding: Finding) -> Telling:
 
 def _begin(parties: Parties, request: Request) -> str:
     """Who asked what."""
+    if parties.is_behind(request):
+        proxy = f"the proxy ({parties.address(request)})"
+        return f"For {parties.client(request)} {proxy} asked the server for {_asked(request)}"
     return f"{_capital(_named(parties, request))} asked the {parties.server} for {_asked(request)}"
 
 

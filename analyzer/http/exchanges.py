@@ -419,6 +419,8 @@ class HttpConnection:
             return None
         chosen = exact[0]
         chosen.flags |= self._why
+        # What those before it were answered was missed, or could not be read.
+        missed = _DAMAGED if self._why == _DAMAGED else _GAP_RESPONSE
         clear = len(exact) == len(outstanding) == 1
         self._proofs = self._proofs + 1 if clear else 0
         if self._proofs >= _PROOFS:
@@ -426,7 +428,7 @@ class HttpConnection:
             self._why = 0
         while outstanding[0] is not chosen:
             passed = outstanding.popleft()
-            self._put(passed, None, Outcome.UNANSWERED, passed.flags | _GAP_RESPONSE)
+            self._put(passed, None, Outcome.UNANSWERED, passed.flags | missed)
         return chosen
 
     def _response_end(self, response: Message) -> None:

@@ -288,6 +288,17 @@ def test_a_status_line_that_cannot_be_read_is_named(line: bytes, status: int) ->
     assert wire.anomalies == {"status-line-invalid": 1}
 
 
+def test_what_is_behind_a_status_line_that_cannot_be_read_lacks_no_frames() -> None:
+    """The connection goes on: the next one is answered, and nothing was lost on the way."""
+    wire = Wire().client(A).server(b"HTTP/1.1 2XX OK\r\nContent-Length: 2\r\n\r\nok")
+    wire.client(B).server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    first, second = wire.finish()
+    assert first[:3] == (b"/a", 0, "unanswered")
+    assert first[3] & Flag.DAMAGED
+    assert not first[3] & LOSS
+    assert second[:3] == (b"/b", 200, "answered")
+
+
 @pytest.fixture
 def deadline() -> Iterator[None]:
     """Fail after 5 s of processor time: a reader that goes round and round never returns."""
