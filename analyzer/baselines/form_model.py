@@ -25,8 +25,8 @@ and among random ones (Fellegi and Sunter, 1969); issue 11.
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from itertools import chain, zip_longest
-from typing import Literal
+from itertools import chain
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -73,30 +73,47 @@ class _Incidence:
 
     @classmethod
     def of(cls, forms: Sequence[Form], kinds: Sequence[tuple[int, int]]) -> "_Incidence":
-        """Of the kinds given as (status, number of the form)."""
+        """Of the kinds given as (status, number of the form), those nearest its root of each.
+
+        All kinds go down together, a level of their shapes at a time.
+        """
         namer = _Namer()
-        has: list[int] = []
-        opens: list[int] = []
-        has_start, opens_start = [0], [0]
-        for status, form in kinds:
-            entries = namer.features(forms[form], status)
-            has += [feature for feature, _ in entries]
-            opens += [opened for _, opened in entries if opened != _NOTHING]
-            has_start.append(len(has))
-            opens_start.append(len(opens))
+        heads = [namer.head(forms[form], status) for status, form in kinds]
+        has = [np.array(list(chain.from_iterable(heads)), dtype=np.int64)]
+        opens = [np.full(len(has[0]), _NOTHING)]
+        whose = [np.repeat(np.arange(len(kinds)), np.array([*map(len, heads)], dtype=np.int64))]
+        opens[0][np.flatnonzero(np.diff(whose[0], prepend=-1))] = _RESPONSE
+        roots = [-1 if (s := forms[form].shape) is None else namer.root(s) for _, form in kinds]
+        tree = namer.tree()
+        part = np.array(roots, dtype=np.int64)
+        owner = np.flatnonzero(part >= 0)
+        part = part[owner]
+        while len(part):
+            entry, of = _ragged(part, np.arange(len(tree.feature)), tree.start)
+            has.append(tree.feature[entry])
+            opens.append(tree.opens[entry])
+            whose.append(owner[of])
+            part, of = _ragged(part, tree.below, tree.below_start)
+            owner = owner[of]
+        feature, opened, row = map(np.concatenate, (has, opens, whose))
+        order = np.argsort(row, kind="stable")
+        within = np.arange(len(row)) - np.searchsorted(row[order], row[order])
+        order = order[within < MOST_FEATURES]
+        feature, opened, row = feature[order], opened[order], row[order]
+        inside = np.flatnonzero(opened != _NOTHING)
+        ends = np.arange(len(kinds) + 1)
         return cls(
-            feature=np.array(has, dtype=np.int64),
-            feature_start=np.array(has_start, dtype=np.int64),
+            feature=feature,
+            feature_start=np.searchsorted(row, ends),
             container_of=np.array(namer.container_of, dtype=np.int64),
-            container=np.array(opens, dtype=np.int64),
-            container_start=np.array(opens_start, dtype=np.int64),
+            container=opened[inside],
+            container_start=np.searchsorted(row[inside], ends),
             features=len(namer.container_of),
             containers=namer.containers,
         )
 
 
 _Entry = tuple[int, int]  # a feature, and the container that it opens
-_Levels = tuple[tuple[_Entry, ...], ...]  # what a shape has at a place, by depth
 _NOTHING, _RESPONSE = -1, 0  # containers: none, and the one that every response opens
 
 
@@ -104,23 +121,37 @@ _NOTHING, _RESPONSE = -1, 0  # containers: none, and the one that every response
 class _Place:
     """A place in bodies, below others: all forms share these, so that each is named once.
 
-    `known` are the shapes that were met there: most of a body is as in another one.
+    `known` are the shapes that were met there, by their parts' numbers: most of a body is as in
+    another one.
     """
 
     itself: _Entry  # as a feature: that there is something
     types: dict[str, _Entry] = field(default_factory=dict)
     below: dict[tuple[str, str], "_Place"] = field(default_factory=dict)  # by type, and field
-    known: dict[Shape, _Levels] = field(default_factory=dict)
+    known: dict[Shape, int] = field(default_factory=dict)
+
+
+class _Tree(NamedTuple):
+    """The parts of all bodies: the features of each, what these open, and the parts below it."""
+
+    feature: Ints
+    opens: Ints
+    start: Ints
+    below: Ints
+    below_start: Ints
 
 
 class _Namer:
-    """Numbers features and containers."""
+    """Numbers features and containers, and each shape at a place: the *parts* of bodies."""
 
     def __init__(self) -> None:
         self.container_of: list[int] = []  # of every feature
         self.containers = _RESPONSE + 1
         self._heads: dict[str, int] = {}
-        self._root = _Place(self._feature(_RESPONSE))
+        self._top = _Place(self._feature(_RESPONSE))
+        self._entries: list[_Entry] = []
+        self._below: list[int] = []
+        self._start, self._below_start = [0], [0]
 
     def _feature(self, container: int) -> _Entry:
         """A new feature, and a container for what it may hold."""
@@ -128,26 +159,31 @@ class _Namer:
         self.containers += 1
         return len(self.container_of) - 1, self.containers - 1
 
-    def features(self, form: Form, status: int) -> list[_Entry]:
-        """The features of a form: of more than MOST_FEATURES those nearest its root."""
-        first = [f"={status}", f"={form.media_type or 'no body'}"]
+    def head(self, form: Form, status: int) -> list[int]:
+        """The features of a form but for its shape; the first opens all that is in a response."""
+        names = [f"={status}", f"={form.media_type or 'no body'}"]
         if form.shape is None and form.media_type and may_be_json(form.media_type):
-            first.append("=unreadable")
-        for name in first:
+            names.append("=unreadable")
+        for name in names:
             if name not in self._heads:
                 self._heads[name] = self._feature(_RESPONSE)[0]
-        found = [(self._heads[name], _NOTHING) for name in first]
-        found[0] = self._heads[first[0]], _RESPONSE
-        if form.shape is not None:
-            found += chain.from_iterable(self._levels(self._root, form.shape))
-        return found[:MOST_FEATURES]
+        return [self._heads[name] for name in names]
 
-    def _levels(self, place: _Place, shape: Shape) -> _Levels:
+    def root(self, shape: Shape) -> int:
+        """The number of a whole body."""
+        found = self._top.known.get(shape)
+        return self._part(self._top, shape) if found is None else found
+
+    def tree(self) -> _Tree:
+        """All parts so far."""
+        entries = np.array(self._entries, dtype=np.int64).reshape(-1, 2)
+        rest = (self._start, self._below, self._below_start)
+        return _Tree(entries[:, 0], entries[:, 1], *(np.array(x, dtype=np.int64) for x in rest))
+
+    def _part(self, place: _Place, shape: Shape) -> int:
         # Fields and their types: that a field is there at all is known even where it is null.
-        if shape == NULL:
-            return (((place.itself[0], _NOTHING),),)
-        here = [place.itself]
-        deeper: list[_Levels] = []
+        below: list[int] = []
+        here = [place.itself if shape != NULL else (place.itself[0], _NOTHING)]
         for kind in shape.shapes if isinstance(shape, Union) else (shape,):
             if kind == NULL:
                 continue
@@ -162,11 +198,13 @@ class _Namer:
                 if inner is None:
                     inner = place.below[name, key] = _Place(self._feature(entry[1]))
                 known = inner.known.get(value)
-                if known is None:
-                    known = inner.known[value] = self._levels(inner, value)
-                deeper.append(known)
-        levels = zip_longest(*deeper, fillvalue=())
-        return tuple(here), *(tuple(chain.from_iterable(level)) for level in levels)
+                below.append(self._part(inner, value) if known is None else known)
+        self._entries += here
+        self._below += below
+        self._start.append(len(self._entries))
+        self._below_start.append(len(self._below))
+        number = place.known[shape] = len(self._start) - 2
+        return number
 
 
 def _inside(shape: Shape) -> Sequence[tuple[str, Shape]]:
