@@ -186,7 +186,7 @@ class Tables:
     refusals: Sequence[Refusal] = ()
     files: Sequence[str] = ()  # what to call each capture; empty where that need not be said
     left_out: int = 0  # exchanges beyond the limit, which were not picked when most were odd
-    _variant: dict[tuple[int, int], int] = field(default_factory=dict)  # by connection and route
+    _variant: dict[Position, int] = field(default_factory=dict)
     _families: dict[str, list[int]] = field(default_factory=dict)
 
     def judged(self) -> Iterator[tuple[Array, list[bytes]]]:
@@ -377,12 +377,12 @@ class Tables:
 
         That of its origin, where it was forwarded.
         """
-        place = self.forwarded.origin(row["connection"], row["route"], row["request_seq"])
-        found = self._variant.get(place)
+        found = self._variant.get(row.position)
         if found is None:
-            server = self.joined.service[[place[0]]]
-            route = np.array([place[1]], dtype=np.int64)
-            found = self._variant[place] = int(self.variants.of(server, route)[0])
+            at = self.forwarded.origin(row["connection"], row["route"], row["request_seq"])
+            server = self.joined.service[[at[0]]]
+            route = np.array([at[1]], dtype=np.int64)
+            found = self._variant[row.position] = int(self.variants.of(server, route)[0])
         return found
 
     def key(self, row: Row) -> Key:
