@@ -241,6 +241,16 @@ class _Sums:
         codes, place = np.unique(_coded(one, two, width), return_inverse=True)
         return cls(codes, np.bincount(place, weights, len(codes)).astype(np.float64), width)
 
+    def pairs(self) -> tuple[Ints, Ints]:
+        """The pairs that there are."""
+        one, two = divmod(self.codes.astype(np.int64), self.width)
+        return one, two
+
+    def grouped(self, group: Ints) -> "_Sums":
+        """The sums over groups, of which `group` has one for every first number."""
+        one, two = self.pairs()
+        return _Sums.of(group[one], two, self.counts, self.width)
+
     def at(self, one: Ints, two: Ints) -> Floats:
         """The counts of these pairs; 0 where there are none."""
         if not len(self.codes):
@@ -363,21 +373,23 @@ class FormModel:
 
     def _populations(self, entries: Ints, count: Floats) -> list[_Population]:
         """What so many responses of some entries of `counted` have, at each level."""
-        counted = self.counted
-        groups = counted.neighbours, counted.endpoint, np.arange(len(counted.endpoint))
-        return [self._population(group, entries, count) for group in groups]
-
-    def _population(self, group: Ints, entries: Ints, count: Floats) -> _Population:
-        has, kind = self._has, self._kind[entries]
-        of = group[self.counted.variant[entries]]
+        counted, has, kind = self.counted, self._has, self._kind[entries]
+        variant = counted.variant[entries]
         feature, whose = _ragged(kind, has.feature, has.feature_start)
-        having = _Sums.of(of[whose], feature, count[whose], has.features)
-        weight = count[whose] * self._weight[feature]
-        within = _Sums.of(of[whose], has.container_of[feature], weight, has.containers)
+        having = _Sums.of(variant[whose], feature, count[whose], has.features)
         container, whose = _ragged(kind, has.container, has.container_start)
-        opened = _Sums.of(of[whose], container, count[whose], has.containers)
-        responses = np.bincount(of, count, int(group.max(initial=-1)) + 1)
-        return _Population(group, responses.astype(np.float64), having, opened, within)
+        opened = _Sums.of(variant[whose], container, count[whose], has.containers)
+        found = []
+        for group in (counted.neighbours, counted.endpoint, np.arange(len(counted.endpoint))):
+            responses = np.bincount(group[variant], count, int(group.max(initial=-1)) + 1)
+            its = having.grouped(group)
+            of, feature = its.pairs()
+            weight = its.counts * self._weight[feature]
+            within = _Sums.of(of, has.container_of[feature], weight, has.containers)
+            found.append(
+                _Population(group, responses.astype(np.float64), its, opened.grouped(group), within)
+            )
+        return found
 
     # --- fits ------------------------------------------------------------------------------
 

@@ -271,17 +271,21 @@ class Tables:
 
         def fits(rows: Any, row: Row) -> Any:
             here = self.joined.service[rows["connection"]] == self.server(row)
-            return here & asked_meanwhile(rows, row) & alike(rows, row)
+            return here & asked_meanwhile(rows, row)
 
         def fits_any(rows: Array) -> npt.NDArray[np.bool_]:
             found = np.zeros(len(rows), dtype=np.bool_)
             for row in wanted:
-                found |= fits(rows, row)
+                at = np.flatnonzero(fits(rows, row))  # few, and the dearest question comes last
+                found[at] |= alike(rows[at], row)
             return found
 
         picked = self.pick(fits_any) if wanted else []
         return {
-            row.id: [one for one in picked if one.id != row.id and fits(one, row)] for row in wanted
+            row.id: [
+                one for one in picked if one.id != row.id and fits(one, row) and alike(one, row)
+            ]
+            for row in wanted
         }
 
     def counts(self) -> Counts:

@@ -202,7 +202,8 @@ def _merge_objects(objects: list[Object]) -> Shape:
         return Map(merge_many(chain.from_iterable(met.values())))
     fields = []
     for name in sorted(met):
-        merged = merge_many(met[name])
+        alone = next(iter(met[name]))
+        merged = alone if len(met[name]) == 1 and isinstance(alone, str) else merge_many(met[name])
         assert merged is not None
         fields.append((name, merged, always[name] < len(objects)))
     return Object(tuple(fields))
