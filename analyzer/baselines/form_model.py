@@ -65,6 +65,7 @@ class _Incidence:
 
     feature: Ints
     feature_start: Ints
+    held: Ints  # which of its row's containers holds each entry of `feature`
     container_of: Ints  # of every feature
     container: Ints
     container_start: Ints
@@ -89,12 +90,12 @@ class _Incidence:
         owner = np.flatnonzero(part >= 0)
         part = part[owner]
         while len(part):
-            entry, of = _ragged(part, np.arange(len(tree.feature)), tree.start)
+            entry, of = _ragged(part, tree.start)
             has.append(tree.feature[entry])
             opens.append(tree.opens[entry])
             whose.append(owner[of])
-            part, of = _ragged(part, tree.below, tree.below_start)
-            owner = owner[of]
+            entry, of = _ragged(part, tree.below_start)
+            part, owner = tree.below[entry], owner[of]
         feature, opened, row = map(np.concatenate, (has, opens, whose))
         order = np.argsort(row, kind="stable")
         within = np.arange(len(row)) - np.searchsorted(row[order], row[order])
@@ -102,12 +103,19 @@ class _Incidence:
         feature, opened, row = feature[order], opened[order], row[order]
         inside = np.flatnonzero(opened != _NOTHING)
         ends = np.arange(len(kinds) + 1)
+        container_of = np.array(namer.container_of, dtype=np.int64)
+        container_start = np.searchsorted(row[inside], ends)
+        # What holds a feature is nearer the root, so it is there as well.
+        codes = row[inside] * namer.containers + opened[inside]
+        by_code = np.argsort(codes)
+        holder = np.searchsorted(codes[by_code], row * namer.containers + container_of[feature])
         return cls(
             feature=feature,
             feature_start=np.searchsorted(row, ends),
-            container_of=np.array(namer.container_of, dtype=np.int64),
+            held=by_code[holder] - container_start[row],
+            container_of=container_of,
             container=opened[inside],
-            container_start=np.searchsorted(row[inside], ends),
+            container_start=container_start,
             features=len(namer.container_of),
             containers=namer.containers,
         )
@@ -217,12 +225,12 @@ def _inside(shape: Shape) -> Sequence[tuple[str, Shape]]:
     return [] if within is None else [("", within)]
 
 
-def _ragged(rows: Ints, values: Ints, start: Ints) -> tuple[Ints, Ints]:
-    """The values of some rows of a ragged array one after the other, and whose each is."""
+def _ragged(rows: Ints, start: Ints) -> tuple[Ints, Ints]:
+    """Where the values of some rows of a ragged array are, row by row, and whose each is."""
     counts = start[rows + 1] - start[rows]
     whose = np.repeat(np.arange(len(rows)), counts)
     within = np.arange(len(whose)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return values[start[rows][whose] + within], whose
+    return start[rows][whose] + within, whose
 
 
 # --- populations ---------------------------------------------------------------------------
@@ -364,7 +372,8 @@ class FormModel:
         counted, has = self.counted, self._has
         endpoint = counted.endpoint[counted.variant]
         responses = np.bincount(endpoint, counted.count)
-        feature, whose = _ragged(self._kind, has.feature, has.feature_start)
+        entry, whose = _ragged(self._kind, has.feature_start)
+        feature = has.feature[entry]
         share = counted.count[whose] / np.maximum(responses[endpoint[whose]], 1.0)
         having = np.bincount(feature, share, has.features)
         every = float(np.count_nonzero(responses))
@@ -375,9 +384,11 @@ class FormModel:
         """What so many responses of some entries of `counted` have, at each level."""
         counted, has, kind = self.counted, self._has, self._kind[entries]
         variant = counted.variant[entries]
-        feature, whose = _ragged(kind, has.feature, has.feature_start)
+        entry, whose = _ragged(kind, has.feature_start)
+        feature = has.feature[entry]
         having = _Sums.of(variant[whose], feature, count[whose], has.features)
-        container, whose = _ragged(kind, has.container, has.container_start)
+        entry, whose = _ragged(kind, has.container_start)
+        container = has.container[entry]
         opened = _Sums.of(variant[whose], container, count[whose], has.containers)
         found = []
         for group in (counted.neighbours, counted.endpoint, np.arange(len(counted.endpoint))):
@@ -411,41 +422,38 @@ class FormModel:
                 np.concatenate([fit.known for fit in fits]),
             )
         has = self._has
-        feature, whose = _ragged(kind, has.feature, has.feature_start)
-        container, opener = _ragged(kind, has.container, has.container_start)
-        held = has.container_of[feature]
+        entry, opener = _ragged(kind, has.container_start)
+        container, first = has.container[entry], np.searchsorted(opener, np.arange(len(kind)))
+        entry, whose = _ragged(kind, has.feature_start)
+        feature, held = has.feature[entry], first[whose] + has.held[entry]
         weight = self._weight[feature]
         less = 1.0 if own else 0.0
         # What each response itself has in each container.
         inside: Floats | float = 0.0
         if own:
-            inside = _Sums.of(whose, held, weight, has.containers).at(opener, container)
+            inside = np.bincount(held, weight, len(container)).astype(np.float64)
         likely = np.zeros(len(feature))  # the chance of each feature there
-        told = np.zeros(len(feature), dtype=np.bool_)  # whether anything is known of it
         expected = np.zeros(len(container))  # the weight expected in each container
-        open_ = np.zeros(len(container), dtype=np.bool_)
+        told = np.zeros(len(container), dtype=np.bool_)  # whether anything is known of its inside
         endpoint = self._levels[ENDPOINT]
         responses = endpoint.responses - self._gone[ENDPOINT].responses
         known = np.maximum(responses[endpoint.group[variant]] - less, 0.0)
         experienced = known > 0
         for at, level in enumerate(self._levels):
             group = level.group[variant]
-            there = group[whose]
             gone = self._gone[at]
-            seen = _left(level.open, gone.open, there, held, less)
-            has_it = _left(level.having, gone.having, there, feature, less)
-            likely = _blended(has_it, seen, likely, told)
-            # What neighbours have inside of something is no answer to whether it belongs here.
-            told = (told & ~experienced[whose] if at == ENDPOINT else told) | (seen > 0)
             there = group[opener]
             shown = _left(level.open, gone.open, there, container, less)
             weighed = _left(level.within, gone.within, there, container, inside)
-            expected = _blended(weighed, shown, expected, open_)
-            open_ = (open_ & ~experienced[opener] if at == ENDPOINT else open_) | (shown > 0)
+            has_it = _left(level.having, gone.having, group[whose], feature, less)
+            expected = _blended(weighed, shown, expected, told)
+            likely = _blended(has_it, shown[held], likely, told[held])
+            # What neighbours have inside of something is no answer to whether it belongs here.
+            told = (told & ~experienced[opener] if at == ENDPOINT else told) | (shown > 0)
         size = len(kind)
-        common = np.bincount(whose, np.where(told, weight * likely, 0.0), size)
-        held_up = np.bincount(whose, np.where(told, weight, 0.0), size)
-        other = np.bincount(opener, np.where(open_, expected, 0.0), size)
+        common = np.bincount(whose, np.where(told[held], weight * likely, 0.0), size)
+        held_up = np.bincount(whose, np.where(told[held], weight, 0.0), size)
+        other = np.bincount(opener, np.where(told, expected, 0.0), size)
         mass = np.asarray(held_up + other - common, dtype=np.float64)
         share = np.divide(common, mass, out=np.ones(size), where=mass > 0)
         return Fit(np.clip(share, 0.0, 1.0), mass, known)
