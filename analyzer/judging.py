@@ -9,6 +9,7 @@ why (`explanations`, `deciding`) -> causes and evidence (`causes`, `evidence`, `
 import re
 from collections import Counter
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -99,9 +100,8 @@ def judge(
     found = candidates(tables, weigher, odd)
     shown = leaks(tables, identities, odd.suspects)
     behind_bodies = unread.suspects(tables, counts)
-    also = [row for row, _ in behind_bodies]
-    also += [row for leak in shown for row in (leak.row, leak.owner) if row is not None]
-    _look_closer(weigher, found, odd, also, prior)
+    also = [row for leak in shown for row in (leak.row, leak.owner) if row is not None]
+    _look_closer(weigher, found, odd, also, [*chain(*behind_bodies)], prior)
     repeated = [one for pair in behind_bodies if (one := unread.shown(messages, *pair))]
     odd.add(one.row for one in repeated)
     verdicts = decide(tables, weigher, odd, found, asking, shown, repeated)
@@ -314,11 +314,16 @@ def _echoes(tables: Tables, prior: Prior) -> Echoes:
 
 
 def _look_closer(
-    weigher: Weigher, found: Candidates, odd: Odd, also: list[Row], prior: Prior
+    weigher: Weigher,
+    found: Candidates,
+    odd: Odd,
+    also: list[Row],
+    in_words: list[Row],
+    prior: Prior,
 ) -> None:
     """Look at the connections of all that may become a finding, and of examples beside them.
 
-    `also` are others that may become one.
+    `also` are others that may become one, and `in_words` those of which the messages say so.
 
     Examples are ordinary exchanges of the endpoints in question.
     """
@@ -339,7 +344,7 @@ def _look_closer(
     weigher.lacking_ones.update(_lacking(weigher, odd, endpoints))
     every = (*weigher.examples.values(), *weigher.lacking_ones.values())
     beside = [row for some in every for row in some]
-    weigher.messages.take(rows, [*silent[:MOST_LOOKED_AT], *also], beside)
+    weigher.messages.take([*rows, *in_words], [*silent[:MOST_LOOKED_AT], *also], beside)
     weigher.named.update(_named(weigher, rows))
     weigher.repeats = Repeats.around(tables, rows, prior.usual)
 

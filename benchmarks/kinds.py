@@ -15,8 +15,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import flux
+
 EXCHANGES_A_CONNECTION = 500
 CONNECTIONS_AT_ONCE = 20
+FLUX_BYTES = 1_500  # of an exchange of kind `flux`, at least
 _WORDS = ["alder", "birch", "cedar", "elm", "fir", "hazel", "larch", "maple", "oak", "pine"]
 _WORDS += ["rowan", "spruce", "willow", "yew"]
 _OPTIONAL = [f"X-{word.title()}-Info" for word in _WORDS]  # each is there or not
@@ -27,7 +30,8 @@ class Kind:
     """One kind of traffic: how it is sent, and what is said.
 
     `mss` in bytes; `apart`: head and body in segments of their own; `optional`: 4 to 13 varying
-    fields in each head; `alone`: a connection for each exchange.
+    fields in each head; `alone`: a connection for each exchange; `flux`: fields of bodies that come
+    and go, by the generator of that name.
     """
 
     what: str
@@ -39,6 +43,7 @@ class Kind:
     items: int = 8
     alone: bool = False
     pcapng: bool = False
+    flux: bool = False
 
 
 KINDS: dict[str, Kind] = {
@@ -53,6 +58,7 @@ KINDS: dict[str, Kind] = {
     "alone": Kind("a connection for each exchange", alone=True),
     "pcapng": Kind("pcapng", pcapng=True),
     "long": Kind("1 MB bodies, MSS 1448", mss=1448, items=8000),
+    "flux": Kind("many endpoints × many optional fields", flux=True),
 }
 
 
@@ -190,6 +196,11 @@ def _pcapng(packet: bytes, time: int) -> bytes:
 
 def make(kind: Kind, path: Path, size: int, seed: int = 1) -> int:
     """Write a capture of at least `size` bytes, ending behind a response; how many exchanges."""
+    if kind.flux:
+        count = -(-size // FLUX_BYTES)
+        with path.open("wb") as file:
+            flux.write(file, exchanges=count, seed=seed)
+        return count
     random_ = random.Random(seed)
     wrap: Callable[[bytes, int], bytes] = _pcapng if kind.pcapng else _pcap
     head = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)

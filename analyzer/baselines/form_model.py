@@ -25,8 +25,8 @@ and among random ones (Fellegi and Sunter, 1969); issue 11.
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from itertools import chain, zip_longest
-from typing import Literal
+from itertools import chain
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +65,7 @@ class _Incidence:
 
     feature: Ints
     feature_start: Ints
+    held: Ints  # which of its row's containers holds each entry of `feature`
     container_of: Ints  # of every feature
     container: Ints
     container_start: Ints
@@ -73,30 +74,54 @@ class _Incidence:
 
     @classmethod
     def of(cls, forms: Sequence[Form], kinds: Sequence[tuple[int, int]]) -> "_Incidence":
-        """Of the kinds given as (status, number of the form)."""
+        """Of the kinds given as (status, number of the form), those nearest its root of each.
+
+        All kinds go down together, a level of their shapes at a time.
+        """
         namer = _Namer()
-        has: list[int] = []
-        opens: list[int] = []
-        has_start, opens_start = [0], [0]
-        for status, form in kinds:
-            entries = namer.features(forms[form], status)
-            has += [feature for feature, _ in entries]
-            opens += [opened for _, opened in entries if opened != _NOTHING]
-            has_start.append(len(has))
-            opens_start.append(len(opens))
+        heads = [namer.head(forms[form], status) for status, form in kinds]
+        has = [np.array(list(chain.from_iterable(heads)), dtype=np.int64)]
+        opens = [np.full(len(has[0]), _NOTHING)]
+        whose = [np.repeat(np.arange(len(kinds)), np.array([*map(len, heads)], dtype=np.int64))]
+        opens[0][np.flatnonzero(np.diff(whose[0], prepend=-1))] = _RESPONSE
+        roots = [-1 if (s := forms[form].shape) is None else namer.root(s) for _, form in kinds]
+        tree = namer.tree()
+        part = np.array(roots, dtype=np.int64)
+        owner = np.flatnonzero(part >= 0)
+        part = part[owner]
+        while len(part):
+            entry, of = _ragged(part, tree.start)
+            has.append(tree.feature[entry])
+            opens.append(tree.opens[entry])
+            whose.append(owner[of])
+            entry, of = _ragged(part, tree.below_start)
+            part, owner = tree.below[entry], owner[of]
+        feature, opened, row = map(np.concatenate, (has, opens, whose))
+        order = np.argsort(row, kind="stable")
+        within = np.arange(len(row)) - np.searchsorted(row[order], row[order])
+        order = order[within < MOST_FEATURES]
+        feature, opened, row = feature[order], opened[order], row[order]
+        inside = np.flatnonzero(opened != _NOTHING)
+        ends = np.arange(len(kinds) + 1)
+        container_of = np.array(namer.container_of, dtype=np.int64)
+        container_start = np.searchsorted(row[inside], ends)
+        # What holds a feature is nearer the root, so it is there as well.
+        codes = row[inside] * namer.containers + opened[inside]
+        by_code = np.argsort(codes)
+        holder = np.searchsorted(codes[by_code], row * namer.containers + container_of[feature])
         return cls(
-            feature=np.array(has, dtype=np.int64),
-            feature_start=np.array(has_start, dtype=np.int64),
-            container_of=np.array(namer.container_of, dtype=np.int64),
-            container=np.array(opens, dtype=np.int64),
-            container_start=np.array(opens_start, dtype=np.int64),
+            feature=feature,
+            feature_start=np.searchsorted(row, ends),
+            held=by_code[holder] - container_start[row],
+            container_of=container_of,
+            container=opened[inside],
+            container_start=container_start,
             features=len(namer.container_of),
             containers=namer.containers,
         )
 
 
 _Entry = tuple[int, int]  # a feature, and the container that it opens
-_Levels = tuple[tuple[_Entry, ...], ...]  # what a shape has at a place, by depth
 _NOTHING, _RESPONSE = -1, 0  # containers: none, and the one that every response opens
 
 
@@ -104,23 +129,37 @@ _NOTHING, _RESPONSE = -1, 0  # containers: none, and the one that every response
 class _Place:
     """A place in bodies, below others: all forms share these, so that each is named once.
 
-    `known` are the shapes that were met there: most of a body is as in another one.
+    `known` are the shapes that were met there, by their parts' numbers: most of a body is as in
+    another one.
     """
 
     itself: _Entry  # as a feature: that there is something
     types: dict[str, _Entry] = field(default_factory=dict)
     below: dict[tuple[str, str], "_Place"] = field(default_factory=dict)  # by type, and field
-    known: dict[Shape, _Levels] = field(default_factory=dict)
+    known: dict[Shape, int] = field(default_factory=dict)
+
+
+class _Tree(NamedTuple):
+    """The parts of all bodies: the features of each, what these open, and the parts below it."""
+
+    feature: Ints
+    opens: Ints
+    start: Ints
+    below: Ints
+    below_start: Ints
 
 
 class _Namer:
-    """Numbers features and containers."""
+    """Numbers features and containers, and each shape at a place: the *parts* of bodies."""
 
     def __init__(self) -> None:
         self.container_of: list[int] = []  # of every feature
         self.containers = _RESPONSE + 1
         self._heads: dict[str, int] = {}
-        self._root = _Place(self._feature(_RESPONSE))
+        self._top = _Place(self._feature(_RESPONSE))
+        self._entries: list[_Entry] = []
+        self._below: list[int] = []
+        self._start, self._below_start = [0], [0]
 
     def _feature(self, container: int) -> _Entry:
         """A new feature, and a container for what it may hold."""
@@ -128,26 +167,31 @@ class _Namer:
         self.containers += 1
         return len(self.container_of) - 1, self.containers - 1
 
-    def features(self, form: Form, status: int) -> list[_Entry]:
-        """The features of a form: of more than MOST_FEATURES those nearest its root."""
-        first = [f"={status}", f"={form.media_type or 'no body'}"]
+    def head(self, form: Form, status: int) -> list[int]:
+        """The features of a form but for its shape; the first opens all that is in a response."""
+        names = [f"={status}", f"={form.media_type or 'no body'}"]
         if form.shape is None and form.media_type and may_be_json(form.media_type):
-            first.append("=unreadable")
-        for name in first:
+            names.append("=unreadable")
+        for name in names:
             if name not in self._heads:
                 self._heads[name] = self._feature(_RESPONSE)[0]
-        found = [(self._heads[name], _NOTHING) for name in first]
-        found[0] = self._heads[first[0]], _RESPONSE
-        if form.shape is not None:
-            found += chain.from_iterable(self._levels(self._root, form.shape))
-        return found[:MOST_FEATURES]
+        return [self._heads[name] for name in names]
 
-    def _levels(self, place: _Place, shape: Shape) -> _Levels:
+    def root(self, shape: Shape) -> int:
+        """The number of a whole body."""
+        found = self._top.known.get(shape)
+        return self._part(self._top, shape) if found is None else found
+
+    def tree(self) -> _Tree:
+        """All parts so far."""
+        entries = np.array(self._entries, dtype=np.int64).reshape(-1, 2)
+        rest = (self._start, self._below, self._below_start)
+        return _Tree(entries[:, 0], entries[:, 1], *(np.array(x, dtype=np.int64) for x in rest))
+
+    def _part(self, place: _Place, shape: Shape) -> int:
         # Fields and their types: that a field is there at all is known even where it is null.
-        if shape == NULL:
-            return (((place.itself[0], _NOTHING),),)
-        here = [place.itself]
-        deeper: list[_Levels] = []
+        below: list[int] = []
+        here = [place.itself if shape != NULL else (place.itself[0], _NOTHING)]
         for kind in shape.shapes if isinstance(shape, Union) else (shape,):
             if kind == NULL:
                 continue
@@ -162,11 +206,13 @@ class _Namer:
                 if inner is None:
                     inner = place.below[name, key] = _Place(self._feature(entry[1]))
                 known = inner.known.get(value)
-                if known is None:
-                    known = inner.known[value] = self._levels(inner, value)
-                deeper.append(known)
-        levels = zip_longest(*deeper, fillvalue=())
-        return tuple(here), *(tuple(chain.from_iterable(level)) for level in levels)
+                below.append(self._part(inner, value) if known is None else known)
+        self._entries += here
+        self._below += below
+        self._start.append(len(self._entries))
+        self._below_start.append(len(self._below))
+        number = place.known[shape] = len(self._start) - 2
+        return number
 
 
 def _inside(shape: Shape) -> Sequence[tuple[str, Shape]]:
@@ -179,12 +225,12 @@ def _inside(shape: Shape) -> Sequence[tuple[str, Shape]]:
     return [] if within is None else [("", within)]
 
 
-def _ragged(rows: Ints, values: Ints, start: Ints) -> tuple[Ints, Ints]:
-    """The values of some rows of a ragged array one after the other, and whose each is."""
+def _ragged(rows: Ints, start: Ints) -> tuple[Ints, Ints]:
+    """Where the values of some rows of a ragged array are, row by row, and whose each is."""
     counts = start[rows + 1] - start[rows]
     whose = np.repeat(np.arange(len(rows)), counts)
     within = np.arange(len(whose)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return values[start[rows][whose] + within], whose
+    return start[rows][whose] + within, whose
 
 
 # --- populations ---------------------------------------------------------------------------
@@ -202,6 +248,16 @@ class _Sums:
     def of(cls, one: Ints, two: Ints, weights: Floats, width: int) -> "_Sums":
         codes, place = np.unique(_coded(one, two, width), return_inverse=True)
         return cls(codes, np.bincount(place, weights, len(codes)).astype(np.float64), width)
+
+    def pairs(self) -> tuple[Ints, Ints]:
+        """The pairs that there are."""
+        one, two = divmod(self.codes.astype(np.int64), self.width)
+        return one, two
+
+    def grouped(self, group: Ints) -> "_Sums":
+        """The sums over groups, of which `group` has one for every first number."""
+        one, two = self.pairs()
+        return _Sums.of(group[one], two, self.counts, self.width)
 
     def at(self, one: Ints, two: Ints) -> Floats:
         """The counts of these pairs; 0 where there are none."""
@@ -316,7 +372,8 @@ class FormModel:
         counted, has = self.counted, self._has
         endpoint = counted.endpoint[counted.variant]
         responses = np.bincount(endpoint, counted.count)
-        feature, whose = _ragged(self._kind, has.feature, has.feature_start)
+        entry, whose = _ragged(self._kind, has.feature_start)
+        feature = has.feature[entry]
         share = counted.count[whose] / np.maximum(responses[endpoint[whose]], 1.0)
         having = np.bincount(feature, share, has.features)
         every = float(np.count_nonzero(responses))
@@ -325,21 +382,25 @@ class FormModel:
 
     def _populations(self, entries: Ints, count: Floats) -> list[_Population]:
         """What so many responses of some entries of `counted` have, at each level."""
-        counted = self.counted
-        groups = counted.neighbours, counted.endpoint, np.arange(len(counted.endpoint))
-        return [self._population(group, entries, count) for group in groups]
-
-    def _population(self, group: Ints, entries: Ints, count: Floats) -> _Population:
-        has, kind = self._has, self._kind[entries]
-        of = group[self.counted.variant[entries]]
-        feature, whose = _ragged(kind, has.feature, has.feature_start)
-        having = _Sums.of(of[whose], feature, count[whose], has.features)
-        weight = count[whose] * self._weight[feature]
-        within = _Sums.of(of[whose], has.container_of[feature], weight, has.containers)
-        container, whose = _ragged(kind, has.container, has.container_start)
-        opened = _Sums.of(of[whose], container, count[whose], has.containers)
-        responses = np.bincount(of, count, int(group.max(initial=-1)) + 1)
-        return _Population(group, responses.astype(np.float64), having, opened, within)
+        counted, has, kind = self.counted, self._has, self._kind[entries]
+        variant = counted.variant[entries]
+        entry, whose = _ragged(kind, has.feature_start)
+        feature = has.feature[entry]
+        having = _Sums.of(variant[whose], feature, count[whose], has.features)
+        entry, whose = _ragged(kind, has.container_start)
+        container = has.container[entry]
+        opened = _Sums.of(variant[whose], container, count[whose], has.containers)
+        found = []
+        for group in (counted.neighbours, counted.endpoint, np.arange(len(counted.endpoint))):
+            responses = np.bincount(group[variant], count, int(group.max(initial=-1)) + 1)
+            its = having.grouped(group)
+            of, feature = its.pairs()
+            weight = its.counts * self._weight[feature]
+            within = _Sums.of(of, has.container_of[feature], weight, has.containers)
+            found.append(
+                _Population(group, responses.astype(np.float64), its, opened.grouped(group), within)
+            )
+        return found
 
     # --- fits ------------------------------------------------------------------------------
 
@@ -361,41 +422,38 @@ class FormModel:
                 np.concatenate([fit.known for fit in fits]),
             )
         has = self._has
-        feature, whose = _ragged(kind, has.feature, has.feature_start)
-        container, opener = _ragged(kind, has.container, has.container_start)
-        held = has.container_of[feature]
+        entry, opener = _ragged(kind, has.container_start)
+        container, first = has.container[entry], np.searchsorted(opener, np.arange(len(kind)))
+        entry, whose = _ragged(kind, has.feature_start)
+        feature, held = has.feature[entry], first[whose] + has.held[entry]
         weight = self._weight[feature]
         less = 1.0 if own else 0.0
         # What each response itself has in each container.
         inside: Floats | float = 0.0
         if own:
-            inside = _Sums.of(whose, held, weight, has.containers).at(opener, container)
+            inside = np.bincount(held, weight, len(container)).astype(np.float64)
         likely = np.zeros(len(feature))  # the chance of each feature there
-        told = np.zeros(len(feature), dtype=np.bool_)  # whether anything is known of it
         expected = np.zeros(len(container))  # the weight expected in each container
-        open_ = np.zeros(len(container), dtype=np.bool_)
+        told = np.zeros(len(container), dtype=np.bool_)  # whether anything is known of its inside
         endpoint = self._levels[ENDPOINT]
         responses = endpoint.responses - self._gone[ENDPOINT].responses
         known = np.maximum(responses[endpoint.group[variant]] - less, 0.0)
         experienced = known > 0
         for at, level in enumerate(self._levels):
             group = level.group[variant]
-            there = group[whose]
             gone = self._gone[at]
-            seen = _left(level.open, gone.open, there, held, less)
-            has_it = _left(level.having, gone.having, there, feature, less)
-            likely = _blended(has_it, seen, likely, told)
-            # What neighbours have inside of something is no answer to whether it belongs here.
-            told = (told & ~experienced[whose] if at == ENDPOINT else told) | (seen > 0)
             there = group[opener]
             shown = _left(level.open, gone.open, there, container, less)
             weighed = _left(level.within, gone.within, there, container, inside)
-            expected = _blended(weighed, shown, expected, open_)
-            open_ = (open_ & ~experienced[opener] if at == ENDPOINT else open_) | (shown > 0)
+            has_it = _left(level.having, gone.having, group[whose], feature, less)
+            expected = _blended(weighed, shown, expected, told)
+            likely = _blended(has_it, shown[held], likely, told[held])
+            # What neighbours have inside of something is no answer to whether it belongs here.
+            told = (told & ~experienced[opener] if at == ENDPOINT else told) | (shown > 0)
         size = len(kind)
-        common = np.bincount(whose, np.where(told, weight * likely, 0.0), size)
-        held_up = np.bincount(whose, np.where(told, weight, 0.0), size)
-        other = np.bincount(opener, np.where(open_, expected, 0.0), size)
+        common = np.bincount(whose, np.where(told[held], weight * likely, 0.0), size)
+        held_up = np.bincount(whose, np.where(told[held], weight, 0.0), size)
+        other = np.bincount(opener, np.where(told, expected, 0.0), size)
         mass = np.asarray(held_up + other - common, dtype=np.float64)
         share = np.divide(common, mass, out=np.ones(size), where=mass > 0)
         return Fit(np.clip(share, 0.0, 1.0), mass, known)

@@ -50,6 +50,7 @@ class Rates:
     waits: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict)
     waiting: Counter[int] = field(default_factory=Counter)  # ns that its requests waited, in all
     span: int = 0  # ns from the first to the last request
+    _anybody: npt.NDArray[np.float64] | None = None  # waits of all endpoints, once they are known
 
     @classmethod
     def of(
@@ -145,7 +146,9 @@ class Rates:
         if bins is None or wait <= 0:
             return 0.0
         place = int(octave(np.array([wait]))[0])
-        every: npt.NDArray[np.float64] = sum(self.waits.values(), np.zeros(OCTAVES))
+        if self._anybody is None:
+            self._anybody = sum(self.waits.values(), np.zeros(OCTAVES))
+        every = self._anybody
         anybody = (_near(every, place) + 1.0 / PLAUSIBLE) / (float(every.sum()) + 1.0)
         likely = (_near(bins, place) + 1.0 / PLAUSIBLE) / (float(bins.sum()) + 1.0)
         # A response may come at any time after another request, and often does when others do.

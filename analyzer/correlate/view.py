@@ -186,7 +186,7 @@ class Tables:
     refusals: Sequence[Refusal] = ()
     files: Sequence[str] = ()  # what to call each capture; empty where that need not be said
     left_out: int = 0  # exchanges beyond the limit, which were not picked when most were odd
-    _variant: dict[tuple[int, int], int] = field(default_factory=dict)  # by connection and route
+    _variant: dict[Position, int] = field(default_factory=dict)
     _families: dict[str, list[int]] = field(default_factory=dict)
 
     def judged(self) -> Iterator[tuple[Array, list[bytes]]]:
@@ -271,17 +271,21 @@ class Tables:
 
         def fits(rows: Any, row: Row) -> Any:
             here = self.joined.service[rows["connection"]] == self.server(row)
-            return here & asked_meanwhile(rows, row) & alike(rows, row)
+            return here & asked_meanwhile(rows, row)
 
         def fits_any(rows: Array) -> npt.NDArray[np.bool_]:
             found = np.zeros(len(rows), dtype=np.bool_)
             for row in wanted:
-                found |= fits(rows, row)
+                at = np.flatnonzero(fits(rows, row))  # few, and the dearest question comes last
+                found[at] |= alike(rows[at], row)
             return found
 
         picked = self.pick(fits_any) if wanted else []
         return {
-            row.id: [one for one in picked if one.id != row.id and fits(one, row)] for row in wanted
+            row.id: [
+                one for one in picked if one.id != row.id and fits(one, row) and alike(one, row)
+            ]
+            for row in wanted
         }
 
     def counts(self) -> Counts:
@@ -377,12 +381,12 @@ class Tables:
 
         That of its origin, where it was forwarded.
         """
-        place = self.forwarded.origin(row["connection"], row["route"], row["request_seq"])
-        found = self._variant.get(place)
+        found = self._variant.get(row.position)
         if found is None:
-            server = self.joined.service[[place[0]]]
-            route = np.array([place[1]], dtype=np.int64)
-            found = self._variant[place] = int(self.variants.of(server, route)[0])
+            at = self.forwarded.origin(row["connection"], row["route"], row["request_seq"])
+            server = self.joined.service[[at[0]]]
+            route = np.array([at[1]], dtype=np.int64)
+            found = self._variant[row.position] = int(self.variants.of(server, route)[0])
         return found
 
     def key(self, row: Row) -> Key:

@@ -25,7 +25,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from heapq import heappop, heappush
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 from zlib import crc32
 
@@ -225,22 +225,42 @@ def scalars(value: object, place: str = "$", deep: int = 0) -> Iterator[Token]:
             yield from scalars(inner, f"{place}.{key}", deep + 1)
 
 
-def places_of(token: bytes, value: object) -> set[str]:
-    """Where in a JSON value a token stands, items of an array not told apart: `$.items[].id`."""
+class Leaves(NamedTuple):
+    """What stands in the objects and arrays of a JSON value: paths with their texts, if they are.
+
+    Items of an array are not told apart: `$.items[].id`. `texts` are all of them, a line each.
+    """
+
+    each: list[tuple[str, bytes | None]]
+    texts: bytes
+
+    @classmethod
+    def of(cls, value: object) -> "Leaves":
+        """Those of a value."""
+        each = [
+            (place, next((text for _, text in scalars(leaf)), None))
+            for place, leaf in _leaves(value)
+        ]
+        return cls(each, b"\n".join(text for _, text in each if text is not None))
+
+
+def places_of(token: bytes, leaves: Leaves) -> set[str]:
+    """Where in a JSON value a token stands."""
+    if token not in leaves.texts and not _is_written_out(token, leaves.texts):
+        return set()  # as nearly always
     return {
-        name
-        for place, leaf in _leaves(value)
-        for name, text in scalars(leaf, place)
-        if repeats(token, text) or _is_written_out(token, text)
+        place
+        for place, text in leaves.each
+        if text is not None and (repeats(token, text) or _is_written_out(token, text))
     }
 
 
-def lists_of_others(token: bytes, value: object) -> set[str]:
+def lists_of_others(token: bytes, leaves: Leaves) -> set[str]:
     """The places in arrays of a JSON value that hold something else than a token, too."""
     return {
         place
-        for place, leaf in _leaves(value)
-        if "[]" in place and not any(repeats(token, text) for _, text in scalars(leaf, place))
+        for place, text in leaves.each
+        if "[]" in place and (text is None or not repeats(token, text))
     }
 
 

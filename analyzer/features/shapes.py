@@ -194,15 +194,16 @@ def merge_many(shapes: Iterable[Shape]) -> Shape | None:
 def _merge_objects(objects: list[Object]) -> Shape:
     met: dict[str, dict[Shape, None]] = {}
     always: Counter[str] = Counter()
-    for one in objects:
-        for name, value, may_miss in one.fields:
-            met.setdefault(name, {})[value] = None
-            always[name] += not may_miss
+    every = Counter(chain.from_iterable(one.fields for one in objects))
+    for (name, value, may_miss), count in every.items():
+        met.setdefault(name, {})[value] = None
+        always[name] += 0 if may_miss else count
     if len(met) > MOST_KEYS:
         return Map(merge_many(chain.from_iterable(met.values())))
     fields = []
     for name in sorted(met):
-        merged = merge_many(met[name])
+        alone = next(iter(met[name]))
+        merged = alone if len(met[name]) == 1 and isinstance(alone, str) else merge_many(met[name])
         assert merged is not None
         fields.append((name, merged, always[name] < len(objects)))
     return Object(tuple(fields))

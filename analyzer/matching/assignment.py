@@ -26,6 +26,7 @@ BY_CONTENT = frozenset(
     {STOLEN, CROSSED, COPIED, CACHED, LATE, SLIPPED, SHARED, GIVEN_UP, OUT_OF_STEP}
 )
 TIE = 1.0  # bits within which two requests fit equally well
+ROUNDING = 1e-9  # bits: more than the error of sums of weights
 
 
 class Move(NamedTuple):
@@ -155,8 +156,27 @@ def _components(links: list[Link]) -> list[list[Link]]:
 
 def _moved(links: list[Link]) -> list[Link]:
     """The links of the best linking that are not the wire's."""
-    if all(link.kind == WIRE for link in links):
-        return []
+    chosen = _chosen(links)
+    return [link for link in links if _ends(link) in chosen]
+
+
+def _chosen(links: list[Link]) -> set[tuple[Hashable, Hashable]]:
+    """The ends of those links.
+
+    Each wire's link is shared out between its ends. The best linking is better than the wire's by
+    no more than what single links exceed the shares of their ends by, all together; so a link that
+    falls short of them by more is in no best linking (reduced costs of the assignment problem).
+    """
+    half = {link.request.id: max(0.0, link.weight / 2) for link in links if link.kind == WIRE}
+    gain = [-1.0 if link.kind == WIRE else link.weight - _worth(link, half) for link in links]
+    if max(gain) < 0:
+        return set()
+    most = sum(bits for bits in gain if bits > 0) + ROUNDING
+    left = [
+        link for link, bits in zip(links, gain, strict=True) if link.kind == WIRE or bits >= -most
+    ]
+    if len(left) < len(links):
+        return set().union(*map(_chosen, _components(left)))
     import networkx  # slow to import, and seldom needed
 
     graph: networkx.Graph[Hashable] = networkx.Graph()
@@ -164,8 +184,15 @@ def _moved(links: list[Link]) -> list[Link]:
         one, two = _ends(link)
         if link.weight > 0:
             graph.add_edge(one, two, weight=link.weight)
-    chosen = {frozenset(pair) for pair in networkx.max_weight_matching(graph)}
-    return [link for link in links if link.kind != WIRE and frozenset(_ends(link)) in chosen]
+    matched = {frozenset(pair) for pair in networkx.max_weight_matching(graph)}
+    every = {_ends(link) for link in links if link.kind != WIRE}
+    return {ends for ends in every if frozenset(ends) in matched}
+
+
+def _worth(link: Link, half: dict[Id, float]) -> float:
+    """What the ends of a link have of the wire's links; one end of a copy has nothing."""
+    response = half.get(link.response.id, 0.0)
+    return response if link.kind == COPY else response + half.get(link.request.id, 0.0)
 
 
 def _whole(moved: list[Link], links: list[Link]) -> list[list[Link]]:

@@ -76,6 +76,7 @@ class Links:
         """All links, each once."""
         met: dict[Id, Row] = {}
         waiting = self.waiting
+        weigher.prepare(self._pairs())
         for response in self.found.responses:
             for request in self.found.of[response.id]:
                 met[request.id], met[response.id] = request, response
@@ -88,6 +89,12 @@ class Links:
             answered = row["request_frame"] and row["response_frame"]
             if answered and row.id not in waiting:
                 yield self.link(weigher, row, row, WIRE)
+
+    def _pairs(self) -> Iterator[tuple[Row, Row]]:
+        """All pairs of which the weight may be asked."""
+        for response in self.found.responses:
+            for request in (*self.found.of[response.id], *self.found.copies.get(response.id, ())):
+                yield from ((request, response), (request, request), (response, response))
 
     def _may_be_copy(self, request: Row, response: Row) -> bool:
         """Whether one may have been given what the other was: at one time, or for one path.

@@ -7,9 +7,11 @@ input that was not kept, a limit) is missing here, and whoever asks must do with
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from analyzer.correlate.view import Id, Row, Tables
-from analyzer.features import echoes
+from analyzer.features import echoes, forms
+from analyzer.features.echoes import Leaves
 from analyzer.second_pass.model import CLIENT, SERVER, Message, Packet, Place, Reread
 
 # Connections by their numbers, each with the time in ns since 1970 from which and until which it
@@ -24,13 +26,19 @@ MOST_CONNECTIONS = 400  # looked at in one scan, beyond which findings have fewe
 MOST_WHOLE = 5_000  # requests of connections that are looked at before anything is found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Said:
     """What a response says: its field lines and its body, without any coding."""
 
     head: bytes
     body: bytes
     media_type: str = ""
+
+    @cached_property
+    def leaves(self) -> Leaves | None:
+        """What stands in the body, if that has a JSON value."""
+        value = forms.value(self.media_type, self.body)
+        return None if value is None else Leaves.of(value)
 
 
 @dataclass(slots=True)
@@ -45,6 +53,7 @@ class Messages:
     _messages: dict[tuple[int, int, int, int], list[Message]] = field(default_factory=dict)
     _alone: dict[Place, Message] = field(default_factory=dict)
     _tokens: dict[Id, dict[str, bytes]] = field(default_factory=dict)
+    _said: dict[Id, Said | None] = field(default_factory=dict)
     _later: Windows = field(default_factory=dict)  # not looked at as a whole so far
 
     def take(self, rows: list[Row], silent: list[Row], beside: list[Row]) -> None:
@@ -86,7 +95,7 @@ class Messages:
             return
         self.rereads |= self.look(windows)
         self._messages = {}
-        self._tokens = {}
+        self._forget()
         for number, reread in self.rereads.items():
             for m in reread.messages:
                 if _final(m):
@@ -104,8 +113,11 @@ class Messages:
                     places[place] = int(connection["interface"])
                     where[place] = row["connection"]
         self._alone = read(places)
-        self._tokens = {}
+        self._forget()
         return {number for place, number in where.items() if place not in self._alone}
+
+    def _forget(self) -> None:
+        self._tokens, self._said = {}, {}
 
     def _place(self, row: Row, side: int) -> Place | None:
         which = "response" if side else "request"
@@ -138,10 +150,12 @@ class Messages:
 
     def said(self, row: Row) -> Said | None:
         """What the response of `row` says; None where its body is not all there."""
-        message = self.message(row, SERVER)
-        if message is None or message.body is None or not message.complete:
-            return None
-        return Said(field_lines(message), message.body, message.media_type)
+        if row.id not in self._said:
+            message, said = self.message(row, SERVER), None
+            if message is not None and message.body is not None and message.complete:
+                said = Said(field_lines(message), message.body, message.media_type)
+            self._said[row.id] = said
+        return self._said[row.id]
 
     def message(self, row: Row, side: int) -> Message | None:
         """The request (CLIENT) or the response (SERVER) of `row`."""

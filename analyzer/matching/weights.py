@@ -246,7 +246,6 @@ class Weigher:
             return
         if not echoes.may_repeat(response["status"]):
             return
-        body = forms.value(said.media_type, said.body)
         # An answer in another form, as that somebody has to sign in first, says no name of a page.
         unlike = self.form_bits(request, response) <= -ODD
         met: set[bytes] = set()
@@ -258,7 +257,7 @@ class Weigher:
                 continue  # a language or a theme is many people's
             met.add(value)
             rate = self.echoes.rate(endpoint, place)
-            where = self._where(endpoint, place, value, said, body, anywhere=own)
+            where = self._where(endpoint, place, value, said, anywhere=own)
             of_head = place.startswith("header:") and where <= {HEADER}
             if of_head and not own and self._has_own_head(response):
                 continue  # whoever wrote the head, the body is what is in question
@@ -351,15 +350,15 @@ class Weigher:
         )
 
     def _where(
-        self, endpoint: int, place: str, value: bytes, said: Said, body: object, *, anywhere: bool
+        self, endpoint: int, place: str, value: bytes, said: Said, *, anywhere: bool
     ) -> set[str]:
         """The places of a response that repeat a token: the usual ones, if there are any.
 
         With `anywhere` all: what its own request names speaks for it wherever it stands.
         """
         expected = self.usual(endpoint, place)
-        found = {at for at in _where(value, said, body) if "[]" not in at or at in expected}
-        if body is None:
+        found = {at for at in _where(value, said) if "[]" not in at or at in expected}
+        if said.leaves is None:
             found |= _in_text(value, said.body, expected)
         return found & expected if expected and not anywhere else found
 
@@ -404,7 +403,7 @@ class Weigher:
             self._values[key] = any(
                 place in (asked := self.messages.tokens(row))
                 and (said := self.messages.said(row)) is not None
-                and bool(_where(asked[place], said, forms.value(said.media_type, said.body)))
+                and bool(_where(asked[place], said))
                 for one in self.tables.beside(endpoint)
                 for row in self.examples.get(one, ())
             )
@@ -677,9 +676,9 @@ def stands(place: str, asked: Mapping[str, bytes], said: Said | None) -> set[str
     """Where a response has what its request names at a place; None where that cannot be said."""
     if said is None or place not in asked:
         return None
-    token, body = asked[place], forms.value(said.media_type, said.body)
+    token, found = asked[place], _where(asked[place], said)
     # A list that names others as well says nothing of whom it is for.
-    return _where(token, said, body) - echoes.lists_of_others(token, body)
+    return found - echoes.lists_of_others(token, said.leaves) if said.leaves else found
 
 
 def _overlap(one: Row, other: Row) -> bool:
@@ -717,10 +716,10 @@ def spelt(one: bytes, other: bytes) -> bool:
     return a.startswith(b) or b.startswith(a) or SequenceMatcher(None, a, b).ratio() >= ALIKE
 
 
-def _where(value: bytes, said: Said, body: object) -> set[str]:
-    found = echoes.places_of(value, body)
+def _where(value: bytes, said: Said) -> set[str]:
+    found = echoes.places_of(value, said.leaves) if said.leaves else set()
     tells = _DIGIT.search(value) or echoes.in_words(value)  # a mere word may stand on any page
-    if body is None and tells and echoes.echoed(value, said.body):
+    if said.leaves is None and tells and echoes.echoed(value, said.body):
         found.add(TEXT)
     if repeats(value, said.head):
         found.add(HEADER)

@@ -16,6 +16,7 @@ from analyzer.features.echoes import (
     MOST_PLACES,
     MOST_VALUES,
     Echoes,
+    Leaves,
     Position,
     Rule,
     Rules,
@@ -61,15 +62,15 @@ def test_only_a_whole_token_is_repeated(text: bytes, found: bool) -> None:
 
 def test_where_a_token_stands_in_a_response() -> None:
     body = {"id": 417, "links": [{"self": "/horses/417"}, {"self": "/x"}], "age": 4170}
-    assert places_of(b"417", body) == {"$.id", "$.links[].self"}
+    assert places_of(b"417", Leaves.of(body)) == {"$.id", "$.links[].self"}
 
 
 def test_the_places_of_several_values_are_no_deeper() -> None:
     deep = {"a": {"b": {"c": {"id": 417}}}}
-    assert places_of(b"417", deep) == {"$.a.b.c.id"}
-    assert places_of(b"417", (deep, deep)) == {"$[].a.b.c.id"}
-    assert lists_of_others(b"417", ({"id": 417}, {"id": 5})) == {"$[].id"}
-    assert lists_of_others(b"417", ({"id": 417}, {"n": 5})) == {"$[].n"}
+    assert places_of(b"417", Leaves.of(deep)) == {"$.a.b.c.id"}
+    assert places_of(b"417", Leaves.of((deep, deep))) == {"$[].a.b.c.id"}
+    assert lists_of_others(b"417", Leaves.of(({"id": 417}, {"id": 5}))) == {"$[].id"}
+    assert lists_of_others(b"417", Leaves.of(({"id": 417}, {"n": 5}))) == {"$[].n"}
 
 
 # --- what is learned ----------------------------------------------------------------------------
