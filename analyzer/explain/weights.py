@@ -3,10 +3,15 @@
 Law: the bits are the finding's own (`matching.weights`); nothing is weighed here.
 """
 
-from collections.abc import Iterable, Iterator
+from __future__ import annotations
 
-from analyzer.explain.model import Scale
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
 from analyzer.findings.model import CERTAIN, SWAP, Finding
+
+if TYPE_CHECKING:
+    from analyzer.explain.model import Scale
 
 LEAST_TOLD = 0.5  # bits of a kind of comparison that is told at all
 
@@ -39,6 +44,8 @@ ABOUT = {
 
 def scales(findings: Iterable[Finding]) -> Iterator[Scale]:
     """A scale for each event among the findings: those of one event weigh the same."""
+    from analyzer.explain.model import Scale  # of stories; `odds` is of every scan
+
     told = set()
     for finding in findings:
         if not finding.weighed or finding.weighed in told:

@@ -12,7 +12,7 @@ from analyzer.capture.frames import Capture
 from analyzer.correlate.frames import Frame
 from analyzer.correlate.model import Request, Response
 from analyzer.correlate.view import Tables
-from analyzer.explain.model import Overview
+from analyzer.explain.overviews import Overview
 from analyzer.findings.model import Cause, Fact, Finding, Judgement, Kind, Seen, Weighed
 from analyzer.report.comments import comments
 from analyzer.report.coverage import Coverage, coverage
