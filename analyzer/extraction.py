@@ -79,11 +79,13 @@ def join(parts: list[Extraction]) -> Extraction:
         address = np.array([addresses.setdefault(a, len(addresses)) for a in part.addresses])
         offset = first.connections.length
         echoes.join(first.echoes, part.echoes, route, offset)
-        for rows, texts in part.exchanges.chunks():
+        for shown, texts in part.exchanges.chunks():
+            rows = shown.copy()
             rows["route"], rows["form"] = route[rows["route"]], form[rows["form"]]
             rows["connection"] += offset
             first.exchanges.append_many(rows, texts)
-        for rows, texts in part.connections.chunks():
+        for shown, texts in part.connections.chunks():
+            rows = shown.copy()
             rows["connection"] += offset
             for name in ("client", "server", "source"):
                 rows[name] = address[rows[name]]
