@@ -53,6 +53,29 @@ def head_keys(
     `out` (n, 4): where the head ends, the number or -1, the target (two).
     """
 
+def joined(data: Bytes, first: Ints, last: Ints, payload: Ints, sizes: Ints, size: int) -> bytes:
+    """The data, and behind it, in `size` bytes, messages put together of their segments.
+
+    A message's are the rows from `first` to `last`, each `sizes` bytes at `payload` in the data.
+    """
+
+def checksums(data: Bytes, start: Ints, end: Ints, sums: npt.NDArray[np.uint32]) -> None:
+    """The Adler-32 of each text start..end."""
+
+def marks_in(
+    data: Bytes,
+    start: Ints,
+    end: Ints,
+    marks: Bytes,
+    table: Ints,
+    out: npt.NDArray[np.uint8],
+) -> None:
+    """Which marks each text start..end has in it, as bits added to `out`.
+
+    `table` (n, 4): begin and size of a mark in `marks`, and its bits. A mark begins with a
+    quotation mark and has two bytes at least.
+    """
+
 def chunked_lengths(data: Bytes, start: Ints, end: Ints, out: Ints) -> None:
     """The bytes of each chunked body start..end without its framing; -1 where it is not plain, or
     does not end there."""

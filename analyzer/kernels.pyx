@@ -8,6 +8,7 @@ and the same comes out, later. The bytes are an attacker's: all of them are read
 `kernels.pyi` says what each function takes and gives.
 """
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memchr, memcmp, memcpy, memset
@@ -490,6 +491,32 @@ def unchunk(
                 filled += size
                 at += size + 2
             ends[row] = filled
+
+
+def joined(
+    const uint8_t[::1] data,
+    const int64_t[::1] first,
+    const int64_t[::1] last,
+    const int64_t[::1] payload,
+    const int64_t[::1] sizes,
+    Py_ssize_t size,
+):
+    cdef Py_ssize_t message, row, at, end = data.shape[0] + size, filled = data.shape[0]
+    cdef bytes out = PyBytes_FromStringAndSize(NULL, end)
+    cdef uint8_t *into = <uint8_t *> PyBytes_AS_STRING(out)
+    cdef Text text = text_of(data, data.shape[0])
+    with nogil:
+        if text.end:
+            memcpy(into, text.bytes, text.end)
+        for message in range(first.shape[0]):
+            for row in range(first[message], last[message] + 1):
+                at = payload[row]
+                if not (0 <= sizes[row] <= end - filled and 0 <= at <= text.end - sizes[row]):
+                    break
+                memcpy(into + filled, text.bytes + at, sizes[row])
+                filled += sizes[row]
+        memset(into + filled, 0, end - filled)
+    return out
 
 
 # --- targets ---------------------------------------------------------------------------------
@@ -1481,6 +1508,49 @@ def body_code(const uint8_t[::1] body):
     return code
 
 
+def checksums(
+    const uint8_t[::1] data, const int64_t[::1] start, const int64_t[::1] end, uint32_t[::1] sums
+):
+    cdef Text text
+    cdef Py_ssize_t row
+    with nogil:
+        for row in range(start.shape[0]):
+            text = text_of(data, end[row])
+            sums[row] = adler32(&text, start[row])
+
+
+def marks_in(
+    const uint8_t[::1] data,
+    const int64_t[::1] start,
+    const int64_t[::1] end,
+    const uint8_t[::1] marks,
+    const int64_t[:, ::1] table,
+    uint8_t[::1] out,
+):
+    cdef Text text, every = text_of(marks, marks.shape[0])
+    cdef Py_ssize_t row, at, mark
+    cdef uint8_t[256] second
+    cdef const uint8_t *found
+    memset(second, 0, 256)
+    for mark in range(table.shape[0]):
+        second[octet(&every, table[mark, 0] + 1) & 0xFF] = 1
+    with nogil:
+        for row in range(start.shape[0]):
+            text = text_of(data, end[row])
+            at = within(&text, start[row])
+            while at + 1 < text.end:
+                # All of them begin with a quotation mark.
+                found = <const uint8_t *> memchr(text.bytes + at, 0x22, text.end - at - 1)
+                if found == NULL:
+                    break
+                at = found - text.bytes
+                if second[text.bytes[at + 1]]:
+                    for mark in range(table.shape[0]):
+                        if same(&text, at, &every, table[mark, 0], table[mark, 1]):
+                            out[row] |= <uint8_t> table[mark, 2]
+                at += 1
+
+
 # --- tokens: what `echoes.tokens` gives of plain requests -------------------------------------
 
 cdef enum:
@@ -1507,17 +1577,21 @@ cdef enum:
     LONGEST_CLAIMS = 4096
     DATA_DIGITS = 4  # so many digits make a place's name data
 
-cdef uint32_t[256] CRC
+cdef uint32_t[8][256] CRC  # of a byte that so many bytes follow ("slicing by 8")
 
 
 cdef void prepare_crc() noexcept nogil:
     cdef uint32_t value
-    cdef int byte, bit
+    cdef int byte, bit, behind
     for byte in range(256):
         value = byte
         for bit in range(8):
             value = value >> 1 ^ (0xEDB88320U if value & 1 else 0)
-        CRC[byte] = value
+        CRC[0][byte] = value
+    for behind in range(1, 8):
+        for byte in range(256):
+            value = CRC[behind - 1][byte]
+            CRC[behind][byte] = CRC[0][value & 0xFF] ^ value >> 8
 
 
 prepare_crc()
@@ -1527,9 +1601,23 @@ cdef uint32_t crc32(uint32_t start, Text *text, Py_ssize_t at, Py_ssize_t size) 
     """As `zlib.crc32`."""
     cdef uint32_t value = start ^ 0xFFFFFFFFU
     cdef Py_ssize_t end = within(text, at + size)
+    cdef const uint8_t *part
     at = within(text, at)
+    while at <= end - 8:
+        part = text.bytes + at
+        value = (
+            CRC[7][(value ^ part[0]) & 0xFF]
+            ^ CRC[6][(value >> 8 ^ part[1]) & 0xFF]
+            ^ CRC[5][(value >> 16 ^ part[2]) & 0xFF]
+            ^ CRC[4][value >> 24 ^ part[3]]
+            ^ CRC[3][part[4]]
+            ^ CRC[2][part[5]]
+            ^ CRC[1][part[6]]
+            ^ CRC[0][part[7]]
+        )
+        at += 8
     while at < end:
-        value = CRC[(value ^ text.bytes[at]) & 0xFF] ^ value >> 8
+        value = CRC[0][(value ^ text.bytes[at]) & 0xFF] ^ value >> 8
         at += 1
     return value ^ 0xFFFFFFFFU
 
