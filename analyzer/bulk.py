@@ -516,8 +516,7 @@ def connection_rows(
     rows["connection"] = numbers
     rows["interface"] = key[:, 4] >> np.uint64(32)
     words = np.where(swapped[:, None], key[:, [2, 3, 0, 1]], key[:, :4])
-    ends = [(address(a, b), address(c, d)) for a, b, c, d in words.tolist()]
-    rows["client"], rows["server"] = np.array(ends).T
+    rows["client"], rows["server"] = (_addresses(words[:, at : at + 2], address) for at in (0, 2))
     rows["source"] = rows["client"]
     rows["client_port"] = np.where(swapped, high_port, low_port)
     rows["server_port"] = np.where(swapped, low_port, high_port)
@@ -542,6 +541,26 @@ def connection_rows(
         rows[f"{name}_time"] = at["time"][fin]
     rows["requests"] = rows["answered"] = brief.exchanges[which]
     return rows
+
+
+def _addresses(words: Words, address: Callable[[int, int], int]) -> Ints:
+    """The numbers of addresses, shape (n, 2): each that differs is asked for once.
+
+    In the order in which they were met.
+    """
+    kinds, first, kind = np.unique(
+        words[:, 0] * np.uint64(0x9E3779B97F4A7C15) ^ words[:, 1],
+        return_index=True,
+        return_inverse=True,
+    )
+    if (words != words[first[kind]]).any():  # two with one sum: somebody's intention
+        return np.array([address(a, b) for a, b in words.tolist()], dtype=np.int64)
+    numbers = np.zeros(len(kinds), dtype=np.int64)
+    for at in np.argsort(first).tolist():
+        high, low = words[first[at]].tolist()
+        numbers[at] = address(high, low)
+    found: Ints = numbers[kind]
+    return found
 
 
 def echo_flags(token: bytes, body: bytes) -> int:

@@ -35,7 +35,7 @@ from analyzer.tables import (
     Store,
     packer_of,
 )
-from analyzer.tcp.blocks import Arranged, Brief
+from analyzer.tcp.blocks import Arranged, Brief, Ints
 from analyzer.tcp.streams import Connection
 
 # Pieces and bytes kept while it is not known what a connection carries.
@@ -251,11 +251,14 @@ class Recorder:
         self._takers.append(taker)
         return _UNWRITTEN - len(self._taken) + 1
 
-    def take_brief(self, brief: Brief, which: int) -> None:
-        """Take a brief connection of the block, and its exchanges."""
-        number = self.next_number()
-        self._brief.append((number, which))
-        self.take_ordinary(number, int(brief.rows[which, 2]), int(brief.exchanges[which]))
+    def take_brief(self, brief: Brief, which: Ints) -> None:
+        """Take brief connections of the block, and their exchanges."""
+        numbers = range(self._connections, self._connections + len(which))
+        self._connections = numbers.stop
+        rows, counts = brief.rows[which, 2].tolist(), brief.exchanges[which].tolist()
+        self._brief.extend(zip(numbers, which.tolist(), strict=True))
+        self._taken.extend(zip(numbers, rows, counts, strict=True))
+        self._takers.extend([None] * len(rows))
 
     def flush(self, block: Arranged, glance: Glance, brief: Brief) -> None:
         """The end of a block: write the ordinary exchanges and brief connections taken from it."""

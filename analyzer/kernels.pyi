@@ -18,6 +18,10 @@ def record_offsets(data: Bytes, big_endian: bool, longest: int) -> tuple[Ints, i
     """Offsets of the whole pcap records in `data`, where the rest begins, whether lengths are
     possible: none above `longest`."""
 
+def packet_blocks(data: Bytes, at: int, big_endian: bool, longest: int) -> tuple[Ints, int]:
+    """Offsets of the plain enhanced packet blocks (pcapng §4.3) that follow each other from `at`
+    on, and where they end: none of more than `longest` bytes."""
+
 def brief_connections(
     rows: Ints,
     ordinary: npt.NDArray[np.uint8],

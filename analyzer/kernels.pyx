@@ -96,6 +96,38 @@ def record_offsets(const uint8_t[::1] data, bint big_endian, Py_ssize_t longest)
     return offsets[:count].copy(), at, valid
 
 
+cdef inline Py_ssize_t number_at(Text *text, Py_ssize_t at, bint big_endian) noexcept nogil:
+    """The 32 bits at `at` without a sign; the text has them."""
+    cdef int b0 = octet(text, at), b1 = octet(text, at + 1)
+    cdef int b2 = octet(text, at + 2), b3 = octet(text, at + 3)
+    if big_endian:
+        return <Py_ssize_t> b0 << 24 | b1 << 16 | b2 << 8 | b3
+    return <Py_ssize_t> b3 << 24 | b2 << 16 | b1 << 8 | b0
+
+
+def packet_blocks(const uint8_t[::1] data, Py_ssize_t at, bint big_endian, Py_ssize_t longest):
+    cdef Text text = text_of(data, data.shape[0])
+    offsets = np.empty(max(0, text.end - at) // 32 + 1, dtype=np.int64)
+    cdef int64_t[::1] out = offsets
+    cdef Py_ssize_t count = 0, length
+    with nogil:
+        while 0 <= at <= text.end - 32 and number_at(&text, at, big_endian) == 6:
+            length = number_at(&text, at + 4, big_endian)
+            if (
+                length < 32
+                or length & 3
+                or length > longest
+                or at + length > text.end
+                or number_at(&text, at + length - 4, big_endian) != length
+                or number_at(&text, at + 20, big_endian) > length - 32
+            ):
+                break
+            out[count] = at
+            count += 1
+            at += length
+    return offsets[:count].copy(), at
+
+
 # --- brief connections -----------------------------------------------------------------------
 
 cdef enum:

@@ -103,8 +103,9 @@ def _redundant(columns: dict[str, Ints], group: Ints) -> tuple[Mask, Mask]:
     Returns the latter, which are redundant, and the rest of the former.
 
     Nothing new: no more than the segment before them on the connection says or ends with. Said
-    again: by the sender's next segment, or its next one that is more than an ack, with no SYN or
-    RST between. If that is left out too, what says it again says no less.
+    again: by the sender's next segment that is more than an ack, with no SYN or RST between; or by
+    its next ack, with no FIN between either, after which a connection may be over. If that one is
+    left out too, what says it again says no less.
     """
     flags, wire, side, ack = (columns[name] for name in ("flags", "wire", "side", "ack"))
     plain = flags & PLAIN_MASK == ACK
@@ -114,9 +115,9 @@ def _redundant(columns: dict[str, Ints], group: Ints) -> tuple[Mask, Mask]:
     last = np.maximum(before, 0)
     said = np.where(side == side[last], ack[last], columns["seq"][last] + wire[last])
     old = (before >= 0) & (group[last] == group) & plain[last] & (_distance(said, ack) <= 0)
-    disruption = _following(flags & (SYN | RST) != 0)
     again = np.zeros(len(flags), dtype=np.bool_)
-    for says, behind in ((~pure, 0), (np.ones(len(flags), dtype=np.bool_), 1)):
+    for says, behind, ends in ((~pure, 0, SYN | RST), (pure, 1, SYN | RST | FIN)):
+        disruption = _following(flags & ends != 0)
         ours, theirs = (_following(says & (side == of), behind) for of in (0, 1))
         own = np.where(side == 0, ours, theirs)
         following = np.minimum(own, len(flags) - 1)
