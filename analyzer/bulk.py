@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer import compiled, limits
+from analyzer.declined import Declined
 from analyzer.features import demanded, echoes, forms, operations, sketch
 from analyzer.features.asked import CREDENTIALS, identity_sum
 from analyzer.features.bodies import Bodies
@@ -70,7 +71,15 @@ Piece = tuple[int, int, int]  # number of the connection, first row, how many ex
 class Bulk:
     """Writes ordinary exchanges to a table, a block at a time."""
 
-    def __init__(self, into: Store, routes: Routes, bodies: Bodies, learned: Echoes) -> None:
+    def __init__(
+        self,
+        into: Store,
+        routes: Routes,
+        bodies: Bodies,
+        learned: Echoes,
+        declined: Declined,
+    ) -> None:
+        self._declined = declined
         self._into = into
         self._routes = routes
         self._bodies = bodies
@@ -193,6 +202,7 @@ class Bulk:
             form[known] = np.array(numbers, dtype=np.int64)[kind]
         read: Mask = taken.of_answer(lambda t: is_read(t.fields.media_type)) != 0
         singly = whole & (codes == 0) & (read | taken.chunked)
+        self._declined.count("body", int(np.count_nonzero(singly)))
         for at in np.flatnonzero(singly).tolist():
             fields = taken.templates[taken.answered[at]].fields
             look = self._bodies.look(fields, taken.body_of(at))

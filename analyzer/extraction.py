@@ -11,6 +11,7 @@ import numpy as np
 
 from analyzer.anomalies import Anomalies
 from analyzer.bulk import Bulk, Piece, called, connection_rows, echo_flags
+from analyzer.declined import Declined
 from analyzer.features import demanded, echoes, operations, sequences, sketch
 from analyzer.features.asked import asked_sum, identity_sum
 from analyzer.features.bodies import Bodies
@@ -60,6 +61,7 @@ class Extraction:
     forms: list[Form] = field(default_factory=list)
     echoes: Rules = field(default_factory=Rules)
     refusals: list[Refusal] = field(default_factory=list)
+    declined: Declined = field(default_factory=Declined)
     begun: Array = field(default_factory=lambda: np.empty(0, np.int64))  # first frames' ids
 
 
@@ -91,6 +93,7 @@ def join(parts: list[Extraction]) -> Extraction:
                 rows[name] = address[rows[name]]
             first.connections.append_many(rows, texts)
         first.anomalies.update(part.anomalies)
+        first.declined.add(part.declined)
         first.refusals += part.refusals
     first.routes, first.forms, first.addresses = list(routes), list(forms), list(addresses)
     first.echoes = echoes.bounded(first.echoes, first.routes)
@@ -108,7 +111,7 @@ class Recorder:
         self._routes = Routes(into.anomalies)
         self._bodies = Bodies(into.anomalies)
         self._echoes = Echoes(into.echoes, self._routes.routes)
-        self._bulk = Bulk(into.exchanges, self._routes, self._bodies, self._echoes)
+        self._bulk = Bulk(into.exchanges, self._routes, self._bodies, self._echoes, into.declined)
         into.routes = self._routes.routes
         into.forms = self._bodies.forms.forms
         self._addresses: dict[Address, int] = {}
@@ -262,6 +265,12 @@ class Recorder:
 
     def flush(self, block: Arranged, glance: Glance, brief: Brief) -> None:
         """The end of a block: write the ordinary exchanges and brief connections taken from it."""
+        count = sum(count for *_, count in self._taken)
+        declined = self.into.declined
+        declined.taken += count
+        for reason, times in glance.declined.items():
+            declined.count(reason, times)
+        declined.count("connection", int(np.count_nonzero(glance.ordinary)) - count)
         if self._taken:
             taken, self._taken = self._taken, []
             number = self.into.exchanges.length - 1

@@ -675,6 +675,7 @@ def examine(
         judgement.findings = by_sockets(judgement.findings, sockets, tables.frame)
     extraction.anomalies.count("odd-limit", tables.left_out)
     report = Report(captures, extraction.anomalies, judgement, tables, in_brief)
+    report.declined = extraction.declined
     if known is not None:
         from analyzer.openapi.contradictions import contradictions
 

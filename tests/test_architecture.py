@@ -13,7 +13,7 @@ from analyzer.tables import CONNECTIONS, EXCHANGES, Column
 ROOT = Path(analyzer.__file__).parent
 
 # A module, or all of a folder, and what of the analyzer it may import. Everybody may import FREE.
-FREE = {"anomalies", "compiled", "errors", "intervals", "limits", "tables"}
+FREE = {"anomalies", "compiled", "declined", "errors", "intervals", "limits", "tables"}
 # In these folders every module has arrows of its own.
 SPLIT = {"tcp", "features"}
 ALLOWED: dict[str, set[str]] = {
@@ -122,6 +122,7 @@ ALLOWED: dict[str, set[str]] = {
     # what everybody may import
     "anomalies": set(),
     "compiled": {"kernels"},
+    "declined": set(),
     "errors": set(),
     "intervals": set(),
     "limits": {"errors"},
