@@ -194,9 +194,11 @@ def test_a_place_that_comes_late_is_learned(
         )
         assert done.exit_code == 1, done.output
         written.append(out.read_bytes())
-    found = json.loads(written[0])["findings"]
-    assert [one["kind"] for one in found] == ["misdelivered"] * 2
-    assert written[0] == written[1]
+    one, two = (json.loads(text) for text in written)
+    assert [finding["kind"] for finding in one["findings"]] == ["misdelivered"] * 2
+    if not kernels:  # the second process has them all the same
+        assert one.pop("reading") != two.pop("reading")
+    assert one == two
 
 
 @pytest.mark.parametrize("name", WAYS)
