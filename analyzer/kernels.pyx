@@ -18,6 +18,22 @@ import os
 import numpy as np
 
 
+cdef extern from *:
+    """
+    /* The first of eight bytes whose high bit is set; 0, which is always true as "not before that",
+       where this is not known to be quick, or the last byte is the lowest. */
+    #if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    #define first_high(bits) ((int) (__builtin_ctzll(bits) >> 3))
+    #define lowest_first 1
+    #else
+    #define first_high(bits) 0
+    #define lowest_first 0
+    #endif
+    """
+    int first_high(uint64_t bits) nogil
+    bint lowest_first  # whether the first of eight bytes is known to be the lowest
+
+
 cdef struct Text:
     const uint8_t *bytes
     Py_ssize_t end
@@ -289,6 +305,9 @@ cdef void sip_bytes(Sip *sip, Text *text, Py_ssize_t at, Py_ssize_t end) noexcep
     while at + 8 <= end and word(text, at, &value):
         sip_word(sip, value)
         at += 8
+    if lowest_first and at < end and word(text, at, &value):
+        last |= value & ((<uint64_t> 1 << 8 * (end - at)) - 1)
+        at = end
     while at < end:
         last |= <uint64_t> (octet(text, at) & 0xFF) << place
         place += 8
@@ -680,12 +699,15 @@ cdef struct Level:
     uint64_t kinds[DISTINCT]
 
 
-cdef inline bint plain_word(uint64_t value) noexcept nogil:
-    """Whether none of eight bytes is a quote, a backslash, a control or above ASCII."""
+cdef inline uint64_t odd_bytes(uint64_t value) noexcept nogil:
+    """The high bits of those of eight bytes that are a quote, a backslash, a control or above ASCII.
+
+    Others may have theirs set behind the first such byte. 0: there is none.
+    """
     cdef uint64_t quote = value ^ (ONES * 0x22), slash = value ^ (ONES * 0x5C)
     cdef uint64_t odd = (quote - ONES) & ~quote | (slash - ONES) & ~slash
     odd |= (value - ONES * 0x20) & ~value | value
-    return odd & HIGHS == 0
+    return odd & HIGHS
 
 
 cdef int character(Text *text, Py_ssize_t at) noexcept nogil:
@@ -736,10 +758,14 @@ cdef int escape(Text *text, Py_ssize_t at) noexcept nogil:
 
 cdef Py_ssize_t string_end(Text *text, Py_ssize_t at) noexcept nogil:
     """Where the quote is that ends the string whose bytes begin at `at`; -1 where it is not valid."""
-    cdef uint64_t value
+    cdef uint64_t value, odd
     cdef int byte, size
     while True:
-        while word(text, at, &value) and plain_word(value):
+        while word(text, at, &value):
+            odd = odd_bytes(value)
+            if odd:
+                at += first_high(odd)
+                break
             at += 8
         byte = octet(text, at)
         while byte >= 0x20 and byte < 0x80 and byte != 0x22 and byte != 0x5C:
