@@ -291,7 +291,7 @@ class Store:
     """
 
     ROWS = 16_384
-    SHOWN = 32 << 20  # bytes of rows that stay unpacked; judging goes through them a score of times
+    SHOWN = 16 << 20  # bytes of rows that stay unpacked; judging goes through them a score of times
 
     def __init__(self, columns: tuple[Column, ...], *, text: bool = False) -> None:
         self.dtype = dtype_of(columns)

@@ -85,6 +85,7 @@ def run(work: Callable[["Pace"], "Report | None"], *, found: int = FOUND) -> NoR
             # Our bug. Python's own status for it is 1, which here would mean a finding.
             traceback.print_exc()
         status = NOT_DONE
+    gc.freeze()  # the interpreter looks for cycles at its end, too
     sys.exit(status)
 
 
