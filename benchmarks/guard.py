@@ -37,7 +37,10 @@ MOST_GROWTH = 1.15
 SLACK = 3  # what is counted singly may grow by so many, whatever the share
 _OWN = Path(analyzer.__file__).parent
 # What is called for most exchanges of a small capture, and for next to none of a long one.
-_LEARNS = ("baselines", "correlate", "explain", "findings", "report", "features/echoes.py")
+_LEARNS = (
+    "baselines", "correlate", "diagnosis", "explain", "findings", "judging.py", "matching",
+    "report", "features/echoes.py",
+)  # fmt: skip
 _NOT_COUNTED = tuple(str(_OWN / name) for name in _LEARNS)
 _SEE = Echoes.see.__code__
 Counts = dict[str, float]
