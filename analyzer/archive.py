@@ -14,7 +14,8 @@ from analyzer.errors import InputError
 from analyzer.pipeline import Examination
 from analyzer.report import har, remarks
 from analyzer.report.escape import compact_json
-from analyzer.second_pass import Exchanged, Message
+from analyzer.second_pass.every import Exchanged
+from analyzer.second_pass.model import Message
 
 
 def write(examination: Examination, file: IO[bytes], shown: har.Shown) -> None:

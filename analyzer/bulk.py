@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer import compiled, limits
+from analyzer.declined import Declined
 from analyzer.features import demanded, echoes, forms, operations, sketch
 from analyzer.features.asked import CREDENTIALS, identity_sum
 from analyzer.features.bodies import Bodies
@@ -56,6 +57,12 @@ PARAMETER_NAMES, PARAMETER_TABLE = compiled.name_table(
     (name, 2 if name == b"query" else 1, False) for name in operations.PARAMETERS
 )
 
+# What a request's body has in it if it may name an operation, or is a call of JSON-RPC.
+_NAMES_ONE, _IS_CALL = 1, 2
+MARKS, MARK_TABLE = compiled.name_table(
+    [*((mark, _NAMES_ONE, False) for mark in operations.MARKS), (demanded.RPC, _IS_CALL, False)]
+)
+
 Mask = npt.NDArray[np.bool_]
 Words = npt.NDArray[np.uint64]
 Piece = tuple[int, int, int]  # number of the connection, first row, how many exchanges
@@ -64,7 +71,15 @@ Piece = tuple[int, int, int]  # number of the connection, first row, how many ex
 class Bulk:
     """Writes ordinary exchanges to a table, a block at a time."""
 
-    def __init__(self, into: Store, routes: Routes, bodies: Bodies, learned: Echoes) -> None:
+    def __init__(
+        self,
+        into: Store,
+        routes: Routes,
+        bodies: Bodies,
+        learned: Echoes,
+        declined: Declined,
+    ) -> None:
+        self._declined = declined
         self._into = into
         self._routes = routes
         self._bodies = bodies
@@ -161,7 +176,12 @@ class Bulk:
             tokens, skeletons.pages, skeletons.documents, codes, checksum, echo,
         )  # fmt: skip
         checksum[~whole] = 0
-        for at in np.flatnonzero(plain & coded).tolist():
+        # Of a coded body the sum is that of what was sent.
+        sent = np.flatnonzero(plain & coded & ~taken.chunked)
+        sums = np.zeros(len(sent), dtype=np.uint32)
+        compiled.kernels.checksums(taken.data, taken.body[sent], taken.body_end[sent], sums)
+        checksum[sent] = sums
+        for at in np.flatnonzero(plain & coded & taken.chunked).tolist():
             checksum[at] = adler32(taken.body_of(at))
         form = np.zeros(count, dtype=np.int64)  # NO_FORM
         has_token = tokens[:, 1] > tokens[:, 0]
@@ -182,6 +202,7 @@ class Bulk:
             form[known] = np.array(numbers, dtype=np.int64)[kind]
         read: Mask = taken.of_answer(lambda t: is_read(t.fields.media_type)) != 0
         singly = whole & (codes == 0) & (read | taken.chunked)
+        self._declined.count("body", int(np.count_nonzero(singly)))
         for at in np.flatnonzero(singly).tolist():
             fields = taken.templates[taken.answered[at]].fields
             look = self._bodies.look(fields, taken.body_of(at))
@@ -263,16 +284,14 @@ def _demanded(taken: "_Taken", looks: "_Looks") -> Ints:
         asked, said = taken.templates[taken.asked[at]], taken.templates[taken.answered[at]]
         lines = taken.asked_of(at)[0], taken.answer_lines(at)
         found[at] = demanded.flags(asked.method, lines[0], said.status, lines[1])
-    find = taken.data.find
-    for at in np.flatnonzero(looks.plain & (taken.request_end > taken.request_body)).tolist():
-        if find(demanded.RPC, int(taken.request_body[at]), int(taken.request_end[at])) >= 0:
-            asked, said = taken.templates[taken.asked[at]], taken.templates[taken.answered[at]]
-            text = looks.texts.get(at)
-            found[at] |= called(
-                (asked.fields.media_type, taken.asked_of(at)[1]),
-                said.status,
-                (said.fields.media_type, taken.text_of(at) if text is None else text),
-            )
+    for at in np.flatnonzero(looks.plain & (taken.marks & _IS_CALL != 0)).tolist():
+        asked, said = taken.templates[taken.asked[at]], taken.templates[taken.answered[at]]
+        text = looks.texts.get(at)
+        found[at] |= called(
+            (asked.fields.media_type, taken.asked_of(at)[1]),
+            said.status,
+            (said.fields.media_type, taken.text_of(at) if text is None else text),
+        )
     return found
 
 
@@ -294,13 +313,26 @@ def _lay(taken: "_Taken", wanted: Mask, coded: Mask) -> Mask:
     taken.text[rows] = taken.text_end[rows] - sizes
     laid[rows] = True
     most = size + _MOST_LAID
-    for at in np.flatnonzero(wanted & coded).tolist():
-        codings = taken.templates[taken.answered[at]].fields.content_coding
-        text = content.decoded(taken.body_of(at), codings) if size < most else None
+    codings = [template.fields.content_coding for template in taken.templates]
+    rows = np.flatnonzero(wanted & coded)
+    columns = rows, taken.answered[rows], taken.body[rows], taken.body_end[rows]
+    chunked, data = taken.chunked[rows].tolist(), taken.data
+    found, ends_at = [], []
+    for (at, which, begin, end), in_chunks in zip(
+        zip(*(column.tolist() for column in columns), strict=True), chunked, strict=True
+    ):
+        if size >= most:
+            break
+        body = compiled.kernels.unchunked(data, begin, end) if in_chunks else data[begin:end]
+        text = content.decoded(body, codings[which])
         if text is not None:
-            taken.text[at], size = size, size + len(text)
-            taken.text_end[at], laid[at] = size, True
+            size += len(text)
+            found.append(at)
+            ends_at.append(size)
             parts.append(text)
+    taken.text_end[found] = ends_at
+    taken.text[found] = [end - len(text) for end, text in zip(ends_at, parts[2:], strict=True)]
+    laid[found] = True
     taken.data = b"".join(parts)
     return laid
 
@@ -341,6 +373,7 @@ class _Taken:
     text_end: Ints
     length: Ints
     chunked: Mask
+    marks: npt.NDArray[np.uint8]  # which of MARKS the request's body has in it
 
     def of_answer(self, value: Callable[[Template], int]) -> Ints:
         """A value of each response's template."""
@@ -388,13 +421,8 @@ class _Taken:
             return []
         if fields.content_coding or not operations.is_json(fields.media_type):
             return every
-        begins, ends = self.request_body[rows].tolist(), self.request_end[rows].tolist()
-        find = self.data.find
-        return [
-            at
-            for at, begin, end in zip(every, begins, ends, strict=True)
-            if any(find(mark, begin, end) >= 0 for mark in operations.MARKS)
-        ]
+        marked: list[int] = rows[self.marks[rows] & _NAMES_ONE != 0].tolist()
+        return marked
 
     def operation_of(self, at: int) -> str:
         """The operation that a request's field lines or its body name."""
@@ -446,6 +474,9 @@ def _taken(pieces: Ints, block: Arranged, glance: Glance) -> _Taken:
     answered = glance.answered[row]
     framing = np.array([t.framing for t in glance.templates], dtype=np.int64)
     chunked = framing[answered] == CHUNKED
+    request_body = end[row] - glance.request_length[row]
+    marks = np.zeros(len(row), dtype=np.uint8)
+    compiled.kernels.marks_in(block.data, request_body, end[row], MARKS, MARK_TABLE, marks)
     return _Taken(
         data=block.data,
         templates=glance.templates,
@@ -457,7 +488,7 @@ def _taken(pieces: Ints, block: Arranged, glance: Glance) -> _Taken:
         answered=answered,
         target=glance.target[row],
         target_end=glance.target_end[row],
-        request_body=end[row] - glance.request_length[row],
+        request_body=request_body,
         request_end=end[row],
         body=glance.body[row],
         body_end=end[response],
@@ -465,6 +496,7 @@ def _taken(pieces: Ints, block: Arranged, glance: Glance) -> _Taken:
         text_end=end[response],  # another
         length=glance.length[row],
         chunked=chunked,
+        marks=marks,
     )
 
 
@@ -494,8 +526,7 @@ def connection_rows(
     rows["connection"] = numbers
     rows["interface"] = key[:, 4] >> np.uint64(32)
     words = np.where(swapped[:, None], key[:, [2, 3, 0, 1]], key[:, :4])
-    ends = [(address(a, b), address(c, d)) for a, b, c, d in words.tolist()]
-    rows["client"], rows["server"] = np.array(ends).T
+    rows["client"], rows["server"] = (_addresses(words[:, at : at + 2], address) for at in (0, 2))
     rows["source"] = rows["client"]
     rows["client_port"] = np.where(swapped, high_port, low_port)
     rows["server_port"] = np.where(swapped, low_port, high_port)
@@ -520,6 +551,26 @@ def connection_rows(
         rows[f"{name}_time"] = at["time"][fin]
     rows["requests"] = rows["answered"] = brief.exchanges[which]
     return rows
+
+
+def _addresses(words: Words, address: Callable[[int, int], int]) -> Ints:
+    """The numbers of addresses, shape (n, 2): each that differs is asked for once.
+
+    In the order in which they were met.
+    """
+    kinds, first, kind = np.unique(
+        words[:, 0] * np.uint64(0x9E3779B97F4A7C15) ^ words[:, 1],
+        return_index=True,
+        return_inverse=True,
+    )
+    if (words != words[first[kind]]).any():  # two with one sum: somebody's intention
+        return np.array([address(a, b) for a, b in words.tolist()], dtype=np.int64)
+    numbers = np.zeros(len(kinds), dtype=np.int64)
+    for at in np.argsort(first).tolist():
+        high, low = words[first[at]].tolist()
+        numbers[at] = address(high, low)
+    found: Ints = numbers[kind]
+    return found
 
 
 def echo_flags(token: bytes, body: bytes) -> int:

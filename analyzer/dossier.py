@@ -4,7 +4,6 @@ Law: who scans the pcapng comes to the same incident. So ordinary exchanges go i
 as that takes; the file is scanned to find out, and says what came of it.
 """
 
-import re
 import tempfile
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,9 +11,7 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import IO, Any
 
-import orjson
-
-from analyzer import __version__, pipeline
+from analyzer import pipeline
 from analyzer.capture.frames import Capture
 from analyzer.errors import InputError
 from analyzer.explain.company import company
@@ -26,15 +23,14 @@ from analyzer.pipeline import Examination
 from analyzer.report import evidence, files, outputs
 from analyzer.report.escape import as_json
 from analyzer.report.result import as_dict
-from analyzer.second_pass import Copied, Packet, Reread, merged
-from analyzer.sockets import Snapshot, from_dict
+from analyzer.second_pass.copying import Copied, merged
+from analyzer.second_pass.model import Packet, Reread
+from analyzer.sockets import Snapshot
 
 MOST_INCIDENTS = 50  # written; the worst
 MOST_BYTES = 256 << 20  # of packets in one file
 # How many ordinary connections go in, at first and when that was not enough.
 COMPANY = (48, 512, 8_192)
-MOST_FACTS = 64 << 20  # bytes of facts that are read
-_PACKETS = re.compile(r"incident-[0-9a-f]{8}\.pcapng")
 MOST_SEARCHED = 8_192  # ordinary connections that are tried so, of all incidents together
 
 SAME_MOMENT = 1_000_000_000  # ns between two sightings of one request
@@ -135,36 +131,6 @@ def _facts(
         "summary": list(story.summary),
         **({"sockets": [one.as_dict() for one in sockets]} if sockets else {}),
     }
-
-
-def beside(captures: Iterable[str]) -> list[str]:
-    """The files of facts that lie beside captures which are an incident's packets."""
-    found = []
-    for capture in captures:
-        packets = PurePath(capture)
-        if _PACKETS.fullmatch(packets.name):
-            facts = Path(packets.with_suffix(".json"))
-            if facts.is_file():
-                found.append(str(facts))
-    return found
-
-
-def sockets_in(facts: Iterable[str]) -> list[Snapshot]:
-    """What the kernel told of the incidents' connections, as such files have it.
-
-    Raises InputError where one cannot be read.
-    """
-    found = []
-    for path in facts:
-        try:
-            with Path(path).open("rb") as file:
-                told = orjson.loads(file.read(MOST_FACTS))
-            found += [from_dict(one) for one in told.get("sockets", ())]
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror}") from None
-        except (ValueError, TypeError, KeyError, AttributeError):
-            raise InputError(f"{path}: not an incident's facts; move it away to go on") from None
-    return found
 
 
 # --- who is in it --------------------------------------------------------------------------
@@ -309,6 +275,8 @@ def _pcapng(about: str, scene: Scene, story: Story, copies: Sequence[Copied]) ->
                 comments.get((copied.capture, copied.frame), ()),
             )
         )
+    from analyzer import __version__  # here, because it is slow to import
+
     application = f"wrangler-forensics {__version__}"
     return b"".join(evidence.pcapng(about, application, interfaces, packets))
 

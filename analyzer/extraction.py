@@ -11,6 +11,7 @@ import numpy as np
 
 from analyzer.anomalies import Anomalies
 from analyzer.bulk import Bulk, Piece, called, connection_rows, echo_flags
+from analyzer.declined import Declined
 from analyzer.features import demanded, echoes, operations, sequences, sketch
 from analyzer.features.asked import asked_sum, identity_sum
 from analyzer.features.bodies import Bodies
@@ -35,7 +36,7 @@ from analyzer.tables import (
     Store,
     packer_of,
 )
-from analyzer.tcp.blocks import Arranged, Brief
+from analyzer.tcp.blocks import Arranged, Brief, Ints
 from analyzer.tcp.streams import Connection
 
 # Pieces and bytes kept while it is not known what a connection carries.
@@ -60,6 +61,7 @@ class Extraction:
     forms: list[Form] = field(default_factory=list)
     echoes: Rules = field(default_factory=Rules)
     refusals: list[Refusal] = field(default_factory=list)
+    declined: Declined = field(default_factory=Declined)
     begun: Array = field(default_factory=lambda: np.empty(0, np.int64))  # first frames' ids
 
 
@@ -79,16 +81,19 @@ def join(parts: list[Extraction]) -> Extraction:
         address = np.array([addresses.setdefault(a, len(addresses)) for a in part.addresses])
         offset = first.connections.length
         echoes.join(first.echoes, part.echoes, route, offset)
-        for rows, texts in part.exchanges.chunks():
+        for shown, texts in part.exchanges.chunks():
+            rows = shown.copy()
             rows["route"], rows["form"] = route[rows["route"]], form[rows["form"]]
             rows["connection"] += offset
             first.exchanges.append_many(rows, texts)
-        for rows, texts in part.connections.chunks():
+        for shown, texts in part.connections.chunks():
+            rows = shown.copy()
             rows["connection"] += offset
             for name in ("client", "server", "source"):
                 rows[name] = address[rows[name]]
             first.connections.append_many(rows, texts)
         first.anomalies.update(part.anomalies)
+        first.declined.add(part.declined)
         first.refusals += part.refusals
     first.routes, first.forms, first.addresses = list(routes), list(forms), list(addresses)
     first.echoes = echoes.bounded(first.echoes, first.routes)
@@ -106,7 +111,7 @@ class Recorder:
         self._routes = Routes(into.anomalies)
         self._bodies = Bodies(into.anomalies)
         self._echoes = Echoes(into.echoes, self._routes.routes)
-        self._bulk = Bulk(into.exchanges, self._routes, self._bodies, self._echoes)
+        self._bulk = Bulk(into.exchanges, self._routes, self._bodies, self._echoes, into.declined)
         into.routes = self._routes.routes
         into.forms = self._bodies.forms.forms
         self._addresses: dict[Address, int] = {}
@@ -249,14 +254,23 @@ class Recorder:
         self._takers.append(taker)
         return _UNWRITTEN - len(self._taken) + 1
 
-    def take_brief(self, brief: Brief, which: int) -> None:
-        """Take a brief connection of the block, and its exchanges."""
-        number = self.next_number()
-        self._brief.append((number, which))
-        self.take_ordinary(number, int(brief.rows[which, 2]), int(brief.exchanges[which]))
+    def take_brief(self, brief: Brief, which: Ints) -> None:
+        """Take brief connections of the block, and their exchanges."""
+        numbers = range(self._connections, self._connections + len(which))
+        self._connections = numbers.stop
+        rows, counts = brief.rows[which, 2].tolist(), brief.exchanges[which].tolist()
+        self._brief.extend(zip(numbers, which.tolist(), strict=True))
+        self._taken.extend(zip(numbers, rows, counts, strict=True))
+        self._takers.extend([None] * len(rows))
 
     def flush(self, block: Arranged, glance: Glance, brief: Brief) -> None:
         """The end of a block: write the ordinary exchanges and brief connections taken from it."""
+        count = sum(count for *_, count in self._taken)
+        declined = self.into.declined
+        declined.taken += count
+        for reason, times in glance.declined.items():
+            declined.count(reason, times)
+        declined.count("connection", int(np.count_nonzero(glance.ordinary)) - count)
         if self._taken:
             taken, self._taken = self._taken, []
             number = self.into.exchanges.length - 1

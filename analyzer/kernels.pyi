@@ -18,6 +18,10 @@ def record_offsets(data: Bytes, big_endian: bool, longest: int) -> tuple[Ints, i
     """Offsets of the whole pcap records in `data`, where the rest begins, whether lengths are
     possible: none above `longest`."""
 
+def packet_blocks(data: Bytes, at: int, big_endian: bool, longest: int) -> tuple[Ints, int]:
+    """Offsets of the plain enhanced packet blocks (pcapng §4.3) that follow each other from `at`
+    on, and where they end: none of more than `longest` bytes."""
+
 def brief_connections(
     rows: Ints,
     ordinary: npt.NDArray[np.uint8],
@@ -51,6 +55,29 @@ def head_keys(
     longer names that end so count as well) the same in the same order: 1 the whole line, 2 that it
     is there, a number of one to nine digits, once; 3 its name. `longest`: bytes of a head.
     `out` (n, 4): where the head ends, the number or -1, the target (two).
+    """
+
+def joined(data: Bytes, first: Ints, last: Ints, payload: Ints, sizes: Ints, size: int) -> bytes:
+    """The data, and behind it, in `size` bytes, messages put together of their segments.
+
+    A message's are the rows from `first` to `last`, each `sizes` bytes at `payload` in the data.
+    """
+
+def checksums(data: Bytes, start: Ints, end: Ints, sums: npt.NDArray[np.uint32]) -> None:
+    """The Adler-32 of each text start..end."""
+
+def marks_in(
+    data: Bytes,
+    start: Ints,
+    end: Ints,
+    marks: Bytes,
+    table: Ints,
+    out: npt.NDArray[np.uint8],
+) -> None:
+    """Which marks each text start..end has in it, as bits added to `out`.
+
+    `table` (n, 4): begin and size of a mark in `marks`, and its bits. A mark begins with a
+    quotation mark and has two bytes at least.
     """
 
 def chunked_lengths(data: Bytes, start: Ints, end: Ints, out: Ints) -> None:

@@ -8,6 +8,7 @@ and the same comes out, later. The bytes are an attacker's: all of them are read
 `kernels.pyi` says what each function takes and gives.
 """
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memchr, memcmp, memcpy, memset
@@ -15,6 +16,22 @@ from libc.string cimport memchr, memcmp, memcpy, memset
 import os
 
 import numpy as np
+
+
+cdef extern from *:
+    """
+    /* The first of eight bytes whose high bit is set; 0, which is always true as "not before that",
+       where this is not known to be quick, or the last byte is the lowest. */
+    #if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    #define first_high(bits) ((int) (__builtin_ctzll(bits) >> 3))
+    #define lowest_first 1
+    #else
+    #define first_high(bits) 0
+    #define lowest_first 0
+    #endif
+    """
+    int first_high(uint64_t bits) nogil
+    bint lowest_first  # whether the first of eight bytes is known to be the lowest
 
 
 cdef struct Text:
@@ -93,6 +110,38 @@ def record_offsets(const uint8_t[::1] data, bint big_endian, Py_ssize_t longest)
             count += 1
             at += 16 + length
     return offsets[:count].copy(), at, valid
+
+
+cdef inline Py_ssize_t number_at(Text *text, Py_ssize_t at, bint big_endian) noexcept nogil:
+    """The 32 bits at `at` without a sign; the text has them."""
+    cdef int b0 = octet(text, at), b1 = octet(text, at + 1)
+    cdef int b2 = octet(text, at + 2), b3 = octet(text, at + 3)
+    if big_endian:
+        return <Py_ssize_t> b0 << 24 | b1 << 16 | b2 << 8 | b3
+    return <Py_ssize_t> b3 << 24 | b2 << 16 | b1 << 8 | b0
+
+
+def packet_blocks(const uint8_t[::1] data, Py_ssize_t at, bint big_endian, Py_ssize_t longest):
+    cdef Text text = text_of(data, data.shape[0])
+    offsets = np.empty(max(0, text.end - at) // 32 + 1, dtype=np.int64)
+    cdef int64_t[::1] out = offsets
+    cdef Py_ssize_t count = 0, length
+    with nogil:
+        while 0 <= at <= text.end - 32 and number_at(&text, at, big_endian) == 6:
+            length = number_at(&text, at + 4, big_endian)
+            if (
+                length < 32
+                or length & 3
+                or length > longest
+                or at + length > text.end
+                or number_at(&text, at + length - 4, big_endian) != length
+                or number_at(&text, at + 20, big_endian) > length - 32
+            ):
+                break
+            out[count] = at
+            count += 1
+            at += length
+    return offsets[:count].copy(), at
 
 
 # --- brief connections -----------------------------------------------------------------------
@@ -256,6 +305,9 @@ cdef void sip_bytes(Sip *sip, Text *text, Py_ssize_t at, Py_ssize_t end) noexcep
     while at + 8 <= end and word(text, at, &value):
         sip_word(sip, value)
         at += 8
+    if lowest_first and at < end and word(text, at, &value):
+        last |= value & ((<uint64_t> 1 << 8 * (end - at)) - 1)
+        at = end
     while at < end:
         last |= <uint64_t> (octet(text, at) & 0xFF) << place
         place += 8
@@ -492,6 +544,32 @@ def unchunk(
             ends[row] = filled
 
 
+def joined(
+    const uint8_t[::1] data,
+    const int64_t[::1] first,
+    const int64_t[::1] last,
+    const int64_t[::1] payload,
+    const int64_t[::1] sizes,
+    Py_ssize_t size,
+):
+    cdef Py_ssize_t message, row, at, end = data.shape[0] + size, filled = data.shape[0]
+    cdef bytes out = PyBytes_FromStringAndSize(NULL, end)
+    cdef uint8_t *into = <uint8_t *> PyBytes_AS_STRING(out)
+    cdef Text text = text_of(data, data.shape[0])
+    with nogil:
+        if text.end:
+            memcpy(into, text.bytes, text.end)
+        for message in range(first.shape[0]):
+            for row in range(first[message], last[message] + 1):
+                at = payload[row]
+                if not (0 <= sizes[row] <= end - filled and 0 <= at <= text.end - sizes[row]):
+                    break
+                memcpy(into + filled, text.bytes + at, sizes[row])
+                filled += sizes[row]
+        memset(into + filled, 0, end - filled)
+    return out
+
+
 # --- targets ---------------------------------------------------------------------------------
 
 
@@ -621,12 +699,15 @@ cdef struct Level:
     uint64_t kinds[DISTINCT]
 
 
-cdef inline bint plain_word(uint64_t value) noexcept nogil:
-    """Whether none of eight bytes is a quote, a backslash, a control or above ASCII."""
+cdef inline uint64_t odd_bytes(uint64_t value) noexcept nogil:
+    """The high bits of those of eight bytes that are a quote, a backslash, a control or above ASCII.
+
+    Others may have theirs set behind the first such byte. 0: there is none.
+    """
     cdef uint64_t quote = value ^ (ONES * 0x22), slash = value ^ (ONES * 0x5C)
     cdef uint64_t odd = (quote - ONES) & ~quote | (slash - ONES) & ~slash
     odd |= (value - ONES * 0x20) & ~value | value
-    return odd & HIGHS == 0
+    return odd & HIGHS
 
 
 cdef int character(Text *text, Py_ssize_t at) noexcept nogil:
@@ -677,10 +758,14 @@ cdef int escape(Text *text, Py_ssize_t at) noexcept nogil:
 
 cdef Py_ssize_t string_end(Text *text, Py_ssize_t at) noexcept nogil:
     """Where the quote is that ends the string whose bytes begin at `at`; -1 where it is not valid."""
-    cdef uint64_t value
+    cdef uint64_t value, odd
     cdef int byte, size
     while True:
-        while word(text, at, &value) and plain_word(value):
+        while word(text, at, &value):
+            odd = odd_bytes(value)
+            if odd:
+                at += first_high(odd)
+                break
             at += 8
         byte = octet(text, at)
         while byte >= 0x20 and byte < 0x80 and byte != 0x22 and byte != 0x5C:
@@ -1481,6 +1566,49 @@ def body_code(const uint8_t[::1] body):
     return code
 
 
+def checksums(
+    const uint8_t[::1] data, const int64_t[::1] start, const int64_t[::1] end, uint32_t[::1] sums
+):
+    cdef Text text
+    cdef Py_ssize_t row
+    with nogil:
+        for row in range(start.shape[0]):
+            text = text_of(data, end[row])
+            sums[row] = adler32(&text, start[row])
+
+
+def marks_in(
+    const uint8_t[::1] data,
+    const int64_t[::1] start,
+    const int64_t[::1] end,
+    const uint8_t[::1] marks,
+    const int64_t[:, ::1] table,
+    uint8_t[::1] out,
+):
+    cdef Text text, every = text_of(marks, marks.shape[0])
+    cdef Py_ssize_t row, at, mark
+    cdef uint8_t[256] second
+    cdef const uint8_t *found
+    memset(second, 0, 256)
+    for mark in range(table.shape[0]):
+        second[octet(&every, table[mark, 0] + 1) & 0xFF] = 1
+    with nogil:
+        for row in range(start.shape[0]):
+            text = text_of(data, end[row])
+            at = within(&text, start[row])
+            while at + 1 < text.end:
+                # All of them begin with a quotation mark.
+                found = <const uint8_t *> memchr(text.bytes + at, 0x22, text.end - at - 1)
+                if found == NULL:
+                    break
+                at = found - text.bytes
+                if second[text.bytes[at + 1]]:
+                    for mark in range(table.shape[0]):
+                        if same(&text, at, &every, table[mark, 0], table[mark, 1]):
+                            out[row] |= <uint8_t> table[mark, 2]
+                at += 1
+
+
 # --- tokens: what `echoes.tokens` gives of plain requests -------------------------------------
 
 cdef enum:
@@ -1507,17 +1635,21 @@ cdef enum:
     LONGEST_CLAIMS = 4096
     DATA_DIGITS = 4  # so many digits make a place's name data
 
-cdef uint32_t[256] CRC
+cdef uint32_t[8][256] CRC  # of a byte that so many bytes follow ("slicing by 8")
 
 
 cdef void prepare_crc() noexcept nogil:
     cdef uint32_t value
-    cdef int byte, bit
+    cdef int byte, bit, behind
     for byte in range(256):
         value = byte
         for bit in range(8):
             value = value >> 1 ^ (0xEDB88320U if value & 1 else 0)
-        CRC[byte] = value
+        CRC[0][byte] = value
+    for behind in range(1, 8):
+        for byte in range(256):
+            value = CRC[behind - 1][byte]
+            CRC[behind][byte] = CRC[0][value & 0xFF] ^ value >> 8
 
 
 prepare_crc()
@@ -1527,9 +1659,23 @@ cdef uint32_t crc32(uint32_t start, Text *text, Py_ssize_t at, Py_ssize_t size) 
     """As `zlib.crc32`."""
     cdef uint32_t value = start ^ 0xFFFFFFFFU
     cdef Py_ssize_t end = within(text, at + size)
+    cdef const uint8_t *part
     at = within(text, at)
+    while at <= end - 8:
+        part = text.bytes + at
+        value = (
+            CRC[7][(value ^ part[0]) & 0xFF]
+            ^ CRC[6][(value >> 8 ^ part[1]) & 0xFF]
+            ^ CRC[5][(value >> 16 ^ part[2]) & 0xFF]
+            ^ CRC[4][value >> 24 ^ part[3]]
+            ^ CRC[3][part[4]]
+            ^ CRC[2][part[5]]
+            ^ CRC[1][part[6]]
+            ^ CRC[0][part[7]]
+        )
+        at += 8
     while at < end:
-        value = CRC[(value ^ text.bytes[at]) & 0xFF] ^ value >> 8
+        value = CRC[0][(value ^ text.bytes[at]) & 0xFF] ^ value >> 8
         at += 1
     return value ^ 0xFFFFFFFFU
 

@@ -7,37 +7,30 @@ Law: the capture passes by once, a block at a time; what stays is the open conne
 compact tables.
 """
 
-import os
+from __future__ import annotations
+
 import re
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
-from threading import Thread
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from analyzer import workers
 from analyzer.ahead import ahead
 from analyzer.baselines.learned import Learned
 from analyzer.baselines.prior import Prior, fitted, neighbourhoods
-from analyzer.baselines.saved import from_json
 from analyzer.capture import files
 from analyzer.capture.frames import BLOCK, Capture, Frames
 from analyzer.correlate import clocks, vantages
 from analyzer.correlate.forwarded import forwarded
 from analyzer.correlate.frames import file_names
 from analyzer.correlate.view import Tables, Variants, place_of
-from analyzer.diagnosis.held import by_sockets
 from analyzer.diagnosis.where import locate
 from analyzer.errors import InputError
 from analyzer.explain.incidents import Incident, incidents
-from analyzer.explain.model import Overview, Story, Summary
+from analyzer.explain.overviews import Overview, Summary
 from analyzer.explain.summary import overview, summary
-from analyzer.explain.tell import Scene, tell, window
 from analyzer.extraction import Extraction, Recorder, join
 from analyzer.features.echoes import renumbered
 from analyzer.features.endpoints import Endpoint, Route
@@ -49,39 +42,30 @@ from analyzer.http.ordinary import Glance, OrdinaryReader
 from analyzer.intervals import MASK
 from analyzer.judging import judge
 from analyzer.limits import changed as changed_limits
-from analyzer.limits import use as use_limits
-from analyzer.matching.learning import learn
-from analyzer.openapi.contradictions import contradictions
-from analyzer.openapi.model import Document
 from analyzer.packets.decode import Decoder, Found
 from analyzer.packets.headers import INTERFACE
 from analyzer.packets.segments import Segments
 from analyzer.report.result import Basis, Report, Source
-from analyzer.second_pass import (
-    Copied,
-    Copier,
-    Every,
-    Excerpts,
-    Exchanged,
-    Limits,
-    Message,
-    Place,
-    Reread,
-    Wanted,
-    Watch,
-    wanted,
-)
-from analyzer.sockets import Snapshot
 from analyzer.stopping import Pace
 from analyzer.tables import MOST_REFUSALS
 from analyzer.tcp.blocks import Arranged, Rows, arrange, share
 from analyzer.tcp.halves import Halves
 from analyzer.tcp.streams import Tracker
 
+# What an ordinary scan does not need is imported where it is used: a small capture is read sooner
+# than that would take.
+if TYPE_CHECKING:
+    from analyzer.explain.model import Story
+    from analyzer.explain.tell import Scene
+    from analyzer.openapi.model import Document
+    from analyzer.second_pass.copying import Copied
+    from analyzer.second_pass.every import Exchanged
+    from analyzer.second_pass.model import Limits, Message, Place, Reread, Wanted
+    from analyzer.sockets import Snapshot
+
 Progress = Callable[[int], None]
 T = TypeVar("T")
 
-PROCESSES = get_context("spawn")
 _NUMBERED = re.compile(rf"(^| ){INTERFACE}[0-9]+$")
 MOST_BASELINE, MOST_DOCUMENT = 1 << 30, 32 << 20  # bytes of a file
 WORTH_SHARING = 64 << 20  # bytes; smaller captures are read sooner than a process has started
@@ -144,10 +128,13 @@ def extract(
     """
     if jobs == 1 or files.STANDARD_INPUT in paths:
         return extract_share(paths, 0, 1, block, progress, spool, pace)
-    pace = pace or Pace()
-    pace.share(PROCESSES)
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    pace, context = pace or Pace(), workers.processes()
+    pace.share(context)
     with ProcessPoolExecutor(
-        jobs - 1, mp_context=PROCESSES, initializer=prepare, initargs=(pace, changed_limits())
+        jobs - 1, mp_context=context, initializer=workers.prepare, initargs=(pace, changed_limits())
     ) as pool:
         others = [pool.submit(_extract_part, paths, part, jobs, block) for part in range(1, jobs)]
         try:
@@ -167,33 +154,8 @@ def extract(
         return join(parts), captures, interfaces
 
 
-_pace: Pace | None = None  # of this process, where it is one of several
-
-
-def prepare(pace: Pace | None, changed: dict[str, int]) -> None:
-    """Prepare a process: it ends when the one that started it says so, or is no more, not on a
-    signal to all.
-    """
-    global _pace
-    Thread(target=_end_with_parent, name="watch", daemon=True).start()
-    _pace = pace
-    use_limits(changed)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it ends, however that comes to pass."""
-    parent = parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    # Nobody is left to tell. What is in the middle of something, or waits for a lock that was held
-    # when the other one was killed, is not asked.
-    os._exit(1)
-
-
 def _extract_part(paths: list[str], part: int, parts: int, block: int) -> Extracted:
-    return extract_share(paths, part, parts, block, pace=_pace)
+    return extract_share(paths, part, parts, block, pace=workers.pace)
 
 
 def extract_share(
@@ -293,6 +255,9 @@ def look(
     """
     if not connections or (spool is not None and spool.lost):
         return {}
+    from analyzer.second_pass.look import Watch
+    from analyzer.second_pass.model import Limits
+
     watch = Watch(connections, limits or Limits())
     seen_at = {w.interface for w in connections}
     for frames, link_types, found, rows in _again(captures, interfaces, seen_at, block, spool):
@@ -315,6 +280,9 @@ def read(
     """
     if not places or (spool is not None and spool.lost):
         return {}
+    from analyzer.second_pass.excerpts import Excerpts
+    from analyzer.second_pass.model import Limits
+
     excerpts = Excerpts(places, (limits or Limits()).bytes)
     for _, _, _, rows in _again(captures, interfaces, set(places.values()), block, spool):
         excerpts.block(rows)
@@ -337,6 +305,8 @@ def copy(
     """
     if not connections or (spool is not None and spool.lost):
         return {}
+    from analyzer.second_pass.copying import Copier
+
     copier = Copier(connections, most)
     seen_at = {w.interface for w in connections}
     for frames, _, found, rows in _again(captures, interfaces, seen_at, block, spool):
@@ -357,6 +327,8 @@ def every(
     """Hand all messages of connections (rows of CONNECTIONS) to `take`; otherwise as `look`."""
     if not len(connections) or (spool is not None and spool.lost):
         return
+    from analyzer.second_pass.every import Every
+
     first = connections["first_capture"].astype(np.int64) << 32 | connections["first_frame"]
     numbers = dict(zip(first.tolist(), connections["connection"].tolist(), strict=True))
     handed = Every(numbers, take)
@@ -506,6 +478,8 @@ def known_from(baselines: Sequence[str], documents: Sequence[str]) -> Known | No
     """
     if not baselines and not documents:
         return None
+    from analyzer.baselines.saved import from_json
+
     learned = [from_json(files.whole(path, MOST_BASELINE), path) for path in baselines]
     stated = []
     for path in documents:
@@ -535,6 +509,8 @@ class Examination:
 
     def learned(self) -> Learned:
         """What is usual in the captures, for other captures to be judged with."""
+        from analyzer.matching.learning import learn
+
         return learn(self.report.tables, self.report.judgement, self.look, self.read)
 
     def incidents(self) -> list[Incident]:
@@ -551,6 +527,8 @@ class Examination:
 
     def scenes(self, chosen: Sequence[Incident]) -> list[Scene]:
         """All that there is to tell incidents by, after one more look at their connections."""
+        from analyzer.explain.tell import Scene, window
+
         report = self.report
         windows: Windows = {}
         for incident in chosen:
@@ -576,6 +554,8 @@ class Examination:
         show_secrets: bool = False,
     ) -> list[Story]:
         """What happened in incidents, after one more look at the captures for all of them."""
+        from analyzer.explain.tell import tell
+
         return [
             tell(scene, show_bodies=show_bodies, show_secrets=show_secrets)
             for scene in self.scenes(chosen)
@@ -583,6 +563,8 @@ class Examination:
 
     def copy(self, numbers: Sequence[int], most: int) -> dict[int, list[Copied]]:
         """The frames of connections, as `pipeline.copy` has them."""
+        from analyzer.second_pass.look import wanted
+
         tables = self.report.tables
         chosen = {w.number: w for w in wanted(tables.connections, tables.addresses, numbers)}
         connections = [chosen[number] for number in dict.fromkeys(numbers)]
@@ -669,6 +651,10 @@ def examine(
     def closer(windows: Windows) -> dict[int, Reread]:
         if any(capture.partial for capture in captures):
             return {}  # somebody is waiting for the end
+        if not windows:
+            return {}
+        from analyzer.second_pass.look import wanted
+
         chosen = []
         for one in wanted(tables.connections, tables.addresses, windows):
             # The captures have times by their own clocks, judging has the reference clock's.
@@ -683,10 +669,16 @@ def examine(
         return read(captures, interfaces, places, spool=spool)
 
     judgement = locate(tables, judge(tables, closer, alone, prior))
-    judgement.findings = by_sockets(judgement.findings, sockets, tables.frame)
+    if sockets:
+        from analyzer.diagnosis.held import by_sockets
+
+        judgement.findings = by_sockets(judgement.findings, sockets, tables.frame)
     extraction.anomalies.count("odd-limit", tables.left_out)
     report = Report(captures, extraction.anomalies, judgement, tables, in_brief)
+    report.declined = extraction.declined
     if known is not None:
+        from analyzer.openapi.contradictions import contradictions
+
         report.basis = known.basis(prior)
         judgement.notices += contradictions(
             tables, known.documents, judgement, report.basis.stated, closer, alone

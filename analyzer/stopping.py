@@ -5,10 +5,14 @@ behind the same block. None begins a block behind the goal, and the goal is neve
 that one of them has begun.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from multiprocessing.context import BaseContext
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multiprocessing.context import BaseContext
 
 _NEVER = 1 << 62
 

@@ -7,10 +7,10 @@ and never a Python object.
 
 import struct
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -241,6 +241,49 @@ def _packed(data: bytes) -> bytes:
     return bytes(memoryview(zstandard.ZstdCompressor(level=1).compress(data)))
 
 
+class Texts(Sequence[bytes]):
+    """The texts beside the rows of a chunk; unpacked when the first one is asked for.
+
+    Most of those who go through a table want none of them.
+    """
+
+    def __init__(self, packed: bytes, length: int, chosen: Array | None = None) -> None:
+        self._packed = packed
+        self._length = length if chosen is None else len(chosen)
+        self._chosen = chosen
+        self._texts: list[bytes] | None = None
+
+    def of(self, rows: Array) -> "Texts":
+        """Those of some of the rows."""
+        chosen = rows if self._chosen is None else self._chosen[rows]
+        return Texts(self._packed, self._length, chosen)
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, at: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[bytes]: ...
+
+    def __getitem__(self, at: int | slice) -> bytes | Sequence[bytes]:
+        return self._unpacked()[at]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._unpacked())
+
+    def _unpacked(self) -> list[bytes]:
+        if self._texts is None:
+            if not self._packed:
+                self._texts = [b""] * self._length
+            else:
+                texts = zstandard.ZstdDecompressor().decompress(self._packed).split(b"\n")
+                chosen = self._chosen
+                self._texts = texts if chosen is None else [texts[n] for n in chosen.tolist()]
+        return self._texts
+
+
 class Store:
     """A long table, kept as compressed columns; append packed rows, iterate over chunks.
 
@@ -248,6 +291,7 @@ class Store:
     """
 
     ROWS = 16_384
+    SHOWN = 16 << 20  # bytes of rows that stay unpacked; judging goes through them a score of times
 
     def __init__(self, columns: tuple[Column, ...], *, text: bool = False) -> None:
         self.dtype = dtype_of(columns)
@@ -256,6 +300,8 @@ class Store:
         self._sealed: list[tuple[int, bytes, bytes]] = []
         self._numbers: dict[str, Array] = {}
         self._changes: dict[int, dict[str, int]] = {}  # of rows: what is to be added, by column
+        self._shown: dict[int, Array] = {}  # chunks by their numbers, unpacked
+        self._room = self.SHOWN
         self._limit = self.ROWS * self.dtype.itemsize
         self.length = 0
 
@@ -271,10 +317,11 @@ class Store:
 
     def change(self, row: int, column: str, bits: int) -> None:
         """Set further bits in a column of a row that has been added."""
+        self._hide()
         changes = self._changes.setdefault(row, {})
         changes[column] = changes.get(column, 0) | bits
 
-    def append_many(self, rows: Array, texts: list[bytes]) -> None:
+    def append_many(self, rows: Array, texts: Sequence[bytes]) -> None:
         """Add many rows at once; `rows` has the table's dtype."""
         if not len(rows):
             return
@@ -292,7 +339,7 @@ class Store:
             texts, self._text = self._text, []
         self._keep(rows, texts)
 
-    def _keep(self, rows: Array, texts: list[bytes]) -> None:
+    def _keep(self, rows: Array, texts: Sequence[bytes]) -> None:
         # Column by column: equal and slowly changing values then lie side by side.
         columns = b"".join(np.ascontiguousarray(rows[n]).tobytes() for n in self.dtype.names or ())
         text = _packed(b"\n".join(texts)) if self._text is not None else b""
@@ -300,29 +347,48 @@ class Store:
 
     def renumber(self, column: str, numbers: Array) -> None:
         """From here on show `numbers[n]` wherever `n` was put into a column."""
+        self._hide()
         self._numbers[column] = numbers
 
-    def chunks(self) -> Iterator[tuple[Array, list[bytes]]]:
-        """The rows in the order they came, a chunk at a time, with the text beside them."""
+    def _hide(self) -> None:
+        """Unpacked rows are not what they were: forget them."""
+        self._shown.clear()
+        self._room = self.SHOWN
+
+    def chunks(self) -> Iterator[tuple[Array, Texts]]:
+        """The rows in the order they came, a chunk at a time, with the text beside them.
+
+        The arrays are shown to others too, and cannot be changed.
+        """
         if self._rows:
             self._seal()
-        unpack = zstandard.ZstdDecompressor().decompress
         changed = sorted(self._changes)
         begin = 0
-        for length, columns, text in self._sealed:
-            rows = np.empty(length, dtype=self.dtype)
-            raw, at = unpack(columns), 0
-            for name in self.dtype.names or ():
-                kind = self.dtype[name]
-                rows[name] = np.frombuffer(raw, kind, length, at)
-                at += length * kind.itemsize
-            for row in changed[bisect_left(changed, begin) : bisect_left(changed, begin + length)]:
-                for name, bits in self._changes[row].items():
-                    rows[name][row - begin] |= bits
+        for number, (length, columns, text) in enumerate(self._sealed):
+            rows = self._shown.get(number)
+            if rows is None:
+                these = slice(bisect_left(changed, begin), bisect_left(changed, begin + length))
+                rows = self._unpacked(length, columns, begin, changed[these])
+                rows.flags.writeable = False
+                if rows.nbytes <= self._room:
+                    self._room -= rows.nbytes
+                    self._shown[number] = rows
             begin += length
-            for name, numbers in self._numbers.items():
-                rows[name] = numbers[rows[name]]
-            yield rows, unpack(text).split(b"\n") if text else [b""] * length
+            yield rows, Texts(text, length)
+
+    def _unpacked(self, length: int, columns: bytes, begin: int, changed: list[int]) -> Array:
+        rows = np.empty(length, dtype=self.dtype)
+        raw, at = zstandard.ZstdDecompressor().decompress(columns), 0
+        for name in self.dtype.names or ():
+            kind = self.dtype[name]
+            rows[name] = np.frombuffer(raw, kind, length, at)
+            at += length * kind.itemsize
+        for row in changed:
+            for name, bits in self._changes[row].items():
+                rows[name][row - begin] |= bits
+        for name, numbers in self._numbers.items():
+            rows[name] = numbers[rows[name]]
+        return rows
 
     def rows(self) -> Array:
         """The whole table; for short tables, or where a person asked for all of it."""

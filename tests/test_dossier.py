@@ -15,7 +15,7 @@ from analyzer.capture import files
 from analyzer.capture.frames import Capture
 from analyzer.errors import InputError
 from analyzer.report.evidence import Interface, Packet, pcapng
-from analyzer.second_pass import merged
+from analyzer.second_pass.copying import merged
 from tests.builder import (
     COOKED2,
     RAW,

@@ -1,6 +1,7 @@
 """The compiled kernels: what they say is what the general functions say, or they decline."""
 
 import base64
+import io
 import random
 import struct
 import zlib
@@ -14,15 +15,17 @@ from hypothesis import strategies as st
 
 from analyzer import compiled
 from analyzer.anomalies import Anomalies
-from analyzer.bulk import PARAMETER_NAMES, PARAMETER_TABLE
-from analyzer.capture import pcap
-from analyzer.capture.frames import LONGEST_FRAME
-from analyzer.features import echoes, markup, operations
+from analyzer.bulk import MARK_TABLE, MARKS, PARAMETER_NAMES, PARAMETER_TABLE
+from analyzer.capture import pcap, pcapng
+from analyzer.capture.frames import LONGEST_FRAME, Capture
+from analyzer.features import demanded, echoes, markup, operations
 from analyzer.features.endpoints import Routes
+from tests.builder import Pcapng
 
 kernels = pytest.importorskip("analyzer.kernels", reason="built without a compiler")
 
 
+MARKS_OF = (*operations.MARKS, demanded.RPC)
 MARKUP = markup.Skeletons().pages, markup.Skeletons().documents
 
 
@@ -47,6 +50,82 @@ def test_records_are_found_either_way(lengths: list[int], order: str, cut: int) 
         patch.setattr(compiled, "kernels", None)
         plain, *plain_ends = pcap.record_offsets(data, order)
     assert (fast.tolist(), ends) == (plain.tolist(), plain_ends)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.sampled_from("eeeeeosicn"), max_size=12),
+    st.sampled_from("<>"),
+    st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 255)), max_size=2),
+    st.integers(0, 60),
+    st.integers(60, 700),
+)
+def test_packets_of_pcapng_are_found_either_way(
+    blocks: list[str], order: str, damage: list[tuple[int, int]], cut: int, block: int
+) -> None:
+    file = Pcapng(order).interface()
+    add = {
+        "e": lambda n: file.enhanced(bytes([n] * n), ticks=n, interface=n % 2),
+        "o": lambda n: file.obsolete(bytes(n)),
+        "s": lambda n: file.simple(bytes(n)),
+        "i": lambda n: file.interface(),
+        "c": lambda n: file.enhanced(b"abc", comments=[b"said"]),
+        "n": lambda n: file.section(order).interface(),
+    }
+    for number, kind in enumerate(blocks):
+        add[kind](number)
+    data = bytearray(file.data[: len(file.data) - cut])
+    for at, value in damage:
+        if at < len(data):
+            data[at] = value
+    if data[:4] != pcapng.MAGIC:
+        return
+
+    def read() -> list[object]:
+        capture = Capture("c")
+        found = [
+            (frames.offset.tolist(), frames.time.tolist(), frames.interface.tolist())
+            for frames in pcapng.read(io.BytesIO(bytes(data)), capture, block)
+        ]
+        return [found, dict(capture.anomalies), len(capture.interfaces)]
+
+    fast = read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "kernels", None)
+        assert read() == fast
+
+
+# --- segments, marks and sums ---------------------------------------------------------------
+
+
+def test_messages_are_put_together_behind_the_data() -> None:
+    data, payload, sizes = b"0123456789", ints(8, 0, 3, 5), ints(2, 1, 2, 3)
+    joined = kernels.joined(data, ints(0, 2), ints(1, 3), payload, sizes, 8)
+    assert joined == data + b"890" + b"34567"
+    # What does not fit the data or the room is left out, never read.
+    wrong = kernels.joined(data, ints(0), ints(1), ints(9, 0), ints(5, 1), 6)
+    assert wrong == data + bytes(6)
+    assert kernels.joined(data, ints(0), ints(0), ints(0), ints(9), 2) == data + bytes(2)
+
+
+@given(st.lists(st.sampled_from([*MARKS_OF, b'"', b"que", b'ry"', b" ", b'"met']), max_size=12))
+def test_marks_are_found_as_in_python(parts: list[bytes]) -> None:
+    text = b"".join(parts)
+    data = b'"query"' + text + b'"method"'
+    start, end, out = ints(7), ints(7 + len(text)), np.zeros(1, np.uint8)
+    kernels.marks_in(data, start, end, MARKS, MARK_TABLE, out)
+    wanted = 0
+    for mark, (*_, kind, _) in zip(MARKS_OF, MARK_TABLE.tolist(), strict=True):
+        wanted |= kind if mark in text else 0
+    assert out[0] == wanted
+
+
+@given(st.binary(max_size=64), st.integers(0, 64), st.integers(0, 64))
+def test_sums_are_those_of_zlib(data: bytes, start: int, end: int) -> None:
+    out = np.zeros(1, np.uint32)
+    start, end = min(start, len(data)), min(end, len(data))
+    kernels.checksums(data, ints(start), ints(end), out)
+    assert out[0] == zlib.adler32(data[start:end])
 
 
 # --- targets --------------------------------------------------------------------------------

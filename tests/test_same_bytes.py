@@ -26,6 +26,8 @@ from analyzer.extraction import join
 from analyzer.features.echoes import Rule
 from analyzer.findings.model import Kind
 from analyzer.report import files
+from analyzer.report.escape import as_json as as_json_text
+from analyzer.report.result import as_dict
 from tests.builder import (
     MILLISECOND,
     SECOND,
@@ -109,7 +111,9 @@ def outputs(path: Path) -> tuple[bytes, bytes, bytes]:
         return str(problem).encode(), b"", b""
     table = io.BytesIO()
     files.write_exchanges(report, "e.csv", table)
-    return files.json_text(report), files.csv_text(report), table.getvalue()
+    # How it was read differs, and nothing else.
+    told = {name: part for name, part in as_dict(report).items() if name != "reading"}
+    return as_json_text(told), files.csv_text(report), table.getvalue()
 
 
 @pytest.mark.parametrize("path", chosen(), ids=lambda path: f"{path.parent.name}/{path.name}")
@@ -190,9 +194,11 @@ def test_a_place_that_comes_late_is_learned(
         )
         assert done.exit_code == 1, done.output
         written.append(out.read_bytes())
-    found = json.loads(written[0])["findings"]
-    assert [one["kind"] for one in found] == ["misdelivered"] * 2
-    assert written[0] == written[1]
+    one, two = (json.loads(text) for text in written)
+    assert [finding["kind"] for finding in one["findings"]] == ["misdelivered"] * 2
+    if not kernels:  # the second process has them all the same
+        assert one.pop("reading") != two.pop("reading")
+    assert one == two
 
 
 @pytest.mark.parametrize("name", WAYS)

@@ -10,7 +10,7 @@ Values are compared by their sketches (`features.sketch`), so a place is one of 
 Source: the m- and u-probabilities of Fellegi and Sunter (1969); issue 11.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from zlib import crc32
@@ -239,7 +239,7 @@ def _asked(length: int, whole: int, target: bytes) -> int:
     return whole if length else crc32(target)
 
 
-def _columns(tables: Tables, rows: Array, targets: list[bytes]) -> tuple[Ints, _Given]:
+def _columns(tables: Tables, rows: Array, targets: Sequence[bytes]) -> tuple[Ints, _Given]:
     usable = (
         (rows["outcome"] == Outcome.ANSWERED)
         & (rows["status"] < ERROR)

@@ -27,7 +27,7 @@ from analyzer.features.echoes import MOST_VALUES, Rule
 from analyzer.features.endpoints import Endpoint
 from analyzer.features.shapes import UNKNOWN_FORM, Form, text
 from analyzer.secrets import is_secret
-from analyzer.tables import Array, Flag
+from analyzer.tables import Array, Flag, Texts
 
 # What a baseline has at most. Of more, those are kept that come first by a hash of their names.
 MOST_SERVICES = 256
@@ -304,13 +304,13 @@ class _Without(Tables):
             out.left_aside += int(np.isin(frame_ids(rows, "request"), out.apart).sum())
         return out
 
-    def judged(self) -> Iterator[tuple[Array, list[bytes]]]:
+    def judged(self) -> Iterator[tuple[Array, Texts]]:
         """The exchanges that count."""
         for rows, targets in Tables.judged(self):
             gone = np.isin(frame_ids(rows, "request"), self.apart) & (rows["request_frame"] > 0)
             if gone.any():
                 at = np.flatnonzero(~gone)
-                rows, targets = rows[at], [targets[i] for i in at.tolist()]
+                rows, targets = rows[at], targets.of(at)
             yield rows, targets
 
 

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from analyzer import compiled
 from analyzer.capture.frames import LONGEST_FRAME, Capture, Frames, Interface, Ints
 
 MAGIC = b"\x0a\x0d\x0d\x0a"
@@ -111,11 +112,38 @@ def _open_section(data: bytes, at: int) -> _Section | None:
     return None
 
 
-def _blocks(
-    data: bytes, at: int, section: _Section, capture: Capture
-) -> tuple[list[tuple[int, int, int]], int, str]:
+class _Packets:
+    """Packet blocks in their order: singly, or many at once."""
+
+    def __init__(self) -> None:
+        self._parts: list[Ints] = []
+        self._singly: list[tuple[int, int, int]] = []
+
+    def append(self, at: int, kind: int, described: int) -> None:
+        self._singly.append((at, kind, described))
+
+    def add(self, offsets: Ints, described: int) -> None:
+        """Enhanced packet blocks at these offsets."""
+        self._close()
+        rows = np.empty((len(offsets), 3), dtype=np.int64)
+        rows[:, 0], rows[:, 1], rows[:, 2] = offsets, _ENHANCED, described
+        self._parts.append(rows)
+
+    def table(self) -> Ints:
+        """All of them, shape (n, 3)."""
+        self._close()
+        return np.concatenate([np.empty((0, 3), dtype=np.int64), *self._parts])
+
+    def _close(self) -> None:
+        if self._singly:
+            self._parts.append(np.array(self._singly, dtype=np.int64))
+            self._singly = []
+
+
+def _blocks(data: bytes, at: int, section: _Section, capture: Capture) -> tuple[Ints, int, str]:
     """Packet blocks (offset, type, interfaces so far) from `at` on, where reading stopped, and why.
 
+    Shape (n, 3).
     Why is "more" (the data ends), "section" (another section begins) or "invalid".
     """
     # Blocks are whole multiples of four bytes, and `data` begins with one: all is aligned.
@@ -123,21 +151,29 @@ def _blocks(
     if (section.order == "<") != (sys.byteorder == "little"):
         words = words.byteswap()
     view = memoryview(words.data)
-    packets: list[tuple[int, int, int]] = []
+    packets = _Packets()
     described = len(section.interfaces)
     end = len(data)
     begun = False
     while at + 12 <= end:
+        if compiled.kernels is not None and view[at >> 2] == _ENHANCED:
+            # Most files are nearly all of these.
+            big = section.order == ">"
+            offsets, at = compiled.kernels.packet_blocks(data, at, big, _LONGEST_BLOCK)
+            packets.add(offsets, described)
+            if len(offsets):
+                begun = True
+                continue
         index = at >> 2
         kind, length = view[index], view[index + 1]
         if kind == _SECTION and begun:
-            return packets, at, "section"
+            return packets.table(), at, "section"
         if length < 12 or length & 3 or length > _LONGEST_BLOCK:
-            return packets, at, "invalid"
+            return packets.table(), at, "invalid"
         if at + length > end:
             break
         if view[index + (length >> 2) - 1] != length:
-            return packets, at, "invalid"
+            return packets.table(), at, "invalid"
         if kind == _SECTION:
             for code, value in _options(data[at : at + length], 24, section.order):
                 if code == _COMMENT:
@@ -145,19 +181,19 @@ def _blocks(
         begun = True
         if kind in (_ENHANCED, _PACKET):
             if length < 32 or view[index + 5] > length - 32:
-                return packets, at, "invalid"
-            packets.append((at, kind, described))
+                return packets.table(), at, "invalid"
+            packets.append(at, kind, described)
         elif kind == _SIMPLE:
             if length < 16 or not section.interfaces:
-                return packets, at, "invalid"
-            packets.append((at, kind, described))
+                return packets.table(), at, "invalid"
+            packets.append(at, kind, described)
         elif kind == _INTERFACE and length >= 20:
             _add_interface(data[at : at + length], section, capture)
             described = len(section.interfaces)
         elif kind == _STATISTICS and length >= 24:
             _add_statistics(data[at : at + length], section, capture)
         at += length
-    return packets, at, "more"
+    return packets.table(), at, "more"
 
 
 def _options(block: bytes, at: int, order: str) -> Iterator[tuple[int, bytes]]:
@@ -244,12 +280,11 @@ def _add_comments(
 
 def _frames(
     data: bytes,
-    packets: list[tuple[int, int, int]],
+    table: Ints,
     section: _Section,
     capture: Capture,
     number: int,
 ) -> Frames:
-    table: Ints = np.array(packets, dtype=np.int64)
     at, kind, described = table.T
     # A simple packet block may be shorter than the 28 bytes looked at here.
     spare = np.frombuffer(data + bytes(32) if len(data) - int(at[-1]) < 32 else data, np.uint8)

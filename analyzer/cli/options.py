@@ -9,8 +9,8 @@ PATH = click.Path(allow_dash=True, readable=False)
 JOBS = click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    default=lambda: os.cpu_count() or 1,
-    show_default="the processors",
+    default=lambda: -(-(os.cpu_count() or 1) // 2),  # each has two threads at work
+    show_default="half of the processors",
     help="Processes to read large captures with.",
 )
 LIMIT = click.option(

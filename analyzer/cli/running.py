@@ -40,6 +40,10 @@ def run(work: Callable[["Pace"], "Report | None"], *, found: int = FOUND) -> NoR
 
     `found` is the status where there are findings.
     """
+    import gc
+
+    # Nothing built here has cycles that matter, and looking for some takes a tenth of the time.
+    gc.disable()
     from analyzer.stopping import Pace, Stopped
 
     pace = Pace()
@@ -81,6 +85,7 @@ def run(work: Callable[["Pace"], "Report | None"], *, found: int = FOUND) -> NoR
             # Our bug. Python's own status for it is 1, which here would mean a finding.
             traceback.print_exc()
         status = NOT_DONE
+    gc.freeze()  # the interpreter looks for cycles at its end, too
     sys.exit(status)
 
 
@@ -120,12 +125,12 @@ def check(
     from analyzer import limits
 
     limits.use(limits.parsed(limit))
-    from analyzer import dossier, pipeline
+    from analyzer import facts, pipeline
     from analyzer.report.outputs import check
 
     try:
         inputs = pipeline.inputs(list(captures)) if captures else []
-        inputs += dossier.beside(inputs)
+        inputs += facts.beside(inputs)
     except InputError:
         inputs = list(captures)  # what is the matter with them is told when they are to be read
     check(outputs, inputs, beside)
@@ -167,13 +172,9 @@ def read_marks(report: "Report", captures: tuple[str, ...], named: str | None) -
 def examine(
     captures: list[str], jobs: int, pace: "Pace", known: "Known | None" = None
 ) -> "Examination":
-    import gc
+    from analyzer import facts, pipeline
 
-    from analyzer import dossier, pipeline
-
-    sockets = dossier.sockets_in(dossier.beside(pipeline.inputs(captures)))
-    # Nothing built here has cycles that matter, and looking for some takes a tenth of the time.
-    gc.disable()
+    sockets = facts.sockets_in(facts.beside(pipeline.inputs(captures)))
     with _progress(captures) as advance:
         return pipeline.examine(
             captures, progress=advance, jobs=jobs, pace=pace, known=known, sockets=sockets

@@ -31,7 +31,7 @@ class Shown:
 
 
 def show(shown: Shown) -> None:
-    from analyzer.report import terminal, verdict
+    from analyzer.report import verdict
     from analyzer.report.layout import UNWRAPPED, Out
 
     examination, report = shown.examination, shown.examination.report
@@ -40,10 +40,14 @@ def show(shown: Shown) -> None:
     def show(console: "Console") -> None:
         width = UNWRAPPED if unwrapped(console) else min(console.width, verdict.WIDEST)
         verdict.show(report, overview, shown.commands, Out(console, width), full=shown.full)
+        if not (shown.full or shown.endpoints):
+            return
+        from analyzer.report import terminal  # here, because it is slow to import
+
         if shown.full:
             console.print()
             terminal.details(report, console)
-        elif shown.endpoints:
+        else:
             console.print()
             terminal.endpoints(report, console)
 

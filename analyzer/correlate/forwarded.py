@@ -9,7 +9,7 @@ because it gave up), or gives to another than it was meant for, is nobody's but 
 Both sides are judged all the same: where they differ, something happened in between.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from zlib import crc32
@@ -94,7 +94,7 @@ def code_of(connection: npt.NDArray[np.generic], seq: npt.NDArray[np.generic]) -
 
 
 def forwarded(
-    judged: Iterable[tuple[Array, list[bytes]]],
+    judged: Iterable[tuple[Array, Sequence[bytes]]],
     connections: Array,
     joined: Joined,
     clocks: Clocks,
@@ -137,7 +137,7 @@ class _Asked(NamedTuple):
 
 
 def _columns(
-    rows: Array, targets: list[bytes], connections: Array, joined: Joined, method: Ints
+    rows: Array, targets: Sequence[bytes], connections: Array, joined: Joined, method: Ints
 ) -> _Asked:
     at = np.flatnonzero(rows["request_frame"] > 0)
     rows = rows[at]

@@ -24,7 +24,7 @@ from analyzer.features.echoes import Position, Rules
 from analyzer.features.endpoints import Endpoint
 from analyzer.features.shapes import Form, may_be_json, text
 from analyzer.intervals import MASK, covers
-from analyzer.tables import EXCHANGES, Array, Flag, Outcome, Refusal, Store
+from analyzer.tables import EXCHANGES, Array, Flag, Outcome, Refusal, Store, Texts
 
 _MAPPED = 0xFFFF00000000
 _SURPLUS = int(Flag.SURPLUS)
@@ -189,16 +189,16 @@ class Tables:
     _variant: dict[Position, int] = field(default_factory=dict)
     _families: dict[str, list[int]] = field(default_factory=dict)
 
-    def judged(self) -> Iterator[tuple[Array, list[bytes]]]:
+    def judged(self) -> Iterator[tuple[Array, Texts]]:
         """The exchanges that count, a chunk at a time: each once, however many places saw it."""
         for rows, targets in self.exchanges.chunks():
             chosen = self.joined.judged[rows["connection"]]
             if not chosen.all():
                 at = np.flatnonzero(chosen)
-                rows, targets = rows[at], [targets[i] for i in at.tolist()]
+                rows, targets = rows[at], targets.of(at)
             yield self.clocks.corrected(rows, self._interface(rows)), targets
 
-    def served(self) -> Iterator[tuple[Array, list[bytes]]]:
+    def served(self) -> Iterator[tuple[Array, Texts]]:
         """The exchanges that teach what is usual, a chunk at a time: each once as it was served.
 
         Those that a proxy only handed on are left out.
@@ -207,7 +207,7 @@ class Tables:
             forwarded = self.forwarded.among(rows)
             if forwarded.any():
                 at = np.flatnonzero(~forwarded)
-                rows, targets = rows[at], [targets[i] for i in at.tolist()]
+                rows, targets = rows[at], targets.of(at)
             yield rows, targets
 
     def teaches(self, position: Position) -> bool:

@@ -15,7 +15,7 @@ from analyzer.correlate.model import Request
 from analyzer.correlate.view import Tables
 from analyzer.explain import words
 from analyzer.explain.incidents import Incident, repeated
-from analyzer.explain.model import Group, Overview, Pointer, Summary
+from analyzer.explain.overviews import Group, Overview, Pointer, Summary
 from analyzer.explain.parties import Parties, host
 from analyzer.explain.weights import odds
 from analyzer.explain.words import alike, duration, sentence, strayed

@@ -3,10 +3,16 @@
 Law: the bits are the finding's own (`matching.weights`); nothing is weighed here.
 """
 
-from collections.abc import Iterable, Iterator
+from __future__ import annotations
 
-from analyzer.explain.model import Scale
-from analyzer.findings.model import CERTAIN, SWAP, Finding, Weighed
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from analyzer.findings.model import CERTAIN, SWAP, Finding
+
+if TYPE_CHECKING:
+    from analyzer.explain.model import Scale
+    from analyzer.findings.model import Weighed
 
 LEAST_TOLD = 0.5  # bits of a kind of comparison that is told at all
 
@@ -42,6 +48,8 @@ def scales(findings: Iterable[Finding]) -> Iterator[Scale]:
 
     Several that read alike are told once.
     """
+    from analyzer.explain.model import Scale  # of stories; `odds` is of every scan
+
     told: set[tuple[Weighed, ...] | Scale] = set()
     for finding in findings:
         if not finding.weighed or finding.weighed in told:

@@ -306,21 +306,62 @@ def echoed(token: bytes, text: bytes) -> bool:
     In capitals or small letters, with other leading zeros, without the ending of a file name, with
     other signs between its words, or escaped as URLs, HTML, XML and JSON have it.
     """
-    if repeats(token, text):
+    return repeats(token, text) or _Said(text).otherwise(token)
+
+
+class _Said:
+    """What a response says, where several tokens are looked for: in small letters only once."""
+
+    __slots__ = ("_absent", "_low", "_text")
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._low: bytes | None = None
+        self._absent: set[bytes] = set()  # in small letters: what is nowhere, in any letters
+
+    def repeats(self, token: bytes, likely: bool) -> bool:
+        """Whether the text repeats the token to the letter.
+
+        That is so or not whether it is `likely` or not: one of two ways to find out is shorter.
+        """
+        if not likely and self._is_absent(token.lower()):
+            return False
+        return repeats(token, self._text)
+
+    def otherwise(self, token: bytes) -> bool:
+        """Whether the text, which does not repeat the token to the letter, has it spelled
+        otherwise.
+        """
+        text = self._text
+        if len(text) > _LONGEST_ESCAPED:
+            return False
+        if token.isdigit():
+            digits = token.lstrip(b"0")
+            return digits not in self._absent and _padded(digits, text)
+        token = token.lower()
+        if token.isalnum() and self._is_absent(token):
+            return False  # it has no ending, one word, and nothing to escape
+        text = self._in_small_letters()
+        stem = _ENDING.sub(b"", token)
+        if repeats(token, text) or (len(stem) >= SHORTEST_TOKEN and repeats(stem, text)):
+            return True
+        if _is_written_out(token, text):
+            return True
+        if _UNRESERVED.fullmatch(token):
+            return False
+        return any(repeats(token, reading) for reading in _readings(text))
+
+    def _is_absent(self, token: bytes) -> bool:
+        if token not in self._absent:
+            if token in self._in_small_letters():
+                return False
+            self._absent.add(token)
         return True
-    if len(text) > _LONGEST_ESCAPED:
-        return False
-    if token.isdigit():
-        return _padded(token.lstrip(b"0"), text)
-    token, text = token.lower(), text.lower()
-    stem = _ENDING.sub(b"", token)
-    if repeats(token, text) or (len(stem) >= SHORTEST_TOKEN and repeats(stem, text)):
-        return True
-    if _is_written_out(token, text):
-        return True
-    if _UNRESERVED.fullmatch(token):
-        return False
-    return any(repeats(token, reading) for reading in _readings(text))
+
+    def _in_small_letters(self) -> bytes:
+        if self._low is None:
+            self._low = self._text.lower()
+        return self._low
 
 
 @lru_cache
@@ -489,6 +530,7 @@ class Echoes:
         if known.closed:
             return
         sampled = in_sample(position[1], position[2])
+        said = _Said(body)
         for place, value in islice(found, MOST_TOKENS):
             if not SHORTEST_TOKEN <= len(value) <= LONGEST_TOKEN:
                 continue
@@ -499,11 +541,12 @@ class Echoes:
             rule.value(value_hash(value))
             if rule.missed > MOST_MISSES and not sampled:
                 continue
-            repeated = repeats(value, body) or repeats(value, head)
+            likely = 2 * rule.missed < rule.asked
+            repeated = said.repeats(value, likely) or repeats(value, head)
             if sampled:
                 rule.tried += 1
                 rule.found += repeated
-            if not repeated and not rule.dead and not echoed(value, body):
+            if not repeated and not rule.dead and not said.otherwise(value):
                 rule.miss([position], 1)
                 if rule.dead:
                     self._watched.give_up(known.rows[place])

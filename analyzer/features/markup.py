@@ -33,6 +33,8 @@ _FEWEST_IDS = 3  # ids of siblings that are otherwise alike: these are data
 _TAG = re.compile(
     rb"<(/?)([A-Za-z_\x80-\xff][^\s/>]*+)((?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')|=)*+)(>?)"
 )
+_QUOTED = re.compile(rb"=\s*+(?:\"[^\"]*+\"|'[^']*+')")
+_OPENS = re.compile(rb"=\s*+[\"']")
 _ATTRIBUTE = re.compile(rb"([^\s=/\"']++)(?:\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++)))?")
 # What is no tag, and how it ends.
 _START = re.compile(rb"<[A-Za-z_/!?\x80-\xff]")
@@ -89,6 +91,11 @@ class _Tree:
         return node
 
 
+# Tags met, to the letter: whether it ends an element, its name and attributes, and of a start tag
+# the name in small letters.
+_KNOWN_TAGS: dict[bytes, tuple[bool, bytes, bytes, bytes]] = {}
+
+
 def _tags(text: bytes, raw: frozenset[bytes]) -> Iterator[tuple[bool, bytes, bytes, int, int]]:
     """The tags: whether it ends an element, its name, its attributes, where it begins and ends.
 
@@ -97,7 +104,17 @@ def _tags(text: bytes, raw: frozenset[bytes]) -> Iterator[tuple[bool, bytes, byt
     lower = text.lower() if raw else text
     at, read = 0, 0
     while read < _MOST_TAGS:
-        start = _START.search(text, at)
+        begin = text.find(b"<", at)
+        if begin < 0:
+            return
+        until = text.find(b">", begin) + 1
+        known = _KNOWN_TAGS.get(text[begin:until]) if until <= begin + _SHORT else None
+        if known is not None and not (raw and known[3] in raw):
+            read += 1
+            at = until
+            yield known[0], known[1], known[2], begin, at
+            continue
+        start = _START.search(text, begin)
         if start is None:
             return
         read += 1
@@ -115,13 +132,18 @@ def _tags(text: bytes, raw: frozenset[bytes]) -> Iterator[tuple[bool, bytes, byt
         if not match[4]:
             return  # the end of the document within a tag
         at = match.end()
-        yield bool(match[1]), match[2], match[3], begin, at
-        if raw and not match[1]:
-            name = match[2].lower()
-            if name in raw:
-                at = lower.find(b"</" + name, at)
-                if at < 0:
-                    return
+        ends, name = bool(match[1]), match[2].lower()
+        yield ends, match[2], match[3], begin, at
+        if raw and not ends and name in raw:
+            at = lower.find(b"</" + name, at)
+            if at < 0:
+                return
+        elif at == until <= begin + _SHORT and not _OPENS.search(_QUOTED.sub(b".", match[0])):
+            # The first `>` ends it, and no quotation mark is left that one behind it might close:
+            # so it is read the same wherever it stands.
+            if len(_KNOWN_TAGS) >= _MEMORY:
+                _KNOWN_TAGS.clear()
+            _KNOWN_TAGS[match[0]] = ends, match[2], match[3], b"" if ends else name
 
 
 class _Open:
@@ -263,6 +285,11 @@ def _told(name: bytes, text: bytes) -> _Told:
     )
 
 
+@lru_cache(_MEMORY)
+def _ended(name: bytes) -> str:
+    return _text(name).lower()
+
+
 def html_shape(body: bytes) -> Shape:
     """The skeleton of a page: `{html: {title: text, "main#orders": {"th=Total": column}}}`.
 
@@ -275,7 +302,7 @@ def html_shape(body: bytes) -> Shape:
     page = _Page(body)
     for ends, name, attributes, _, end in _tags(body, _RAW):
         if ends:
-            page.end(_text(name).lower())
+            page.end(_ended(name))
         else:
             # What repeats is short.
             read = _told if len(attributes) <= _SHORT else _told.__wrapped__

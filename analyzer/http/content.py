@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from functools import lru_cache
 
 import zstandard
 
@@ -12,7 +13,7 @@ LONGEST_REQUEST_BODY = 16_384  # bytes of a request's body that are kept to look
 
 def decoded(body: bytes, codings: str) -> bytes | None:
     """`body` without its content codings (the field's value); None: undecodable or too long."""
-    for coding in reversed([c.strip() for c in codings.split(",") if c.strip()]):
+    for coding in _codings(codings):
         try:
             out = _decode(body, coding)
         except (zlib.error, zstandard.ZstdError, ValueError):
@@ -21,6 +22,12 @@ def decoded(body: bytes, codings: str) -> bytes | None:
             return None
         body = out
     return body
+
+
+@lru_cache(256)
+def _codings(codings: str) -> tuple[str, ...]:
+    """The codings of a field's value, the last one first: that one is undone first."""
+    return tuple(reversed([c.strip() for c in codings.split(",") if c.strip()]))
 
 
 def request_text(body: bytes, codings: str) -> bytes:

@@ -83,6 +83,7 @@ class Glance:
     asked: Ints
     answered: Ints
     templates: list[Template] = field(default_factory=list)
+    declined: dict[str, int] = field(default_factory=dict)  # how many pairs, by reason
 
     @classmethod
     def of(cls, count: int) -> "Glance":
@@ -112,13 +113,18 @@ class OrdinaryReader:
         rows = np.flatnonzero(pair)
         if compiled.kernels is None or not len(rows):
             return out
+        pairs = len(rows)
         asked = self._requests.read(data, start[rows], end[rows], out.templates)
         whole = asked.length >= 0
+        out.declined["request-head"] = asked.unknown
         rows, asked = rows[whole], asked.of(whole)
         replies = answer[rows]
         answered = self._responses.read(data, start[replies], end[replies], out.templates)
         whole = answered.length >= 0
+        out.declined["response-head"] = answered.unknown
         rows, asked, answered = rows[whole], asked.of(whole), answered.of(whole)
+        heads = sum(out.declined.values())
+        out.declined["length"] = pairs - heads - len(rows)
         out.ordinary[rows] = True
         out.asked[rows], out.request_length[rows] = asked.template, asked.length
         out.target[rows], out.target_end[rows] = asked.target, asked.target_end
@@ -140,6 +146,11 @@ class _Read:
     length: Ints
     target: Ints
     target_end: Ints
+
+    @property
+    def unknown(self) -> int:
+        """How many heads are not ordinary."""
+        return int(np.count_nonzero(self.template < 0))
 
     def of(self, chosen: Mask) -> "_Read":
         """Some of them."""

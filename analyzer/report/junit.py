@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from analyzer.explain.model import Summary
+from analyzer.explain.overviews import Summary
 from analyzer.report import remarks
 from analyzer.report.escape import rfc3339, visible, well_formed
 from analyzer.report.result import Report

@@ -10,7 +10,7 @@ from pathlib import PurePath
 
 from analyzer.anomalies import LACKING, SENTENCES
 from analyzer.baselines.prior import Fit
-from analyzer.explain.model import Group, Summary
+from analyzer.explain.overviews import Group, Summary
 from analyzer.limits import value
 from analyzer.report.clocks import compared
 from analyzer.report.counts import counted, every_anomaly, time_span, unread_frames

@@ -5,14 +5,15 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from analyzer import limits
+from analyzer import compiled, limits
 from analyzer.anomalies import FATES, Anomalies
 from analyzer.baselines.prior import Fit
 from analyzer.capture.frames import Capture
 from analyzer.correlate.frames import Frame
 from analyzer.correlate.model import Request, Response
 from analyzer.correlate.view import Tables
-from analyzer.explain.model import Overview
+from analyzer.declined import Declined
+from analyzer.explain.overviews import Overview
 from analyzer.findings.model import Cause, Fact, Finding, Judgement, Kind, Seen, Weighed
 from analyzer.report.comments import comments
 from analyzer.report.coverage import Coverage, coverage
@@ -74,6 +75,7 @@ class Report:
     verified: Verified | None = None
     basis: Basis | None = None
     marks: Marks = field(default_factory=dict)  # what people said of incidents
+    declined: Declined = field(default_factory=Declined)  # what was read exchange by exchange
 
     @property
     def partial(self) -> bool:
@@ -185,6 +187,17 @@ def as_dict(report: Report) -> dict[str, Any]:
         "undecided": [{"request": _timed(one.request), "why": one.why} for one in judged.undecided],
         "unjudged": [asdict(one) for one in report.coverage.unjudged],
         **({} if report.basis is None else {"basis": _basis(report.basis)}),
+        "reading": _reading(report),
+    }
+
+
+def _reading(report: Report) -> dict[str, Any]:
+    exchanges, here = report.tables.exchanges.length, compiled.kernels is not None
+    return {
+        "kernels": here,
+        "exchanges": exchanges,
+        "singly": exchanges - report.declined.taken,
+        "declined": report.declined.of(exchanges, compiled=here),
     }
 
 

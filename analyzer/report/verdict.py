@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from analyzer.anomalies import LACKING
-from analyzer.explain.model import Group, Overview, Summary
+from analyzer.explain.overviews import Group, Overview, Summary
 from analyzer.findings.model import Notice
 from analyzer.limits import LIMITS
 from analyzer.report import remarks

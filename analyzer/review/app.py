@@ -24,7 +24,8 @@ from textual.widgets import Footer, Input, OptionList, Static
 
 from analyzer.errors import InputError
 from analyzer.explain.incidents import Incident
-from analyzer.explain.model import Story, Summary
+from analyzer.explain.model import Story
+from analyzer.explain.overviews import Summary
 from analyzer.pipeline import Examination
 from analyzer.report import ladder, marks, remarks
 from analyzer.report.comments import told

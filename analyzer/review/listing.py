@@ -6,7 +6,7 @@ Law: text from packets is made visible here, before it goes to a screen.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from analyzer.explain.model import Summary
+from analyzer.explain.overviews import Summary
 from analyzer.report.escape import rfc3339, visible
 from analyzer.report.opinions import Mark, Marks, Opinion
 

@@ -4,7 +4,7 @@ The first pass keeps tables. What judging, `explain` and the evidence files need
 packet of the connections of an incident, the heads and bodies of their messages) is read here, from
 the same captures, by the same stages, for those connections alone:
 
-    wanted = reread.wanted(tables.connections, tables.addresses, numbers)
+    wanted = look.wanted(tables.connections, tables.addresses, numbers)
     rereads = pipeline.look(captures, interfaces, wanted)       # {number: Reread}
 
 `numbers` are those of CONNECTIONS; each vantage of a connection is one of its own, so pass the
@@ -15,38 +15,5 @@ Law: bounded. Of `limits` a connection gets its share; what exceeds it is left o
 since how a connection began and how it ended tells most, and counted in the `Reread`. Numbers of
 captures, interfaces and connections are those of the first pass. A connection of which no packet is
 found (the captures changed meanwhile, or standard input could not be kept) is not in the result.
+An ordinary scan needs the model alone (`model.py`), so nothing is imported here.
 """
-
-from analyzer.second_pass.copying import Copied, Copier, merged
-from analyzer.second_pass.every import Every, Exchanged
-from analyzer.second_pass.excerpts import Excerpts
-from analyzer.second_pass.look import Watch, wanted
-from analyzer.second_pass.model import (
-    CLIENT,
-    SERVER,
-    Limits,
-    Message,
-    Packet,
-    Place,
-    Reread,
-    Wanted,
-)
-
-__all__ = [
-    "CLIENT",
-    "SERVER",
-    "Copied",
-    "Copier",
-    "Every",
-    "Excerpts",
-    "Exchanged",
-    "Limits",
-    "Message",
-    "Packet",
-    "Place",
-    "Reread",
-    "Wanted",
-    "Watch",
-    "merged",
-    "wanted",
-]  # fmt: skip

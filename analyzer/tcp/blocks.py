@@ -59,7 +59,6 @@ _MIX = np.array(
     dtype=np.uint64,
 )
 _HTTP = int.from_bytes(b"HTTP", "big")
-LONGEST_TOGETHER = 1 << 16  # bytes of a message in several segments that is put together
 
 
 def _codes(key: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
@@ -98,11 +97,15 @@ def _distance(a: Ints, b: Ints) -> Ints:
     return ((b - a + HALF) & MASK) - HALF
 
 
-def _redundant(columns: dict[str, Ints], group: Ints) -> Mask:
-    """Pure acks that say nothing new, and nothing that their sender does not say again.
+def _redundant(columns: dict[str, Ints], group: Ints) -> tuple[Mask, Mask]:
+    """Pure acks that say nothing new; those of them that say nothing which is not said again.
+
+    Returns the latter, which are redundant, and the rest of the former.
 
     Nothing new: no more than the segment before them on the connection says or ends with. Said
-    again: by the sender's next segment that is more than an ack, with no SYN or RST between.
+    again: by the sender's next segment that is more than an ack, with no SYN or RST between; or by
+    its next ack, with no FIN between either, after which a connection may be over. If that one is
+    left out too, what says it again says no less.
     """
     flags, wire, side, ack = (columns[name] for name in ("flags", "wire", "side", "ack"))
     plain = flags & PLAIN_MASK == ACK
@@ -112,17 +115,39 @@ def _redundant(columns: dict[str, Ints], group: Ints) -> Mask:
     last = np.maximum(before, 0)
     said = np.where(side == side[last], ack[last], columns["seq"][last] + wire[last])
     old = (before >= 0) & (group[last] == group) & plain[last] & (_distance(said, ack) <= 0)
-    own = np.where(side == 0, _following(~pure & (side == 0)), _following(~pure & (side == 1)))
-    disruption = _following(flags & (SYN | RST) != 0)
-    following = np.minimum(own, len(flags) - 1)
-    again = (
-        (own < disruption)
-        & (group[following] == group)
-        & (flags[following] & ACK != 0)
-        & (_distance(ack, ack[following]) >= 0)
+    again = np.zeros(len(flags), dtype=np.bool_)
+    for says, behind, ends in ((~pure, 0, SYN | RST), (pure, 1, SYN | RST | FIN)):
+        disruption = _following(flags & ends != 0)
+        ours, theirs = (_following(says & (side == of), behind) for of in (0, 1))
+        own = np.where(side == 0, ours, theirs)
+        following = np.minimum(own, len(flags) - 1)
+        again |= (
+            (own < disruption)
+            & (group[following] == group)
+            & (flags[following] & ACK != 0)
+            & (_distance(ack, ack[following]) >= 0)
+        )
+    early = pure & old
+    return early & again, early & ~again
+
+
+def _acks_behind(columns: dict[str, Ints], group: Ints, early: Mask) -> Ints:
+    """The rows in an order that has each of the acks `early` behind the message it stands in.
+
+    What such an ack says is true there as well, and is said of bytes that came before both.
+    """
+    others = np.flatnonzero(~early)
+    first, last, _ = _messages(
+        {name: column[others] for name, column in columns.items()}, group[others]
     )
-    redundant: Mask = pure & old & again
-    return redundant
+    end = np.repeat(others[last], last - first + 1)  # of the message, for each of the others
+    acks = np.flatnonzero(early)
+    before = np.searchsorted(others, acks) - 1
+    place = 2 * np.arange(len(group))
+    inside = before >= 0
+    place[acks[inside]] = np.maximum(place[acks[inside]], 2 * end[before[inside]] + 1)
+    order: Ints = np.argsort(place, kind="stable")
+    return order
 
 
 def _covered(rows: Ints, last: Ints, count: int) -> Mask:
@@ -137,10 +162,14 @@ def _covered(rows: Ints, last: Ints, count: int) -> Mask:
     return covered
 
 
-def _following(chosen: Mask) -> Ints:
-    """For each row the index of the first chosen one from it on; the number of rows if none."""
+def _following(chosen: Mask, behind: int = 0) -> Ints:
+    """For each row the index of the first chosen one so many rows behind it or later.
+
+    The number of rows if there is none.
+    """
     index = np.where(chosen, np.arange(len(chosen)), len(chosen))
-    following: Ints = np.minimum.accumulate(index[::-1])[::-1]
+    following = np.full(len(chosen), len(chosen), dtype=np.int64)
+    following[: len(chosen) - behind] = np.minimum.accumulate(index[::-1])[::-1][behind:]
     return following
 
 
@@ -176,7 +205,7 @@ def _together(data: bytes, columns: dict[str, Ints], group: Ints) -> tuple[bytes
     first, last, size = _messages(columns, group)
     final = np.arange(len(group))
     text, bytes_of = columns["payload"].copy(), columns["wire"].copy()
-    several = (last > first) & (size <= min(LONGEST_TOGETHER, limits.BODY))
+    several = (last > first) & (size <= limits.BODY)
     # Only what is of an exchange: another side's message before or behind it.
     side, side_group = columns["side"][first], group[first]
     near = np.zeros(len(first), dtype=np.bool_)
@@ -184,17 +213,15 @@ def _together(data: bytes, columns: dict[str, Ints], group: Ints) -> tuple[bytes
     near[1:] |= turns
     near[:-1] |= turns
     several &= near
-    parts, at = [data], len(data)
-    payload, wire = columns["payload"], columns["wire"]
-    chosen = np.flatnonzero(several)
-    for begin, end, length in zip(
-        first[chosen].tolist(), last[chosen].tolist(), size[chosen].tolist(), strict=True
-    ):
-        offsets, sizes = payload[begin : end + 1].tolist(), wire[begin : end + 1].tolist()
-        parts += [data[a : a + b] for a, b in zip(offsets, sizes, strict=True)]
-        final[begin], text[begin], bytes_of[begin] = end, at, length
-        at += length
-    return (b"".join(parts) if len(parts) > 1 else data), final, text, bytes_of
+    first, last, size = first[several], last[several], size[several]
+    if compiled.kernels is None or not len(first):
+        return data, final, text, bytes_of  # without the kernels nothing is ordinary
+    ends = len(data) + np.cumsum(size)
+    final[first], text[first], bytes_of[first] = last, ends - size, size
+    data = compiled.kernels.joined(
+        data, first, last, columns["payload"], columns["wire"], int(size.sum())
+    )
+    return data, final, text, bytes_of
 
 
 def _pairs(
@@ -287,9 +314,13 @@ def arrange(rows: Rows) -> Arranged:
     last_times = (
         columns["time"][np.append(starts[1:], len(order)) - 1].tolist() if len(order) else []
     )
-    kept = ~_redundant(columns, group)
-    columns = {name: column[kept] for name, column in columns.items()}
-    group = group[kept]
+    redundant, early = _redundant(columns, group)
+    chosen = np.flatnonzero(~redundant)
+    columns = {name: column[chosen] for name, column in columns.items()}
+    group, early = group[chosen], early[chosen]
+    if early.any():
+        chosen = _acks_behind(columns, group, early)
+        columns = {name: column[chosen] for name, column in columns.items()}
     data, final, text, size = _together(rows.data, columns, group)
     return Arranged(
         data=data,

@@ -33,6 +33,7 @@ from analyzer.tcp.blocks import (
     Arranged,
     Brief,
     Gone,
+    Ints,
     Mask,
     Run,
     Values,
@@ -576,11 +577,11 @@ class Tracker:
         self,
         block: Arranged,
         ordinary: Mask | None = None,
-        take_brief: Callable[[Brief, int], None] | None = None,
+        take_brief: Callable[[Brief, Ints], None] | None = None,
     ) -> Brief:
         """All segments of a block; `ordinary` marks the rows of requests of ordinary exchanges.
 
-        With `take_brief` brief connections are given to it, by their number in the block, instead
+        With `take_brief` brief connections are given to it, by their numbers in the block, instead
         of to sinks. Returns what is known of them.
         """
         if ordinary is None:
@@ -592,20 +593,17 @@ class Tracker:
         else:
             known = np.array([name in self._connections for name in names], np.bool_)
         brief = brief_connections(block, ordinary, known)
-        gone = brief.gone(block)
+        if take_brief is not None and brief.brief.any():
+            take_brief(brief, np.flatnonzero(brief.brief))
+            self._add_gone([(names[n], gone) for n, gone in brief.gone(block).items()])
         steps = walk(block, ordinary, brief.brief)
         bounds = steps.bounds
-        for number, last_time in enumerate(block.last_times):
+        for number in np.flatnonzero(~brief.brief).tolist():
             name = names[number]
-            if number in gone and take_brief is not None:
-                take_brief(brief, number)
-                self._add(name, gone[number])
-                self._ended.append((gone[number].last_time, name, gone[number]))
-                continue
             key = block.keys[number]
             connection = self._walk(name, key, block, steps, bounds[number], bounds[number + 1])
             if connection is not None and not connection.over:
-                connection.last_time = last_time
+                connection.last_time = block.last_times[number]
         if block.last_times:
             self._forget(max(block.last_times))
         return brief
@@ -812,6 +810,16 @@ class Tracker:
             self._evict()
         self._connections[name] = connection
         self.begun.append(connection.first_frame)
+
+    def _add_gone(self, every: list[tuple[bytes, Gone]]) -> None:
+        """Connections that have begun and ended."""
+        if len(self._connections) + len(every) <= limits.CONNECTIONS:
+            self._connections.update(every)
+            self.begun.extend(gone.first_frame for _, gone in every)
+        else:
+            for name, gone in every:
+                self._add(name, gone)
+        self._ended.extend((gone.last_time, name, gone) for name, gone in every)
 
     def _end(self, name: bytes, connection: Connection) -> None:
         """Another connection takes over the name."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analyzer import dossier, pipeline
+from analyzer import dossier, facts, pipeline
 from analyzer.baselines import saved
 from analyzer.baselines.learned import Learned
 from analyzer.baselines.pace import Pace
@@ -214,7 +214,7 @@ def keep(
         Kept(
             one.incident,
             one.path,
-            dossier.beside([one.path])[0],
+            facts.beside([one.path])[0],
             bool(one.found),
             _suspect(examination, found[one.incident]),
         )

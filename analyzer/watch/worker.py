@@ -15,10 +15,10 @@ from multiprocessing.process import BaseProcess
 
 from analyzer.errors import InputError
 from analyzer.limits import changed as changed_limits
-from analyzer.pipeline import PROCESSES, prepare
 from analyzer.sockets import Snapshot
 from analyzer.watch import judging
 from analyzer.watch.judging import Asked, Kept, Learnt, Round
+from analyzer.workers import prepare, processes
 
 MOST_TASKS = 500  # for one process: whatever it gathers ends with it
 LONGEST = 300.0  # seconds that a task may take
@@ -139,8 +139,9 @@ class Worker:
         assert not self.busy
         if self._process is None or not self._left or not self._process.is_alive():
             self.end()
-            self._tasks, theirs = PROCESSES.Pipe()
-            process = PROCESSES.Process(
+            context = processes()
+            self._tasks, theirs = context.Pipe()
+            process = context.Process(
                 target=_serve, args=(theirs, changed_limits()), name="judge", daemon=True
             )
             process.start()

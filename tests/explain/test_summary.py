@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from analyzer import pipeline
-from analyzer.explain.model import Summary
+from analyzer.explain.overviews import Summary
 from analyzer.explain.summary import summary
 from analyzer.findings.model import Confidence, Kind
 from tests.builder import (

@@ -211,3 +211,40 @@ def test_places_have_different_ranks() -> None:
               "header:a-id", "basic:user"]  # fmt: skip
     assert len({rank(place) for place in places}) == len({parts(p) for p in places}) == len(places)
     assert max(map(rank, places)) < rank("query:k2024") < 1 << 62
+
+
+TOKENS = st.sampled_from(
+    [b"users", b"Users", b"0042", b"42", b"a-field-1", b"report.pdf", b"A/B", b"x1", b"caf\xc3\xa9"]
+)
+WORDS = st.sampled_from(
+    [b"users", b"USERS", b"user", b"42", b"00042", b"a field #1", b"report", b"a%2Fb", b"x1y", b" ",
+     b"&amp;", b"caf\\u00e9", b"CAF\xc3\xa9", b","]
+)  # fmt: skip
+
+
+def _otherwise(token: bytes, text: bytes) -> bool:
+    """The same, with nothing remembered and no step left out."""
+    if token.isdigit():
+        return module._padded(token.lstrip(b"0"), text)
+    token, text = token.lower(), text.lower()
+    stem = module._ENDING.sub(b"", token)
+    escapes = not module._UNRESERVED.fullmatch(token)
+    readings = (text, *(module._readings(text) if escapes else ()))
+    return (
+        any(module.repeats(token, reading) for reading in readings)
+        or module.repeats(stem, text)
+        or module._is_written_out(token, text)
+    )
+
+
+@given(st.lists(TOKENS, min_size=1, max_size=5), st.lists(WORDS, max_size=6), st.booleans())
+def test_what_was_looked_for_before_makes_no_difference(
+    tokens: list[bytes], words: list[bytes], likely: bool
+) -> None:
+    text = b"".join(words)
+    said = module._Said(text)
+    for token in tokens:
+        repeated = said.repeats(token, likely)
+        assert repeated == module.repeats(token, text)
+        if not repeated:
+            assert said.otherwise(token) == _otherwise(token, text)

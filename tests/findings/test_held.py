@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer import dossier, pipeline
+from analyzer import dossier, facts, pipeline
 from analyzer.errors import InputError
 from analyzer.findings.model import Finding
 from analyzer.sockets import Holder, Listener, Snapshot, Socket, Standing
@@ -111,14 +111,14 @@ def test_evidence_keeps_it_and_whoever_reads_that_is_told(tmp_path: Path) -> Non
     examination = pipeline.examine([str(path)], sockets=[snapshot])
     (written,) = dossier.write(examination, str(tmp_path / "kept"), force=False)
     assert written.found
-    facts = dossier.beside([written.path])
-    assert dossier.sockets_in(facts) == [snapshot]
-    again = pipeline.examine([written.path], sockets=dossier.sockets_in(facts))
+    beside = facts.beside([written.path])
+    assert facts.sockets_in(beside) == [snapshot]
+    again = pipeline.examine([written.path], sockets=facts.sockets_in(beside))
     assert {f.cause for f in again.report.judgement.findings} == {"server/descriptor"}
-    Path(facts[0]).write_text(json.dumps({"sockets": [{"time": "x"}]}))
+    Path(beside[0]).write_text(json.dumps({"sockets": [{"time": "x"}]}))
     with pytest.raises(InputError, match="not an incident's facts"):
-        dossier.sockets_in(facts)
-    assert dossier.beside([str(path)]) == []
+        facts.sockets_in(beside)
+    assert facts.beside([str(path)]) == []
 
 
 def test_without_sockets_nothing_is_said_of_them(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from analyzer import pipeline
-from analyzer.explain.model import Summary
+from analyzer.explain.overviews import Summary
 from analyzer.report.opinions import Mark, Opinion
 from analyzer.review.listing import UNMARKED, Filter, following, line, listed
 from tests.builder import in_time, pcap

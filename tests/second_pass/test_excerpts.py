@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from analyzer import pipeline, second_pass
+from analyzer import pipeline
 from analyzer.capture.frames import BLOCK
 from analyzer.matching import messages
-from analyzer.second_pass import CLIENT, SERVER, Limits, Message, Place
+from analyzer.second_pass import look
+from analyzer.second_pass.model import CLIENT, SERVER, Limits, Message, Place
 from tests.builder import SECOND, Conversation, pcap, request, response
 from tests.recordings import recording
 
@@ -21,7 +22,7 @@ def both_ways(
     extraction, captures, interfaces = pipeline.extract(paths)
     tables = pipeline._tables(extraction, captures, interfaces)
     numbers = range(len(tables.connections))
-    wanted = second_pass.wanted(tables.connections, tables.addresses, numbers)
+    wanted = look.wanted(tables.connections, tables.addresses, numbers)
     whole: dict[Place, Message] = {}
     places: dict[Place, int] = {}
     for reread in pipeline.look(captures, interfaces, wanted).values():

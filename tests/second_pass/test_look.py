@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from analyzer import pipeline, second_pass
+from analyzer import pipeline
 from analyzer.capture import files
 from analyzer.capture.frames import BLOCK
 from analyzer.errors import InputError
 from analyzer.intervals import advance
-from analyzer.second_pass import CLIENT, SERVER, Limits, Reread
+from analyzer.second_pass.look import wanted as wanted_of
+from analyzer.second_pass.model import CLIENT, SERVER, Limits, Reread
 from tests.builder import (
     COOKED2,
     FIN,
@@ -44,7 +45,7 @@ def looked(
     extraction, captures, interfaces = pipeline.extract([str(p) for p in paths])
     tables = pipeline._tables(extraction, captures, interfaces)
     numbers = range(len(tables.connections))
-    wanted = second_pass.wanted(tables.connections, tables.addresses, numbers, **window)
+    wanted = wanted_of(tables.connections, tables.addresses, numbers, **window)
     found = pipeline.look(captures, interfaces, wanted, limits=limits, block=block)
     return sorted(found.values(), key=lambda c: (c.packets[0].capture, c.packets[0].frame))
 
@@ -244,7 +245,7 @@ def test_standard_input_is_read_twice(tmp_path: Path, monkeypatch: pytest.Monkey
     spool = files.Spool()
     extraction, captures, interfaces = pipeline.extract(["-"], spool=spool)
     tables = pipeline._tables(extraction, captures, interfaces)
-    wanted = second_pass.wanted(tables.connections, tables.addresses, range(5))
+    wanted = wanted_of(tables.connections, tables.addresses, range(5))
     first = pipeline.look(captures, interfaces, wanted, spool=spool)
     again = pipeline.look(captures, interfaces, wanted, spool=spool)
     assert len(first) == 5 and first == again
@@ -258,7 +259,7 @@ def test_standard_input_without_room_for_a_copy(monkeypatch: pytest.MonkeyPatch)
     extraction, captures, interfaces = pipeline.extract(["-"], spool=spool)
     assert extraction.exchanges.length and spool.lost
     tables = pipeline._tables(extraction, captures, interfaces)
-    wanted = second_pass.wanted(tables.connections, tables.addresses, range(5))
+    wanted = wanted_of(tables.connections, tables.addresses, range(5))
     assert pipeline.look(captures, interfaces, wanted, spool=spool) == {}
 
 
@@ -268,7 +269,7 @@ def test_a_capture_that_has_gone(tmp_path: Path) -> None:
     path.write_bytes(pcap(talk.frames))
     extraction, captures, interfaces = pipeline.extract([str(path)])
     tables = pipeline._tables(extraction, captures, interfaces)
-    wanted = second_pass.wanted(tables.connections, tables.addresses, [0])
+    wanted = wanted_of(tables.connections, tables.addresses, [0])
     path.write_bytes(pcap([]))
     assert pipeline.look(captures, interfaces, wanted) == {}
     path.unlink()
@@ -289,9 +290,7 @@ def test_messages_are_the_exchanges_of_the_first_look(scenario: str, vantage: st
     path = recording(scenario, vantage)
     extraction, captures, interfaces = pipeline.extract([str(path)])
     tables = pipeline._tables(extraction, captures, interfaces)
-    wanted = second_pass.wanted(
-        tables.connections, tables.addresses, range(len(tables.connections))
-    )
+    wanted = wanted_of(tables.connections, tables.addresses, range(len(tables.connections)))
     found = pipeline.look(captures, interfaces, wanted)
     assert len(found) == len(tables.connections)
     told = set()

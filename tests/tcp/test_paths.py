@@ -62,14 +62,14 @@ def without_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
 def taken_in_one_step() -> Iterator[list[int]]:
     """How many exchanges are taken in one step, run by run."""
     runs: list[int] = []
-    take = Recorder.take_ordinary
+    flush = Recorder.flush
 
-    def counted(self: Recorder, connection: int, row: int, count: int, *taker: Any) -> int:
-        runs.append(count)
-        return take(self, connection, row, count, *taker)
+    def counted(self: Recorder, *block: Any) -> None:
+        runs.extend(count for *_, count in self._taken)
+        flush(self, *block)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Recorder, "take_ordinary", counted)
+        patch.setattr(Recorder, "flush", counted)
         yield runs
 
 
@@ -225,8 +225,10 @@ def test_bytes_behind_an_ordinary_exchange_are_counted_on_its_row(
 ) -> None:
     talk = Conversation().open()
     for target in ("/a", "/b", "/c"):
-        # Those of /c come when the client has acknowledged the response.
         talk.ask(request(target)).answer(response(b"{}"))
+    # Those of /c come when the client has acknowledged the response, and said more than that: bytes
+    # behind a plain ack are of one message with those before it.
+    talk.send(CLIENT, window=0)
     written(talk, SERVER, [b"No", b" Content"], acks=True)
     path = tmp_path / "c.pcap"
     path.write_bytes(pcap(talk.frames))
@@ -415,3 +417,24 @@ def test_messages_in_segments_are_the_same_both_ways(talks: tuple[Conversation, 
         with pytest.MonkeyPatch.context() as patch:
             without_fast_path(patch)
             assert tables(path) == whole
+
+
+@pytest.mark.parametrize("block", [1 << 24, 4_096])
+@pytest.mark.parametrize("words", [5_800, 6_000])  # of one the last segment is not acknowledged
+def test_an_answer_in_many_segments_is_taken_though_no_request_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, words: int
+) -> None:
+    body = as_json({"words": ["word"] * words})
+    talk = Conversation().open().ask(request("/a"))
+    for at in range(0, len(answered := response(body)), 1_448):
+        talk.send(SERVER, answered[at : at + 1_448])
+        if at // 1_448 % 2:
+            talk.send(CLIENT)
+    path = tmp_path / "c.pcap"
+    path.write_bytes(pcap(talk.frames))
+    with taken_in_one_step() as runs:
+        found = tables(path, block=block)
+    assert runs == ([1] if block > len(body) else [])
+    assert found[1][0]["server_acked"] > len(body) // 2
+    without_fast_path(monkeypatch)
+    assert tables(path) == found

@@ -6,7 +6,8 @@ Text from packets is as it came; `render.py` makes it harmless.
 from dataclasses import dataclass
 
 from analyzer.correlate.frames import Frame
-from analyzer.explain.model import Hint, Look, Summary
+from analyzer.explain.model import Hint, Look
+from analyzer.explain.overviews import Summary
 from analyzer.report.page.ladder import Drawing
 from analyzer.report.page.timeline import Timeline
 

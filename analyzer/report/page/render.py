@@ -15,7 +15,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from analyzer.explain.model import HINTS, Story, Summary
+from analyzer.explain.model import HINTS, Story
+from analyzer.explain.overviews import Summary
 from analyzer.report import remarks
 from analyzer.report.escape import visible, well_formed
 from analyzer.report.page.model import Page

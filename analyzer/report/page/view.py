@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 
 from analyzer.correlate.frames import Frame, listed
-from analyzer.explain.model import Bodies, Story, Summary
+from analyzer.explain.model import Bodies, Story
 from analyzer.explain.model import Exhibit as Message
 from analyzer.explain.model import Scale as Weighed
 from analyzer.explain.model import Step as Recipe
+from analyzer.explain.overviews import Summary
 from analyzer.findings import model
 from analyzer.findings.model import Confidence, Finding, Kind, Verdict
 from analyzer.report import comments, remarks

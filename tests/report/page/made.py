@@ -6,7 +6,8 @@ from pathlib import Path
 
 from analyzer import pipeline
 from analyzer.correlate.frames import Frame
-from analyzer.explain.model import Pointer, Story, Summary
+from analyzer.explain.model import Story
+from analyzer.explain.overviews import Pointer, Summary
 from analyzer.explain.summary import summary
 from analyzer.findings.model import Confidence, Kind
 from analyzer.report.page import view

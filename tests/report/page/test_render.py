@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.explain.model import Summary
+from analyzer.explain.overviews import Summary
 from analyzer.findings.model import Kind
 from analyzer.report.page import view
 from tests.builder import in_time, pcap, request
