@@ -58,6 +58,8 @@ def count(truth: Json, ahead: float, present: Present, reading: Reading) -> Coun
         for row in asked(truth)
         if present.has(row["client"], row["method"], row["target"], seconds(row["time"]) + ahead)
     ]
+    # A timeout's 408 that came unasked is nobody's own answer either, and no swap.
+    swapped = {_key(f["request"]) for f in truth["planted"] if f["kind"] == "misdelivered"}
     shown = _shown(rows, reading.pairs, ahead)
     for row in rows:
         found.exchanges += 1
@@ -70,7 +72,7 @@ def count(truth: Json, ahead: float, present: Present, reading: Reading) -> Coun
             found.told += 1
         else:
             found.silent += 1
-        if pairs and row["own"] is False:
+        if pairs and _key(row) in swapped:
             found.swaps += 1
             found.swaps_told += any(pair.whose for pair in pairs)
     return found

@@ -80,14 +80,18 @@ def test_what_is_not_in_the_capture_is_not_asked_for() -> None:
 
 
 def test_a_swap_in_its_place_is_right_and_told_only_by_who_says_so() -> None:
-    truth = {**TRUTH, "log": [row(ONE, "/a", 1, "aa", own=False)]}
+    log = [row(ONE, "/a", 1, "aa", own=False)]
+    fault = {"kind": "misdelivered", "request": log[0], "owner": row(TWO, "/b", 2, "bb")}
+    truth = {"planted": [fault], "log": log}
+    unasked = {"planted": [{**fault, "kind": "unsolicited", "owner": None}], "log": log}
+    assert "swaps" not in counted(Reading(RIGHT[:1]), unasked)
     plain = counted(Reading(RIGHT[:1]), truth)
     assert (plain["right"], plain["swaps"], plain.get("swaps_told")) == (1, 1, None)
     assert counted(Reading((RIGHT[0]._replace(whose=True),)), truth)["swaps_told"] == 1
 
 
 def test_a_client_that_slipped_on_its_own_connection_is_not_asked_about() -> None:
-    slip = {"request": TRUTH["log"][2], "owner": TRUTH["log"][1]}
+    slip = {"kind": "misdelivered", "request": TRUTH["log"][2], "owner": TRUTH["log"][1]}
     assert counted(Reading(RIGHT), {**TRUTH, "planted": [slip]})["exchanges"] == 2
 
 
