@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from haralyzer import HarParser
 
 from analyzer import archive, pipeline
 from analyzer.report.har import Shown
@@ -77,6 +78,16 @@ def test_it_has_what_the_format_requires_and_whose_the_response_was() -> None:
     owner = told["misdelivered", "owner"]
     assert owner["request"]["url"].endswith("/api/v1/horses/417/vet-report")
     assert owner["response"]["status"] == 0 and owner["response"]["_error"]
+
+
+def test_another_program_reads_of_it_what_the_scan_says() -> None:
+    path = FOLDER / "story-node12" / "bridge.pcap"
+    frame = pipeline.examine([str(path)]).report.exchanges
+    read = HarParser({"log": har(path, Shown(bodies=True))}).pages[0].entries
+    assert [one.request.method for one in read] == list(frame["method"])
+    assert [one.response.status for one in read] == list(frame["status"].fillna(0))
+    began = [one.startTime.timestamp() for one in read]
+    assert began == pytest.approx([t.timestamp() for t in frame["request_time"]], abs=0.001)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ MAKERS = {**traffic.APIS, **services.APIS, **reported.APIS}
 STEP_KEYS = {
     "request", "at", "pause", "timeout", "mark", "headers", "body", "port", "close", "retry",
     "cancel", "raw", "repeat", "idle", "stall",
-    "abandon", "deaf", "fresh", "drip", "burst",
+    "abandon", "deaf", "fresh", "drip", "burst", "busy",
 }  # fmt: skip
 WORKER_KEYS = {"keep", "steps", "copies", "style"}
 

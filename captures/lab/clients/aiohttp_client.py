@@ -65,15 +65,30 @@ class Connector(aiohttp.TCPConnector):  # type: ignore[misc]
         return connection
 
 
-async def work(session: Any, plan: dict[str, Any], worker: dict[str, Any], log: Journal) -> None:
-    """One worker's steps, in order."""
+async def work(
+    session: Any, plan: dict[str, Any], worker: dict[str, Any], log: Journal, last: dict[str, Any]
+) -> None:
+    """One worker's steps, in order; `last` is told the last request of each connection."""
     for step in worker["steps"]:
         await asyncio.sleep(delay(plan, step))
         task = asyncio.ensure_future(exchange(session, plan, step))
         if step.get("cancel"):
             await asyncio.sleep(step["cancel"])
             task.cancel()
-        log.write(await task)
+        row = await task
+        last[row["client"]] = row
+        log.write(row)
+
+
+async def surplus(connector: Any, last: dict[str, Any], log: Journal) -> None:
+    """Answers that lie unread in the pool, as rows of the last request on their connection."""
+    await asyncio.sleep(0.3)  # they may be on their way
+    for kept in connector._conns.values():
+        for protocol, *_ in kept:
+            row = last.get(_address(protocol) or "", {})
+            for (message, payload), _ in list(protocol._buffer) if row else ():
+                read = answered(message.code, await payload.read())
+                log.write(row | read | {"outcome": "surplus"})
 
 
 async def main() -> None:
@@ -86,7 +101,9 @@ async def main() -> None:
     async with aiohttp.ClientSession(
         connector=connector, auto_decompress=False, trace_configs=[trace]
     ) as session:
-        await asyncio.gather(*(work(session, plan, one, log) for one in plan["workers"]))
+        last: dict[str, Any] = {}
+        await asyncio.gather(*(work(session, plan, one, log, last) for one in plan["workers"]))
+        await surplus(connector, last, log)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """The warehouse, the clinic or the ledger behind uvicorn, as a bare ASGI application.
 
 Faults: `stale-close` closes the number of the chosen request's own connection behind the event
-loop's back; `silent` never answers; `context` keeps "the current request" in one module variable;
-those of `mixups`.
+loop's back; `cancelled-connect` gives up a connection of its own that is just being made, by
+uvloop's `create_connection(sock=...)`, and drops the socket some time later; `silent` never
+answers; `context` keeps "the current request" in one module variable; those of `mixups`.
 """
 
 # mypy: disable-error-code="import-not-found"
 import asyncio
+import gc
 import os
 import socket
 import subprocess
@@ -30,6 +32,7 @@ HANDLE = {
 FAULT: dict[str, Any] = CONFIG.get("fault") or {}
 LOG = Log()
 CURRENT: dict[str, Request] = {}
+TASKS: set[asyncio.Task[None]] = set()  # a task that nobody holds may be collected
 
 
 def stale_close(peer: tuple[str, int]) -> None:
@@ -50,6 +53,28 @@ def stale_close(peer: tuple[str, int]) -> None:
             os.close(number)
             LOG.write(fault="stale-close", descriptor=number, at=time.time())
             return
+
+
+async def cancelled_connect() -> None:
+    """Give up on a connection that is just being made, and drop its socket `after` ms.
+
+    uvloop until 0.22.1 has closed the descriptor by then and does not tell the socket, which closes
+    the number once more when it is collected (uvloop#738).
+    """
+    loop = asyncio.get_running_loop()
+    own = socket.socket()
+    own.setblocking(False)
+    await loop.sock_connect(own, ("127.0.0.1", CONFIG["port"]))
+    number = own.fileno()
+    making = loop.create_task(loop.create_connection(asyncio.Protocol, sock=own))
+    await asyncio.sleep(0)
+    making.cancel()
+    await asyncio.wait([making])
+    await asyncio.sleep(FAULT["after"] / 1000)
+    still = own.fileno() == number
+    del own, making
+    gc.collect()
+    LOG.write(fault="cancelled-connect", descriptor=number, closed_again=still, at=time.time())
 
 
 async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -77,6 +102,8 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         asyncio.get_running_loop().call_later(
             FAULT["after"] / 1000, stale_close, tuple(scope["client"])
         )
+    if chosen and FAULT["name"] == "cancelled-connect":
+        TASKS.add(asyncio.create_task(cancelled_connect()))
     if chosen and FAULT["name"] == "context":
         CURRENT["request"] = request
     if chosen and FAULT["name"] == "silent":

@@ -1,0 +1,1 @@
+"""Other readers of captures, and ours, held against what the lab's own clients logged."""
