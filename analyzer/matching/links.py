@@ -20,6 +20,7 @@ from analyzer.matching.weights import (
     LATER,
     NUMBERS,
     SURPLUS,
+    TOKEN,
     Comparison,
     Weigher,
 )
@@ -115,8 +116,11 @@ class Links:
 
     def _tells(self, weigher: Weigher, request: Row, response: Row) -> bool:
         """Whether both were given the same, or one what the other names: else nothing is shared."""
-        alike = said(self.tables, request) == said(self.tables, response)
-        return alike or bool(weigher.weight(request, response).hits)
+        if said(self.tables, request) == said(self.tables, response):
+            return True
+        weight = weigher.weight(request, response)
+        named = sum(one.bits for one in weight.comparisons if one.name == TOKEN)
+        return bool(weight.hits) and named > 0
 
     def link(self, weigher: Weigher, request: Row, response: Row, kind: str) -> Link:
         """One link with its weight."""
