@@ -32,6 +32,7 @@ from analyzer.correlate.forwarded import forwarded
 from analyzer.correlate.frames import file_names
 from analyzer.correlate.view import Tables, Variants, place_of
 from analyzer.diagnosis.held import by_sockets
+from analyzer.diagnosis.logged import beside
 from analyzer.diagnosis.where import locate
 from analyzer.errors import InputError
 from analyzer.explain.incidents import Incident, incidents
@@ -50,6 +51,7 @@ from analyzer.intervals import MASK
 from analyzer.judging import judge
 from analyzer.limits import changed as changed_limits
 from analyzer.limits import use as use_limits
+from analyzer.logs.model import Log
 from analyzer.matching.learning import learn
 from analyzer.openapi.contradictions import contradictions
 from analyzer.openapi.model import Document
@@ -646,11 +648,12 @@ def examine(
     pace: Pace | None = None,
     known: Known | None = None,
     sockets: Sequence[Snapshot] = (),
+    logs: Sequence[Log] = (),
 ) -> Examination:
     """What `scan` does, and its report with the means to look again.
 
     `known` is what was known of the traffic before, `sockets` what the kernel told of the
-    connections while they were open.
+    connections while they were open, `logs` what the programs said.
     """
     found = files.expand(paths)
     if files.size_of(found) < WORTH_SHARING:
@@ -686,6 +689,8 @@ def examine(
     judgement.findings = by_sockets(judgement.findings, sockets, tables.frame)
     extraction.anomalies.count("odd-limit", tables.left_out)
     report = Report(captures, extraction.anomalies, judgement, tables, in_brief)
+    if logs:
+        judgement.findings, report.logs = beside(judgement.findings, logs, tables)
     if known is not None:
         report.basis = known.basis(prior)
         judgement.notices += contradictions(

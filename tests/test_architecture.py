@@ -20,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {"pipeline", "report", "errors"},
     "__main__": {"cli"},
     "cli": {"pipeline", "report", "explain", "dossier", "archive", "review", "__init__", "errors",
-            "stopping", "verification", "baselines", "openapi", "watch"},
+            "stopping", "verification", "baselines", "openapi", "watch", "logs"},
     # composes the pipeline, stories and files
     "dossier": {
         "pipeline", "capture", "second_pass", "explain", "findings", "report", "__init__", "errors",
@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
         "ahead", "capture", "packets", "tcp.blocks", "tcp.halves", "tcp.streams", "extraction",
         "http", "features.echoes", "features.endpoints", "features.shapes", "features.templates",
         "correlate", "baselines", "findings", "matching", "diagnosis", "judging", "openapi",
-        "report", "second_pass", "explain", "stopping", "sockets",
+        "report", "second_pass", "explain", "stopping", "sockets", "logs",
     },
     # compose http and features over the bytes of streams: each message, whole blocks
     "extraction": {
@@ -98,8 +98,10 @@ ALLOWED: dict[str, set[str]] = {
     },
     "diagnosis": {
         "correlate", "baselines", "second_pass", "findings", "matching", "features.echoes",
-        "sockets",
+        "sockets", "logs",
     },
+    # logs of programs, held against the tables
+    "logs": {"correlate", "capture"},
     # composes the three of them
     "judging": {
         "correlate", "baselines", "findings", "matching", "diagnosis", "features.shapes",
@@ -113,6 +115,7 @@ ALLOWED: dict[str, set[str]] = {
     "explain": {"capture", "second_pass", "correlate", "baselines", "findings", "secrets"},
     "report": {
         "capture", "second_pass", "correlate", "baselines", "findings", "explain", "secrets",
+        "logs",
     },
     # beside the wire; composes all of it
     "watch": {"pipeline", "dossier", "capture", "correlate", "baselines", "findings", "matching",
