@@ -21,7 +21,6 @@ from analyzer.logs.joining import JoinedLog, join
 from analyzer.logs.model import Log, LogRow, Side
 from analyzer.logs.wired import Wired, acknowledged, exchanges
 
-
 _WORDS = re.compile(r"[A-Za-z_]+(?: [A-Za-z_]+){0,3}")
 
 
@@ -204,8 +203,8 @@ def beside_findings(
             what = f"{one.method} {one.target}"
             if row.status and one.status and row.status != one.status:
                 sentence = (
-                    f"the {log.log.side}'s log has {row.status} for {what} ({_line(log, row)}), the "
-                    f"wire {one.status} (frame {frames[1]})"
+                    f"the {log.log.side}'s log has {row.status} for {what} ({_line(log, row)}), "
+                    f"the wire {one.status} (frame {frames[1]})"
                 )
                 out.append(
                     Told(Contradiction.OTHER_STATUS, log.log.path, (row.line,), frames, sentence)

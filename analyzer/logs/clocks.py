@@ -8,7 +8,8 @@ begins.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from analyzer.logs.model import LogRow, Moment, Side
 
@@ -52,16 +53,8 @@ class Clock:
 
     stretches: tuple[Stretch, ...] = ()
     zone: int | None = None
-
-    @property
-    def low(self) -> int:
-        """The least that it may be ahead at any time, in ns, the zone included."""
-        return min((s.low for s in self.stretches), default=-INFINITE) + (self.zone or 0)
-
-    @property
-    def high(self) -> int:
-        """The most."""
-        return max((s.high for s in self.stretches), default=INFINITE) + (self.zone or 0)
+    low: int = -INFINITE  # the least that it may be ahead at any time, in ns, the zone included
+    high: int = INFINITE  # the most
 
     def allows(self, bound: Bound) -> bool:
         """Whether a pair can be one by the clock."""
@@ -93,18 +86,21 @@ def bound(row: LogRow, side: Side, asked: int, came: int, ended: int) -> Bound |
 def settle(bounds: Iterable[Bound], *, zoned: bool) -> Clock:
     """The clock that bounds make; pairs that no other one agrees with are left aside."""
     stretches = list(_stretches(sorted(bounds, key=lambda b: b.time)))
-    most = max((s.pairs for s in stretches), default=0)
+    if not stretches:
+        return Clock()
+    # Between two pairs it may have moved as far as it was ever seen to move.
+    moves = (max(b.low - a.high, a.low - b.high) for a, b in pairwise(stretches))
+    moved = max(moves, default=0)
+    low, high = min(s.low for s in stretches) - moved, max(s.high for s in stretches) + moved
+    most = max(s.pairs for s in stretches)
     # One pair alone may be a wrong one, wherever another stretch has more behind it.
-    kept = [s for s in stretches if s.pairs > 1 or most == 1]
-    if zoned or not kept:
-        return Clock(tuple(kept))
+    kept = tuple(s for s in stretches if s.pairs > 1 or most == 1)
     longest = max(kept, key=lambda s: (s.width is not None, s.pairs))
-    if longest.width is None:
-        return Clock(tuple(kept))
-    middle = (longest.low + longest.high) // 2
-    zone = round(middle / QUARTER) * QUARTER
-    moved = (Stretch(s.since, s.until, s.low - zone, s.high - zone, s.pairs) for s in kept)
-    return Clock(tuple(moved), zone)
+    if zoned or longest.width is None:
+        return Clock(kept, None, low, high)
+    zone = round((longest.low + longest.high) / 2 / QUARTER) * QUARTER
+    by_zone = (replace(s, low=s.low - zone, high=s.high - zone) for s in kept)
+    return Clock(tuple(by_zone), zone, low, high)
 
 
 def _stretches(bounds: Sequence[Bound]) -> Iterable[Stretch]:

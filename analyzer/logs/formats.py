@@ -85,12 +85,10 @@ def of_fields(
 ) -> LogRow | None:
     """A row of named values, nested or not."""
 
+    flat = _flat(told)
+
     def get(field: str) -> Any:
-        for name in names.get(field, ()):
-            value = _named(told, name)
-            if value not in (None, "", "-") and not isinstance(value, Mapping | list):
-                return value
-        return None
+        return next((flat[name] for name in names.get(field, ()) if name in flat), None)
 
     method, target = get("method"), get("target")
     if method is None or target is None:
@@ -127,29 +125,25 @@ def of_fields(
         address=address,
         port=port,
         host=str(get("host") or "")[:255],
-        ids=_ids(told),
+        ids=_ids(flat),
         error=error[:200],
     )
 
 
-def _named(told: Mapping[str, Any], name: str) -> Any:
-    """The value of a name, whose dots lead into objects or are its own."""
-    if name in told:
-        return told[name]
-    at, _, rest = name.partition(".")
-    for _ in range(DEEPEST):
-        if not rest:
-            return None
-        inside = told.get(at)
-        if isinstance(inside, Mapping) and (found := _named(inside, rest)) is not None:
-            return found
-        more, _, rest = rest.partition(".")
-        at = f"{at}.{more}"
-    return None
+def _flat(told: Mapping[str, Any], depth: int = 0, at: str = "") -> dict[str, Any]:
+    """The values by their names, with dots for objects within objects; what says nothing is not."""
+    found: dict[str, Any] = {}
+    for name, value in told.items():
+        if isinstance(value, Mapping):
+            if depth < DEEPEST:
+                found |= _flat(value, depth + 1, f"{at}{name}.")
+        elif value not in (None, "", "-") and not isinstance(value, list):
+            found[f"{at}{name}"] = value
+    return found
 
 
 def _ids(told: Mapping[str, Any]) -> tuple[str, ...]:
-    found = (_named(told, name) for name in IDS)
+    found = (told.get(name) for name in IDS)
     return tuple(dict.fromkeys(str(one)[:200] for one in found if isinstance(one, str | int)))[
         :MOST_IDS
     ]

@@ -8,6 +8,7 @@ What fits in two ways is ambiguous and stays so.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from analyzer.logs.clocks import Bound, Clock, bound, settle
 from analyzer.logs.model import Log, LogRow
@@ -144,6 +145,8 @@ def _match(
             there = sorted(there, key=lambda m: exchanges[m].asked)
             made.update(zip(some, there, strict=True))
             continue
+        if len(some) == len(there) and _in_order(out, some, there, exchanges, clock, made):
+            continue
         fits = {n: [m for m in there if _may(out, rows[n], exchanges[m], clock)] for n in some}
         many = Counter(m for every in fits.values() for m in every)
         made.update(
@@ -160,3 +163,33 @@ def _match(
 def _may(out: JoinedLog, row: LogRow, one: Wired, clock: Clock) -> bool:
     found = _bound(out.log, row, one)
     return found is None or clock.allows(found)
+
+
+def _in_order(
+    out: JoinedLog,
+    some: Sequence[int],
+    there: Sequence[int],
+    exchanges: Sequence[Wired],
+    clock: Clock,
+    made: Pairs,
+) -> bool:
+    """Join as many rows as exchanges of one key in the order of time, where it can be but one.
+
+    That is where between an exchange and the next is more time than the clock may be wrong by, the
+    rows have different times, and the clock allows every pair.
+    """
+    rows = [(out.log.rows[n].time, n) for n in some]
+    if len(rows) < 2 or any(time is None for time, _ in rows):
+        return False
+    if len({time for time, _ in rows}) < len(rows):
+        return False
+    some = [n for _, n in sorted(rows, key=lambda one: (one[0] or 0, one[1]))]
+    there = sorted(there, key=lambda m: exchanges[m].asked)
+    for before, after in pairwise(exchanges[m] for m in there):
+        if not before.ended or after.asked - before.ended <= clock.high - clock.low:
+            return False
+    pairs = list(zip(some, there, strict=True))
+    if not all(_may(out, out.log.rows[n], exchanges[m], clock) for n, m in pairs):
+        return False
+    made.update(pairs)
+    return True

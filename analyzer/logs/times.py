@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import NamedTuple
 
 SECOND = 1_000_000_000
-LATEST = 32_503_680_000 * SECOND  # the year 3000: what is beyond is no time
+LATEST = 1 << 62  # the year 2116: what is beyond is no time, and no int64 either
 _UNITS = ((11, SECOND), (14, 1_000_000), (17, 1_000), (20, 1))  # fewer digits, and their unit
 _NUMBER = re.compile(r"(\d{9,19})(?:\.(\d{1,9})\d*)?", re.ASCII)
 # RFC 3339, and what Python's logging writes (a comma, no zone).

@@ -307,8 +307,8 @@ def logs(report: Report) -> Iterator[str]:
         told.append(_clock(one.clock))
         yield f"{PurePath(log.path).name}, a {log.side}'s log ({log.format}): {'; '.join(told)}."
     beside = [one for one in report.logs.contradictions if not one.finding]
-    for one in beside[:MOST_CONTRADICTIONS]:
-        yield f"Log and wire disagree: {one.sentence}."
+    for contradiction in beside[:MOST_CONTRADICTIONS]:
+        yield f"Log and wire disagree: {contradiction.sentence}."
     more = len(beside) - MOST_CONTRADICTIONS
     if more > 0:
         yield f"Log and wire disagree {more:,} times more; --json has all."
