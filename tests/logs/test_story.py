@@ -59,7 +59,10 @@ def test_the_descriptor_is_proved(examined: pipeline.Examination, tmp_path: Path
 
 def test_peers_of_a_proxy_prove_nothing(examined: pipeline.Examination, tmp_path: Path) -> None:
     behind = [
-        {**one, "remoteAddress": "10.9.9.9", "remotePort": 2_000 + n}
+        # But for one, which by chance is that of the connection that hung.
+        one
+        if one["length"] == 122 and "occupancy" in one["url"]
+        else {**one, "remoteAddress": "10.9.9.9", "remotePort": 2_000 + n}
         for n, one in enumerate(server_log(STORY))
     ]
     assert Contradiction.OTHER_PEER not in kinds(examined, behind, tmp_path)
