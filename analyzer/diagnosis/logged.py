@@ -35,8 +35,8 @@ class _Case:
 
     def row_of(self, log: JoinedLog, exchange: str) -> LogRow | None:
         """The row that was joined to an exchange."""
-        at = self.place.get(exchange)
-        return next((log.log.rows[n] for n, m in log.pairs.items() if m == at), None)
+        at = log.row_at.get(self.place.get(exchange, -1))
+        return None if at is None else log.log.rows[at]
 
 
 def beside(
@@ -112,7 +112,7 @@ def _other_peer(case: _Case, finding: Finding, log: JoinedLog) -> Iterator[Told]
     if not (log.knows_ports and finding.kind is Kind.MISDELIVERED and request and owner and came):
         return
     mine = case.place.get(request.exchange)
-    if mine is None or mine in log.pairs.values():
+    if mine is None or mine in log.row_at:
         return  # the log has it, and from where it came
     others = _clients(case, owner) - _clients(case, request)
     fitting = [

@@ -31,6 +31,7 @@ class JoinedLog:
     ambiguous: list[int] = field(default_factory=list)
     absent: list[int] = field(default_factory=list)
     by_port: int = 0
+    row_at: Pairs = field(default_factory=dict)  # the pairs the other way: exchange → row
 
     @property
     def knows_ports(self) -> bool:
@@ -87,6 +88,7 @@ def join(log: Log, exchanges: Sequence[Wired]) -> JoinedLog:
         if len(out.pairs) == before:
             break
     out.clock = _clock(out, exchanges)
+    out.row_at = {m: n for n, m in out.pairs.items()}
     fitting = {(exchanges[n].method, targets[n]) for n in free}
     for n in sorted(set(range(len(rows))) - out.pairs.keys()):
         alone = ports and rows[n].port is not None

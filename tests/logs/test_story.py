@@ -86,6 +86,14 @@ def test_a_log_that_has_the_right_peer_proves_nothing(
     assert Contradiction.OTHER_PEER not in kinds(examined, right, tmp_path)
 
 
+def test_a_third_ones_peer_proves_nothing(examined: pipeline.Examination, tmp_path: Path) -> None:
+    third = [
+        {**one, "remotePort": 1} if one["length"] == 122 and "occupancy" in one["url"] else one
+        for one in server_log(STORY)
+    ]
+    assert Contradiction.OTHER_PEER not in kinds(examined, third, tmp_path)
+
+
 def test_other_bytes_are_not_those_that_went_astray(
     examined: pipeline.Examination, tmp_path: Path
 ) -> None:
