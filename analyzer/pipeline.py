@@ -57,6 +57,7 @@ from analyzer.tcp.streams import Tracker
 if TYPE_CHECKING:
     from analyzer.explain.model import Story
     from analyzer.explain.tell import Scene
+    from analyzer.logs.model import Log
     from analyzer.openapi.model import Document
     from analyzer.second_pass.copying import Copied
     from analyzer.second_pass.every import Exchanged
@@ -628,11 +629,12 @@ def examine(
     pace: Pace | None = None,
     known: Known | None = None,
     sockets: Sequence[Snapshot] = (),
+    logs: Sequence[Log] = (),
 ) -> Examination:
     """What `scan` does, and its report with the means to look again.
 
     `known` is what was known of the traffic before, `sockets` what the kernel told of the
-    connections while they were open.
+    connections while they were open, `logs` what the programs said.
     """
     found = files.expand(paths)
     if files.size_of(found) < WORTH_SHARING:
@@ -676,6 +678,10 @@ def examine(
     extraction.anomalies.count("odd-limit", tables.left_out)
     report = Report(captures, extraction.anomalies, judgement, tables, in_brief)
     report.declined = extraction.declined
+    if logs:
+        from analyzer.diagnosis.logged import beside
+
+        judgement.findings, report.logs = beside(judgement.findings, logs, tables)
     if known is not None:
         from analyzer.openapi.contradictions import contradictions
 

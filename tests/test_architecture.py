@@ -20,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {"pipeline", "report", "errors"},
     "__main__": {"cli"},
     "cli": {"pipeline", "report", "explain", "dossier", "archive", "review", "__init__", "errors",
-            "stopping", "verification", "baselines", "openapi", "watch", "facts"},
+            "stopping", "verification", "baselines", "openapi", "watch", "facts", "logs"},
     # composes the pipeline, stories and files
     "dossier": {
         "pipeline", "capture", "second_pass", "explain", "findings", "report", "__init__", "errors",
@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
         "ahead", "capture", "packets", "tcp.blocks", "tcp.halves", "tcp.streams", "extraction",
         "http", "features.echoes", "features.endpoints", "features.shapes", "features.templates",
         "correlate", "baselines", "findings", "matching", "diagnosis", "judging", "openapi",
-        "report", "second_pass", "explain", "stopping", "sockets", "workers",
+        "report", "second_pass", "explain", "stopping", "sockets", "workers", "logs",
     },
     # compose http and features over the bytes of streams: each message, whole blocks
     "extraction": {
@@ -99,8 +99,10 @@ ALLOWED: dict[str, set[str]] = {
     },
     "diagnosis": {
         "correlate", "baselines", "second_pass", "findings", "matching", "features.echoes",
-        "sockets",
+        "sockets", "logs",
     },
+    # logs of programs, held against the tables
+    "logs": {"correlate", "capture"},
     # composes the three of them
     "judging": {
         "correlate", "baselines", "findings", "matching", "diagnosis", "features.shapes",
@@ -114,6 +116,7 @@ ALLOWED: dict[str, set[str]] = {
     "explain": {"capture", "second_pass", "correlate", "baselines", "findings", "secrets"},
     "report": {
         "capture", "second_pass", "correlate", "baselines", "findings", "explain", "secrets",
+        "logs",
     },
     # beside the wire; composes all of it
     "watch": {"pipeline", "dossier", "facts", "workers", "capture", "correlate", "baselines",

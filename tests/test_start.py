@@ -12,7 +12,8 @@ SLOW = {
     "importlib.metadata", "rich.table", "rich.progress", "asyncio", "sqlite3",
     "analyzer.dossier", "analyzer.explain.tell", "analyzer.explain.model", "analyzer.openapi.model",
     "analyzer.second_pass.look", "analyzer.second_pass.every", "analyzer.second_pass.copying",
-    "analyzer.sockets", "analyzer.watch", "analyzer.review", "analyzer.verification",
+    "analyzer.logs", "analyzer.sockets", "analyzer.watch", "analyzer.review",
+    "analyzer.verification",
 }  # fmt: skip
 SCAN = """
 import sys

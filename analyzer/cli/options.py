@@ -55,3 +55,25 @@ SHOW_SECRETS = click.option(
     is_flag=True,
     help="With --show-bodies: show cookies, credentials and keys as well, which are masked else.",
 )
+CLIENT_LOG = click.option(
+    "--client-log",
+    "client_logs",
+    multiple=True,
+    type=PATH,
+    metavar="FILE",
+    help="A log of a client, held against the wire; repeatable, plain or compressed.",
+)
+SERVER_LOG = click.option(
+    "--server-log",
+    "server_logs",
+    multiple=True,
+    type=PATH,
+    metavar="FILE",
+    help="A log of the server, held against the wire; repeatable, plain or compressed.",
+)
+LOG_FORMAT = click.option(
+    "--log-format",
+    metavar="NAME|PATTERN",
+    help="The format of all logs, where it is not told by content: json, combined, alb; or the "
+    "log_format of nginx, or the LogFormat of Apache.",
+)

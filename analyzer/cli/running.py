@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -19,6 +19,7 @@ from analyzer.cli.printing import complain
 from analyzer.errors import InputError
 
 if TYPE_CHECKING:
+    from analyzer.logs.model import Log
     from analyzer.pipeline import Examination, Known
     from analyzer.report.outputs import Outputs
     from analyzer.report.paste import Commands
@@ -169,15 +170,41 @@ def read_marks(report: "Report", captures: tuple[str, ...], named: str | None) -
         complain(f"{error}; no marks are shown")
 
 
+def read_logs(
+    client_logs: tuple[str, ...], server_logs: tuple[str, ...], log_format: str | None
+) -> "list[Log]":
+    """The logs to hold against the wire. Raises InputError where one is none."""
+    if not client_logs and not server_logs:
+        if log_format is not None:
+            raise InputError("--log-format goes with --client-log or --server-log")
+        return []
+    from analyzer.logs.model import Side
+    from analyzer.logs.reading import Named, read_all
+
+    sides = ((Side.CLIENT, client_logs), (Side.SERVER, server_logs))
+    named = [Named(path, side) for side, paths in sides for path in paths]
+    return read_all(named, log_format)
+
+
 def examine(
-    captures: list[str], jobs: int, pace: "Pace", known: "Known | None" = None
+    captures: list[str],
+    jobs: int,
+    pace: "Pace",
+    known: "Known | None" = None,
+    logs: "Sequence[Log]" = (),
 ) -> "Examination":
     from analyzer import facts, pipeline
 
     sockets = facts.sockets_in(facts.beside(pipeline.inputs(captures)))
     with _progress(captures) as advance:
         return pipeline.examine(
-            captures, progress=advance, jobs=jobs, pace=pace, known=known, sockets=sockets
+            captures,
+            progress=advance,
+            jobs=jobs,
+            pace=pace,
+            known=known,
+            sockets=sockets,
+            logs=logs,
         )
 
 
@@ -229,6 +256,7 @@ def commands_of(
     limit: tuple[str, ...],
     baselines: tuple[str, ...],
     documents: tuple[str, ...],
+    logs: tuple[tuple[str, str], ...] = (),
 ) -> "Commands":
     """The commands to type next: by the name that this program was called by."""
     from analyzer.report.paste import Commands, quoted
@@ -238,7 +266,7 @@ def commands_of(
         program = f"{quoted(_found(Path(sys.executable)))} -m analyzer"
     else:
         program = quoted(_found(called))
-    return Commands(program, captures, limit, baselines, documents)
+    return Commands(program, captures, limit, baselines, documents, logs)
 
 
 def _found(program: Path) -> str:

@@ -7,11 +7,14 @@ import click
 from analyzer.cli.group import main
 from analyzer.cli.options import (
     BASELINE,
+    CLIENT_LOG,
     EXPECT,
     JOBS,
     LIMIT,
+    LOG_FORMAT,
     MARKS,
     PATH,
+    SERVER_LOG,
     SHOW_BODIES,
     SHOW_SECRETS,
 )
@@ -23,6 +26,7 @@ from analyzer.cli.running import (
     examine,
     kept_marks,
     known_before,
+    read_logs,
     read_marks,
     run,
 )
@@ -102,6 +106,9 @@ if TYPE_CHECKING:
 )
 @BASELINE
 @EXPECT
+@CLIENT_LOG
+@SERVER_LOG
+@LOG_FORMAT
 @MARKS
 @JOBS
 @SHOW_BODIES
@@ -135,6 +142,9 @@ def scan(
     evidence_folder: str | None,
     baselines: tuple[str, ...],
     documents: tuple[str, ...],
+    client_logs: tuple[str, ...],
+    server_logs: tuple[str, ...],
+    log_format: str | None,
     marks_file: str | None,
     jobs: int,
     show_bodies: bool,
@@ -182,19 +192,21 @@ def scan(
             evidence=evidence_folder,
             force=force,
         )
-        others = (*usual, *documents, *kept_marks(files, marks_file))
+        others = (*usual, *documents, *client_logs, *server_logs, *kept_marks(files, marks_file))
         check(outputs, files, limit, others)
         if verify and STANDARD_STREAM in files:
             raise InputError("standard input cannot be verified: it cannot be read again")
         known = known_before(usual, documents)
-        examination = examine(list(files), jobs, pace, known)
+        logs = read_logs(client_logs, server_logs, log_format)
+        examination = examine(list(files), jobs, pace, known, logs)
         report = examination.report
         read_marks(report, files, marks_file)
         if verify:
             from analyzer import verification
 
             report.verified = verification.verify(report)
-        commands = commands_of(files, limit, usual, documents)
+        named = _named(client_logs, server_logs, log_format)
+        commands = commands_of(files, limit, usual, documents, named)
         shown = Shown(examination, commands, endpoints=endpoints, full=full)
         write(shown, outputs, show_bodies=show_bodies, show_secrets=show_secrets)
         if show_bodies and not outputs.takes_standard_output:
@@ -206,6 +218,18 @@ def scan(
         return report
 
     run(work)
+
+
+def _named(
+    client_logs: tuple[str, ...], server_logs: tuple[str, ...], log_format: str | None
+) -> tuple[tuple[str, str], ...]:
+    """The options that name logs, as they were given."""
+    formats = () if log_format is None else (("--log-format", log_format),)
+    return (
+        *(("--client-log", path) for path in client_logs),
+        *(("--server-log", path) for path in server_logs),
+        *formats,
+    )
 
 
 def _inputs(
@@ -239,6 +263,9 @@ def _inputs(
 )
 @BASELINE
 @EXPECT
+@CLIENT_LOG
+@SERVER_LOG
+@LOG_FORMAT
 @MARKS
 @JOBS
 @LIMIT
@@ -250,6 +277,9 @@ def explain(
     brief: bool,
     baselines: tuple[str, ...],
     documents: tuple[str, ...],
+    client_logs: tuple[str, ...],
+    server_logs: tuple[str, ...],
+    log_format: str | None,
     marks_file: str | None,
     jobs: int,
     limit: tuple[str, ...],
@@ -275,11 +305,14 @@ def explain(
         if brief and show_bodies:
             raise InputError("--brief shows no bodies; leave one of it and --show-bodies out")
         check(Outputs(), captures, limit)
-        examination = examine(list(captures), jobs, pace, known_before(baselines, documents))
+        logs = read_logs(client_logs, server_logs, log_format)
+        known = known_before(baselines, documents)
+        examination = examine(list(captures), jobs, pace, known, logs)
         read_marks(examination.report, captures, marks_file)
         incidents = examination.incidents()
         if not incidents:
-            show(Shown(examination, commands_of(captures, limit, baselines, documents)))
+            named = _named(client_logs, server_logs, log_format)
+            show(Shown(examination, commands_of(captures, limit, baselines, documents, named)))
             return examination.report
         chosen = chosen_by(finding, examination.report, incidents)
         if brief:

@@ -64,7 +64,8 @@ def _with(
     served = next((one for one in reversed(looks) if one.socket.standing is Standing.SERVER), None)
     last = looks[-1]
     if lost is not None:
-        causes = _proved(causes, _sentence(lost), at)
+        without = "no process that serves there had the connection any more"
+        causes = proved(causes, _sentence(lost), at, without)
     elif served is not None and served.snapshot.time >= written:
         causes = _excluded(finding, _sentence(served), at)
     elif last.socket.standing is Standing.UNACCEPTED and finding.kind is Kind.UNANSWERED:
@@ -154,9 +155,13 @@ def _queue(socket: Socket, listeners: Sequence[Listener]) -> str:
     return f"; {fullest.waiting} wait in the listener's queue, which has room for {fullest.room}"
 
 
-def _proved(causes: Sequence[Cause], why: str, at: tuple[Frame, ...]) -> tuple[Cause, ...]:
-    """The server had lost the connection: what takes a process that has it is excluded."""
-    without = "no process that serves there had the connection any more"
+def proved(
+    causes: Sequence[Cause], why: str, at: tuple[Frame, ...], without: str
+) -> tuple[Cause, ...]:
+    """The server had lost the connection: what takes a process that has it is excluded.
+
+    `without` says why that is.
+    """
     found = [Cause(DESCRIPTOR, Verdict.SUPPORTED, why, at)]
     for cause in causes:
         if cause.cause == DESCRIPTOR:

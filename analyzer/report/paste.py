@@ -27,6 +27,7 @@ class Commands:
     limits: Sequence[str] = ()
     baselines: Sequence[str] = ()
     documents: Sequence[str] = ()
+    logs: Sequence[tuple[str, str]] = ()  # options, and what was given with them
 
     def explain(self, incident: str) -> str:
         """The command that tells one incident."""
@@ -37,7 +38,8 @@ class Commands:
             for path in paths
             for part in (option, _path(path))
         ]
-        options = [*limits, *known, "--finding", quoted(incident)]
+        logs = [part for option, given in self.logs for part in (option, _path(given))]
+        options = [*limits, *known, *logs, "--finding", quoted(incident)]
         names = " ".join(_path(path) for path in self.captures)
         if len(names) > LONGEST:
             names = "CAPTURE..."

@@ -7,6 +7,7 @@ harmless.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from analyzer.anomalies import LACKING, SENTENCES
 from analyzer.baselines.prior import Fit
@@ -18,10 +19,14 @@ from analyzer.report.escape import rfc3339, shortened
 from analyzer.report.paste import STANDARD_INPUT
 from analyzer.report.result import Report, limits_hit
 
+if TYPE_CHECKING:
+    from analyzer.logs.clocks import Clock
+
 MOST_FAILURES = 5  # of verification
 MOST_DESCRIBED = 6
 _LONGEST_COMMENT = 400
 MOST_INTERFACES = 12
+MOST_CONTRADICTIONS = 5  # those that are about no finding
 
 NOTHING_JUDGED = "Nothing could be judged."
 NOT_WELL = "This does not mean that all is well."
@@ -279,3 +284,49 @@ def described(report: Report) -> list[str]:
             if texts:
                 found.append(f"{interface.name or f'interface {number}'}: {', '.join(texts)}")
     return ["; ".join(line.split("\n")) for line in found]
+
+
+def logs(report: Report) -> Iterator[str]:
+    """What was read of logs, and how far it is on the wire; then what they and it disagree about.
+
+    What is about a finding stands in its evidence.
+    """
+    if report.logs is None:
+        return
+    for one in report.logs.logs:
+        log = one.log
+        told = [f"{len(one.pairs):,} of {len(log.rows):,} requests are joined to the wire's"]
+        if one.ambiguous:
+            told.append(f"{len(one.ambiguous):,} fit several and are not")
+        if one.absent:
+            told.append(f"{len(one.absent):,} fit none")
+        if log.unread:
+            first = ", ".join(map(str, log.first_unread))
+            told.append(f"{log.unread:,} lines are no request (first: {first})")
+        if log.left_out:
+            told.append(f"{log.left_out:,} beyond the limit were not read")
+        if log.damaged:
+            told.append("its compression is damaged, the rest was not read")
+        told.append(_clock(one.clock))
+        yield f"{PurePath(log.path).name}, a {log.side}'s log ({log.format}): {'; '.join(told)}."
+    beside = [one for one in report.logs.contradictions if not one.finding]
+    for contradiction in beside[:MOST_CONTRADICTIONS]:
+        yield f"Log and wire disagree: {contradiction.sentence}."
+    more = len(beside) - MOST_CONTRADICTIONS
+    if more > 0:
+        yield f"Log and wire disagree {more:,} times more; --json has all."
+
+
+def _clock(clock: "Clock") -> str:
+    known = [s for s in clock.stretches if s.width is not None]
+    if not known:
+        return "its clock is not known"
+    zone = ""
+    if clock.zone is not None:
+        sign = "-" if clock.zone < 0 else "+"
+        minutes = abs(clock.zone) // 60_000_000_000
+        zone = f"its times fit UTC{sign}{minutes // 60:02d}:{minutes % 60:02d}; "
+    low, high = (f"{end / 1e6:+,.1f}" for end in (known[0].low, known[0].high))
+    changes = len(clock.stretches) - 1
+    moved = f", and is set or drifts {changes:,} times after that" if changes else ""
+    return f"{zone}its clock is ahead by {low} to {high} ms{moved}"

@@ -23,8 +23,11 @@ from analyzer.report.opinions import Marks
 if TYPE_CHECKING:
     import pandas
 
+    from analyzer.logs.contradictions import Beside
+
 SCHEMA = 1
 MOST_INTERFACES = 1_000  # listed of one capture
+MOST_STRETCHES = 100  # listed of one log's clock
 
 
 @dataclass
@@ -74,6 +77,7 @@ class Report:
     tell: Callable[[Sequence[Finding], Tables, int], Overview]
     verified: Verified | None = None
     basis: Basis | None = None
+    logs: "Beside | None" = None
     marks: Marks = field(default_factory=dict)  # what people said of incidents
     declined: Declined = field(default_factory=Declined)  # what was read exchange by exchange
 
@@ -188,6 +192,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "unjudged": [asdict(one) for one in report.coverage.unjudged],
         **({} if report.basis is None else {"basis": _basis(report.basis)}),
         "reading": _reading(report),
+        **({} if report.logs is None else {"logs": _logs(report, report.logs)}),
     }
 
 
@@ -198,6 +203,53 @@ def _reading(report: Report) -> dict[str, Any]:
         "exchanges": exchanges,
         "singly": exchanges - report.declined.taken,
         "declined": report.declined.of(exchanges, compiled=here),
+    }
+
+
+def _logs(report: Report, beside: "Beside") -> dict[str, Any]:
+    from analyzer.logs.clocks import INFINITE
+
+    return {
+        "files": [
+            {
+                "path": one.log.path,
+                "side": str(one.log.side),
+                "format": one.log.format,
+                "lines": one.log.lines,
+                "rows": len(one.log.rows),
+                "unread": one.log.unread,
+                "unread_lines": list(one.log.first_unread),
+                "left_out": one.log.left_out,
+                "damaged": one.log.damaged,
+                "joined": len(one.pairs),
+                "joined_by_port": one.by_port,
+                "ambiguous": len(one.ambiguous),
+                "absent": len(one.absent),
+                "zone_s": None if one.clock.zone is None else one.clock.zone // 1_000_000_000,
+                "clock": [
+                    {
+                        "since": rfc3339(s.since),
+                        "until": rfc3339(s.until),
+                        "ahead_from_ns": None if s.low <= -INFINITE else s.low,
+                        "ahead_to_ns": None if s.high >= INFINITE else s.high,
+                        "pairs": s.pairs,
+                    }
+                    for s in one.clock.stretches[:MOST_STRETCHES]
+                ],
+            }
+            for one in beside.logs
+        ],
+        "contradictions": [
+            {
+                "kind": str(one.kind),
+                "path": one.path,
+                "lines": list(one.lines),
+                "frames": [_frame(report, frame) for frame in one.frames],
+                "sentence": one.sentence,
+                "finding": one.finding or None,
+            }
+            for one in beside.contradictions
+        ],
     }
 
 

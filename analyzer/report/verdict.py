@@ -189,7 +189,7 @@ def _relied_on(report: Report, out: Out, *, full: bool) -> None:
     if not report.judgement.findings:
         out.say(remarks.HOLDS_FOR)
     out.say(remarks.read(report))
-    for text in remarks.verified(report):
+    for text in (*remarks.logs(report), *remarks.verified(report)):
         out.say(text)
 
 
