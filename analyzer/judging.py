@@ -169,7 +169,7 @@ def _tell(case: Case, odd: Odd, verdicts: Verdicts, out: Judgement) -> dict[int,
                 _undecided(tables, row, out)
             elif row["flags"] & _REQUEST_OPEN:
                 request = tables.request(row)
-                out.notices.append(Notice("the client never finished sending", request, None))
+                out.notices.append(Notice(broken.never_sent(case, row), request, None))
             elif row["outcome"] == Outcome.INCOMPLETE and not refused:
                 swap = given_away.get(row.id)
                 left = broken.left_by_choice(case, row) if swap is None else ""

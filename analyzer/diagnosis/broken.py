@@ -42,6 +42,18 @@ def stalled(case: Case, row: Row) -> int:
     return silent if acked and silent > case.pace.patience(case.tables.endpoint(row)) else 0
 
 
+def never_sent(case: Case, row: Row) -> str:
+    """What is said of a request that its client never finished sending."""
+    request = case.messages.message(row, CLIENT)
+    expects = "" if request is None else (request.header("Expect") or "")
+    if expects.lower() == "100-continue":
+        return (
+            "the client never finished sending: it asked with Expect: 100-continue, and may have "
+            "waited for a 100 that did not come (RFC 9110 §10.1.1)"
+        )
+    return "the client never finished sending"
+
+
 def left_by_choice(case: Case, row: Row) -> str:
     """What is noted of a client that ended a response which was still coming in; "": it did not.
 

@@ -261,8 +261,8 @@ def whose(case: Case, swap: Swap) -> Iterator[Fact]:
         (asked,),
     )
     if swap.rivals:
-        also = f"{swap.rivals} other requests could as well have asked for it: a tie"
-        yield Fact(also, (asked,))
+        others = counted(swap.rivals, "other request", "other requests")
+        yield Fact(f"{others} could as well have asked for it: a tie", (asked,))
 
 
 def chained(case: Case, recipient: Row) -> Iterator[Fact]:

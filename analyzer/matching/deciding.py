@@ -315,7 +315,10 @@ class _Deciding:
             return
         if broken >= LIKELY:
             told = event.comparisons if event is not None else against
-            self.out.oddities.append(Oddity(row, UNASKED, tuple(told), every))
+            # The demand that says most: which field it is about.
+            first = max((c for c in told if c.name == DEMANDED), key=lambda c: c.bits, default=None)
+            why = UNASKED if first is None else f"{UNASKED}: {first.fact}"
+            self.out.oddities.append(Oddity(row, why, tuple(told), every))
             return
         everybody = self.weigher.forms.total
         if failure or bits < max(NOTABLE if form > 0 else LIKELY, log2(everybody + 1.0) - 1.0):

@@ -1013,3 +1013,15 @@ def test_what_else_went_wrong_at_the_server(tmp_path: Path) -> None:
     assert any(fact.startswith(said) for fact in facts[VET])
     assert f"{span} the server closed one other connection without an answer" in facts[VET]
     assert not any("closed one other" in fact for fact in facts[OCCUPANCY])
+
+
+@pytest.mark.parametrize("expects", [True, False])
+def test_a_request_that_is_never_finished_is_noted(tmp_path: Path, expects: bool) -> None:
+    """Its client may have waited for a 100 (RFC 9110 §10.1.1)."""
+    fields = "Content-Length: 9\r\n" + ("Expect: 100-continue\r\n" if expects else "")
+    head = request("/transfers", method="POST", fields=fields)
+    one = talk(1).ask(head).wait(2 * SECOND).close()
+    report = scanned(tmp_path, sorted([*ordinary(5), *one.frames, *epilogue()]))
+    (notice,) = report.judgement.notices
+    assert notice.notice.startswith("the client never finished sending")
+    assert ("Expect: 100-continue" in notice.notice) is expects
