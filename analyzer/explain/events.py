@@ -207,6 +207,8 @@ def _message(part: Part, message: Message, *, matters: bool) -> Moment:
             text = f"{size(message.length)} that are no HTTP: {named(message.begins)}"
         elif message.flags & Flag.HEAD_CUT:
             text = f"{size(message.length)} of a head that never ends"
+        elif message.flags & Flag.BODY_WHOLE:
+            text += ", whole, and the end of the message never comes"
         elif not message.complete:
             text = f"{message.status}, and {size(message.length)} of a body that never ends"
         elif message.end_time - message.time > _SILENT:

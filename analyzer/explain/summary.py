@@ -425,6 +425,13 @@ def _of_incomplete(parties: Parties, finding: Finding) -> Telling:
             f"was sent {words.size(response.length)} that are no HTTP response "
             f"(frame {parties.tables.frame(response)}).",
         )
+    if any(cause.how is How.CLOSED_BEHIND for cause in finding.causes):
+        return Telling(
+            (finding,),
+            who,
+            f"was sent a response, status {response.status}, whose body of "
+            f"{words.size(response.length)} is whole, and never the end of the message.",
+        )
     of = f" of the {response.announced:,} announced" if response.announced else ""
     return Telling(
         (finding,),
