@@ -76,7 +76,8 @@ def secrets(examined: Examination) -> set[str]:
 def is_the_time(value: str, examined: Examination) -> bool:
     """Whether it is a time of the capture: a server may say so to the very millisecond."""
     times = [t for c in examined.report.captures for t in (c.first, c.last) if t is not None]
-    return rfc3339(min(times))[:18] <= value[:18] <= rfc3339(max(times))[:18]
+    size = max(len("2026-12-01"), min(18, len(value)))
+    return rfc3339(min(times))[:size] <= value[:size] <= rfc3339(max(times))[:size]
 
 
 def outputs(examined: Examination, folder: Path, *, show_bodies: bool) -> Iterator[tuple[str, str]]:

@@ -47,12 +47,22 @@ if TYPE_CHECKING:
     from analyzer.stopping import Pace
 
 
+def _some(
+    context: click.Context, argument: click.Parameter, captures: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The captures, of which there must be one where no watch has kept any."""
+    if not captures and context.params.get("kept_folder") is None:
+        raise click.MissingParameter(ctx=context, param=argument)
+    return captures
+
+
 @main.command()
-@click.argument("captures", nargs=-1, type=PATH, metavar="CAPTURE...")
+@click.argument("captures", nargs=-1, type=PATH, metavar="CAPTURE...", callback=_some)
 @click.option(
     "--keep",
     "kept_folder",
     type=PATH,
+    is_eager=True,
     metavar="DIR",
     help="Instead of CAPTURE: the evidence of all incidents that watch --keep DIR has kept, judged "
     "by what it learned.",
@@ -237,8 +247,6 @@ def _inputs(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The captures and the baselines to read: as given, or what a watch has kept."""
     if kept_folder is None:
-        if not captures:
-            raise InputError("scan takes a CAPTURE, or --keep DIR")
         return captures, baselines
     if captures:
         raise InputError("--keep DIR is all that is read; leave it or the captures out")
