@@ -69,18 +69,22 @@ def by_logs(
     if not logs:
         return list(findings), []
     case = _Case(logs, wired, {one.exchange: n for n, one in enumerate(wired)}, frame)
-    told: list[Told] = []
+    told = [
+        [replace(one, finding=finding.id) for one in _contradictions(case, finding)]
+        for finding in findings
+    ]
     by_incident: dict[str, list[Told]] = {}
-    for finding in findings:
-        found = [replace(one, finding=finding.id) for one in _contradictions(case, finding)]
-        told += found
-        by_incident.setdefault(finding.incident, []).extend(found)
-    out = [_with(one, told, by_incident.get(one.incident, ())) for one in findings]
-    return out, told
+    for finding, mine in zip(findings, told, strict=True):
+        by_incident.setdefault(finding.incident, []).extend(mine)
+    out = [
+        _with(finding, mine, by_incident[finding.incident])
+        for finding, mine in zip(findings, told, strict=True)
+    ]
+    return out, [one for mine in told for one in mine]
 
 
-def _with(finding: Finding, told: Sequence[Told], incident: Sequence[Told]) -> Finding:
-    mine = [one for one in told if one.finding == finding.id]
+def _with(finding: Finding, mine: Sequence[Told], incident: Sequence[Told]) -> Finding:
+    """A finding with what the logs say of it, and of its incident."""
     proof = next((one for one in incident if one.kind is Contradiction.OTHER_PEER), None)
     considered = any(cause.cause == DESCRIPTOR for cause in finding.causes)
     causes = finding.causes

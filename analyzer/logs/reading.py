@@ -94,17 +94,27 @@ def _rows(
         if row is None:
             if name == "csv" and number == 1:
                 continue
-            log.unread += 1
-            if len(log.first_unread) < MOST_SHOWN:
-                log.first_unread += (number,)
-        elif len(log.rows) < MOST_ROWS:
-            log.rows.append(row)
+            _not_read(log, number)
         else:
-            log.left_out += 1
+            _add(log, row)
     log.damaged = bool(damaged)
     if not log.rows:
         raise InputError(f"{path}: none of its {log.lines:,} lines is a request ({name})")
     return log
+
+
+def _add(log: Log, row: LogRow) -> None:
+    if len(log.rows) < MOST_ROWS:
+        log.rows.append(row)
+    else:
+        log.left_out += 1
+
+
+def _not_read(log: Log, number: int) -> None:
+    """Count a line, or an entry, that is no request."""
+    log.unread += 1
+    if len(log.first_unread) < MOST_SHOWN:
+        log.first_unread += (number,)
 
 
 def _chosen(format: str) -> tuple[str, formats.Parser]:
@@ -163,13 +173,9 @@ def _har(path: str, side: Side, stream: BinaryIO) -> Log:
     for number, entry in enumerate(entries, 1):
         row = _entry(entry, number)
         if row is None:
-            log.unread += 1
-            if len(log.first_unread) < MOST_SHOWN:
-                log.first_unread += (number,)
-        elif len(log.rows) < MOST_ROWS:
-            log.rows.append(row)
+            _not_read(log, number)
         else:
-            log.left_out += 1
+            _add(log, row)
     if not log.rows:
         raise InputError(f"{path}: the HAR has no request")
     return log

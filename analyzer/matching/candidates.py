@@ -136,7 +136,7 @@ def _best(
         if one.id in left:
             bits += weigher.rates.unserved(tables.endpoint(one))
         elif failed(one):
-            bits += weigher.failed(one, response).bits
+            bits += weigher.failed_bits(one, response)
         else:
             its = _oddness(weigher, one)
             # One that had been answered well by then has no answer to come.

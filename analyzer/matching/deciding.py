@@ -219,9 +219,7 @@ class _Deciding:
         if len(event.moves) == 1 and not event.copied:
             away = self._out_of_sight(first.response, self._against(first.response))
             if away is not None and away.bits > outcome.bits:
-                self.out.swaps.append(away)
-                self.settled.add(first.response.id)
-                return True
+                return self._gone(away)
         if outcome.bits >= CERTAIN:
             self.certain.append((first.response, first.how))
         withheld = [move for move in event.moves if self._is_limited(move.response, move.request)]
@@ -303,10 +301,9 @@ class _Deciding:
         )
         bits = form + token
         failure = tells_failure(self.tables.forms[row["form"]])
-        away = self._out_of_sight(row, against) if form >= NOTABLE and not failure else None
+        away = self._out_of_sight(row, against)
         if away is not None:
-            self.out.swaps.append(away)
-            self.settled.add(row.id)
+            self._gone(away)
             return
         event, name, every = self.honest.get(row.id, (None, "", ()))
         if event is not None and event.copied and name in _NOT_SURE and self._is_notable(event):
@@ -347,6 +344,9 @@ class _Deciding:
     def _out_of_sight(self, row: Row, against: list[Comparison]) -> Swap | None:
         """A response that is another endpoint's whose request is not in sight; None: it is not."""
         tables, forms = self.tables, self.weigher.forms
+        unlike = sum(c.bits for c in against if c.name == FORM)
+        if unlike < NOTABLE or tells_failure(tables.forms[row["form"]]) or limited(tables, row):
+            return None
         endpoint = tables.endpoint(row)
         server = tables.server(row)
         among = np.flatnonzero(
@@ -371,6 +371,12 @@ class _Deciding:
         if bits < POSSIBLE:
             return None
         return Swap(row, None, UNSEEN, Confidence.POSSIBLE, tuple(told), every, bits, likely=likely)
+
+    def _gone(self, away: Swap) -> bool:
+        """Say that a response is somebody's who is not in sight: a fault."""
+        self.out.swaps.append(away)
+        self.settled.add(away.recipient.id)
+        return True
 
     def _explained(
         self, row: Row, request: Row, how: str, told: list[Comparison], *, owed: bool = True

@@ -587,15 +587,22 @@ class Weigher:
             (self.tables.asked(request),),
         )
 
-    def failed(self, request: Row, response: Row) -> Comparison:
-        """That the request was told that it failed, or was given up on, before a response came.
+    def failed_bits(self, request: Row, response: Row) -> float:
+        """What it is worth that a request was told that it failed before a response came: bits.
 
         A response that comes so late may be that of whatever was asked since, and the longer that
         is the more of it has failed by chance.
         """
         rare = self.rates.failed(self.tables.endpoint(request))
-        since = self.rates.asked_in(response["response_time"] - request["request_time"])
-        bits = max(0.0, rare - log2(1.0 + max(0.0, since)))
+        return max(0.0, rare - log2(1.0 + max(0.0, self._asked_since(request, response))))
+
+    def _asked_since(self, request: Row, response: Row) -> float:
+        return self.rates.asked_in(response["response_time"] - request["request_time"])
+
+    def failed(self, request: Row, response: Row) -> Comparison:
+        """That the request was told that it failed, or was given up on, before a response came."""
+        since = self._asked_since(request, response)
+        rare = self.rates.failed(self.tables.endpoint(request))
         frames = (self.tables.asked(request), self.tables.came(request))
         few = seldom(rare, self.rates.requests.total(), "request")
         if since >= 1.0:
@@ -605,7 +612,7 @@ class Weigher:
             what, due = "was given up on with", ": its response was still to come"
         return Comparison(
             FAILED,
-            bits,
+            self.failed_bits(request, response),
             f"the request in frame {frames[0]} {what} a {request['status']} in frame {frames[1]}, "
             f"as {few} is{due}",
             frames,
